@@ -1,0 +1,253 @@
+/**
+ * Every way the broker says no, in one closed table: Kafka's error code and name, the HTTP status, whether trying again can
+ * help, and what to do about it. Doors translate from here; nothing else carries an error number.
+ * Source of the codes: Kafka's org.apache.kafka.common.protocol.Errors.
+ */
+export const refusals = {
+  UNKNOWN_SERVER_ERROR: {
+    kafka: -1,
+    http: 500,
+    retriable: false,
+    todo: "Look at the broker's log; this is a bug worth reporting.",
+  },
+  OFFSET_OUT_OF_RANGE: {
+    kafka: 1,
+    http: 416,
+    retriable: false,
+    todo: 'Read from an offset between the log start offset and the high watermark.',
+  },
+  CORRUPT_MESSAGE: {
+    kafka: 2,
+    http: 422,
+    retriable: true,
+    todo: 'The batch does not match its checksum. Send it again; when reading, skip the offsets the broker has named in its log.',
+  },
+  UNKNOWN_TOPIC_OR_PARTITION: {
+    kafka: 3,
+    http: 404,
+    retriable: true,
+    todo: 'Create the topic, or check its name and partition number.',
+  },
+  LEADER_NOT_AVAILABLE: {
+    kafka: 5,
+    http: 503,
+    retriable: true,
+    todo: 'Try again: the tablet is getting a leader.',
+  },
+  NOT_LEADER_OR_FOLLOWER: {
+    kafka: 6,
+    http: 421,
+    retriable: true,
+    todo: 'Ask for metadata again and talk to the leader.',
+  },
+  REQUEST_TIMED_OUT: {
+    kafka: 7,
+    http: 504,
+    retriable: true,
+    todo: 'Try again; the write may or may not have happened.',
+  },
+  MESSAGE_TOO_LARGE: {
+    kafka: 10,
+    http: 413,
+    retriable: false,
+    todo: "Send smaller records, or raise the topic's max.message.bytes.",
+  },
+  COORDINATOR_NOT_AVAILABLE: { kafka: 15, http: 503, retriable: true, todo: 'Try again.' },
+  INVALID_TOPIC_EXCEPTION: {
+    kafka: 17,
+    http: 400,
+    retriable: false,
+    todo: 'Use 1 to 249 letters, digits, dots, underscores and hyphens.',
+  },
+  RECORD_LIST_TOO_LARGE: {
+    kafka: 18,
+    http: 413,
+    retriable: false,
+    todo: "Send smaller batches, or raise the topic's segment.bytes.",
+  },
+  NOT_ENOUGH_REPLICAS: {
+    kafka: 19,
+    http: 503,
+    retriable: true,
+    todo: 'Wait until more replicas are in sync.',
+  },
+  INVALID_REQUIRED_ACKS: { kafka: 21, http: 400, retriable: false, todo: 'Use acks 0, 1 or all (-1).' },
+  INVALID_TIMESTAMP: {
+    kafka: 32,
+    http: 400,
+    retriable: false,
+    todo: "Send timestamps that the topic's message.timestamp.before.max.ms and message.timestamp.after.max.ms allow.",
+  },
+  UNSUPPORTED_VERSION: {
+    kafka: 35,
+    http: 400,
+    retriable: false,
+    todo: 'Use a version that ApiVersions lists.',
+  },
+  TOPIC_ALREADY_EXISTS: {
+    kafka: 36,
+    http: 409,
+    retriable: false,
+    todo: 'Choose another name, or alter the topic that exists.',
+  },
+  INVALID_PARTITIONS: {
+    kafka: 37,
+    http: 400,
+    retriable: false,
+    todo: 'Ask for at least one partition; a topic can only grow.',
+  },
+  INVALID_REPLICATION_FACTOR: {
+    kafka: 38,
+    http: 400,
+    retriable: false,
+    todo: 'Ask for at most as many replicas as there are brokers.',
+  },
+  INVALID_REPLICA_ASSIGNMENT: {
+    kafka: 39,
+    http: 400,
+    retriable: false,
+    todo: 'Name brokers of this cluster, each once a tablet, or leave the placement to Stele.',
+  },
+  INVALID_CONFIG: {
+    kafka: 40,
+    http: 400,
+    retriable: false,
+    todo: 'Check the name and the value of the setting.',
+  },
+  NOT_CONTROLLER: { kafka: 41, http: 503, retriable: true, todo: 'Try again.' },
+  INVALID_REQUEST: {
+    kafka: 42,
+    http: 400,
+    retriable: false,
+    todo: 'The request contradicts itself; see the message.',
+  },
+  UNSUPPORTED_FOR_MESSAGE_FORMAT: {
+    kafka: 43,
+    http: 400,
+    retriable: false,
+    todo: 'Send record batches of magic 2 (Kafka 0.11 and newer).',
+  },
+  POLICY_VIOLATION: { kafka: 44, http: 403, retriable: false, todo: 'See the message.' },
+  OUT_OF_ORDER_SEQUENCE_NUMBER: {
+    kafka: 45,
+    http: 409,
+    retriable: false,
+    todo: 'An earlier batch of this producer is missing: start the producer again.',
+  },
+  DUPLICATE_SEQUENCE_NUMBER: {
+    kafka: 46,
+    http: 409,
+    retriable: false,
+    todo: 'The batch was written before.',
+  },
+  INVALID_PRODUCER_EPOCH: {
+    kafka: 47,
+    http: 409,
+    retriable: false,
+    todo: 'A newer producer with this id has taken over.',
+  },
+  TRANSACTIONAL_ID_AUTHORIZATION_FAILED: {
+    kafka: 53,
+    http: 403,
+    retriable: false,
+    todo: 'Stele has no transactions yet: leave transactional.id unset.',
+  },
+  KAFKA_STORAGE_ERROR: {
+    kafka: 56,
+    http: 503,
+    retriable: true,
+    todo: "Look at the broker's log and at the space on its disk; nothing that was acknowledged is lost.",
+  },
+  UNKNOWN_PRODUCER_ID: { kafka: 59, http: 409, retriable: false, todo: 'Start the producer again.' },
+  INVALID_FETCH_SESSION_EPOCH: { kafka: 71, http: 400, retriable: true, todo: 'Start a new fetch session.' },
+  FETCH_SESSION_ID_NOT_FOUND: { kafka: 70, http: 400, retriable: true, todo: 'Start a new fetch session.' },
+  TOPIC_DELETION_DISABLED: {
+    kafka: 73,
+    http: 403,
+    retriable: false,
+    todo: 'Set delete.topic.enable to true and start the broker again.',
+  },
+  FENCED_LEADER_EPOCH: { kafka: 74, http: 409, retriable: true, todo: 'Ask for metadata again.' },
+  UNKNOWN_LEADER_EPOCH: {
+    kafka: 75,
+    http: 409,
+    retriable: true,
+    todo: 'Try again: the broker has not heard of this epoch yet.',
+  },
+  UNSUPPORTED_COMPRESSION_TYPE: {
+    kafka: 76,
+    http: 400,
+    retriable: false,
+    todo: 'Use none, gzip, snappy, lz4 or zstd.',
+  },
+  OFFSET_NOT_AVAILABLE: {
+    kafka: 78,
+    http: 503,
+    retriable: true,
+    todo: 'Try again: the new leader is catching up.',
+  },
+  INVALID_RECORD: {
+    kafka: 87,
+    http: 400,
+    retriable: false,
+    todo: 'The batch contradicts itself or the topic; see the message.',
+  },
+  THROTTLING_QUOTA_EXCEEDED: { kafka: 89, http: 429, retriable: true, todo: 'Slow down and try again.' },
+  UNKNOWN_TOPIC_ID: { kafka: 100, http: 404, retriable: true, todo: 'Ask for metadata again.' },
+  INVALID_JSON: {
+    kafka: 42,
+    http: 400,
+    retriable: false,
+    todo: 'Send JSON as the example in the API description shows.',
+  },
+  BODY_TOO_LARGE: {
+    kafka: 10,
+    http: 413,
+    retriable: false,
+    todo: 'Send fewer records at once, or stream them as NDJSON.',
+  },
+  UNKNOWN_ROUTE: { kafka: 42, http: 404, retriable: false, todo: 'Look at /docs for the routes there are.' },
+  METHOD_NOT_ALLOWED: {
+    kafka: 42,
+    http: 405,
+    retriable: false,
+    todo: 'Use one of the methods in the Allow header; /docs says what they do.',
+  },
+  REQUEST_TOO_SLOW: {
+    kafka: 42,
+    http: 408,
+    retriable: true,
+    todo: 'Send the whole request without a pause; stream what takes long as NDJSON.',
+  },
+  REQUEST_HEAD_TOO_LARGE: {
+    kafka: 42,
+    http: 431,
+    retriable: false,
+    todo: 'Send a shorter address and fewer headers.',
+  },
+  TOO_MANY_CONNECTIONS: {
+    kafka: 42,
+    http: 503,
+    retriable: true,
+    todo: 'Close connections that are not needed, or raise max.connections.',
+  },
+  BROKER_STOPPING: {
+    kafka: 6,
+    http: 503,
+    retriable: true,
+    todo: 'Try again in a moment: the broker is stopping.',
+  },
+} as const
+
+export type RefusalCode = keyof typeof refusals
+
+/** A "no" that a client is told. Not for bugs: those are `InvariantViolation`s. */
+export class Refusal extends Error {
+  override name = 'Refusal'
+  readonly code: RefusalCode
+  /** `message` is one sentence that names the thing refused; the table adds what to do. */
+  constructor(code: RefusalCode, message: string) {
+    super(message)
+    this.code = code
+  }
+}

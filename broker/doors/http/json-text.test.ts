@@ -1,0 +1,64 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { parseJson, parseJsonText, parseKeepingNumbers, whereJsonBreaks } from './json-text.ts'
+
+test.each([
+  ['abc', 0, '"a" stands where something else is expected, at column 1'],
+  ['', 0, 'it ends where something else is expected, at column 1'],
+  ['{"a":1,}', 7, '"}" stands where something else is expected, at column 8'],
+  ['{"a":', 5, 'it ends where something else is expected, at column 6'],
+  ['{"a" 1}', 5, ''],
+  ['[1 2]', 3, ''],
+  ['[1,]', 3, ''],
+  ['[,1]', 1, ''],
+  ['{\n  "a": tru\n}', 9, '"t" stands where something else is expected, at line 2, column 8'],
+  ['{"a":"x\ty"}', 7, ''],
+  [String.raw`"\q"`, 1, ''],
+  [String.raw`"\u12G4"`, 1, ''],
+  ['"open', 5, ''],
+  ['{} {}', 3, ''],
+  ['[}', 1, ''],
+  ['{1:2}', 1, ''],
+  ['01', 0, ''],
+  ['[[[]]', 5, ''],
+  ['{"a":1]', 6, ''],
+])('%j breaks at %i', (text, at, words) => {
+  expect(whereJsonBreaks(text)).toBe(at)
+  expect(() => parseJsonText(text, 'The body')).toThrow(`The body is not JSON: ${words}`)
+})
+
+test('a place is found exactly in what is not JSON', () => {
+  const broken = fc.tuple(
+    fc.json(),
+    fc.nat(),
+    fc.constantFrom('', ',', '"', '}', ']', ':', '\\', 'x', '1', ' ', '\n'),
+  )
+  fc.assert(
+    fc.property(broken, ([json, place, put]) => {
+      const cut = place % (json.length + 1)
+      const text = json.slice(0, cut) + put + json.slice(cut + 1)
+      let sound = true
+      try {
+        JSON.parse(text)
+      } catch {
+        sound = false
+      }
+      const at = whereJsonBreaks(text)
+      // A sound text "ends too early" for a scanner that only looks for the break.
+      if (sound) expect(at).toBe(text.length)
+      else expect(at).toBeLessThanOrEqual(text.length)
+      // Whatever stands before the place is the beginning of some JSON: nothing in it is to blame.
+      expect(whereJsonBreaks(text.slice(0, at))).toBe(at)
+    }),
+    { numRuns: 2000 },
+  )
+})
+
+test('bytes that are not UTF-8 are refused', () => {
+  expect(() => parseJson(Buffer.from([0x22, 0xff, 0x22]), 'Line 3')).toThrow('Line 3 is not UTF-8')
+})
+
+test('numbers keep their digits', () => {
+  const text = '{"id":12345678901234567890,"big":1e400,"plain":[1,2.5,true,null,"12345678901234567890"]}'
+  expect(JSON.stringify(parseKeepingNumbers(text))).toBe(text)
+})

@@ -1,0 +1,24 @@
+import type { Logger } from 'pino'
+import type { Registry } from 'prom-client'
+import type { World } from '../../../base/world.ts'
+import type { Router } from '../../router/router.ts'
+import type { Budget } from './budget.ts'
+import type { Stopping } from './stopping.ts'
+import type { Spread } from './writing.ts'
+
+/** What every route has at hand. */
+export type Serving = {
+  readonly world: World
+  readonly router: Router
+  readonly log: Logger
+  readonly metrics: Registry
+  /** Of Stele, as the API tells it. */
+  readonly version: string
+  readonly startedAtMs: number
+  /** Bodies being received, over all connections. */
+  readonly bodies: Budget
+  /** Batches being unpacked for readers. */
+  readonly unpacking: Budget
+  readonly spread: Spread
+  readonly stopping: Stopping
+}

@@ -1,0 +1,245 @@
+/**
+ * Enters: the frames of one client. Leaves: their answers in the same order, all answers of a turn in one write.
+ * Always holds: Produce requests start as they come, any other waits for its answer before the next request is taken; no
+ * request is taken while answers wait for the client to read, nor while 1,000 are unanswered.
+ */
+import type { Socket } from 'node:net'
+import { RequestHeader } from '../../../protocol/kafka/frame.ts'
+import { MalformedRequest } from '../../../protocol/kafka/malformed.ts'
+import { Reader } from '../../../protocol/kafka/reader.ts'
+import type { Clock } from '../../../base/world.ts'
+import type { Answer, Serve } from './answer.ts'
+import type { FrameMemory } from './frame-memory.ts'
+import { Frames, type FrameTaker } from './frames.ts'
+import type { Counters } from './metrics.ts'
+import type { Outgoing } from './outgoing.ts'
+import { receive, type Received } from './receive.ts'
+
+const unansweredMax = 1_000
+/** Who neither sends the rest of a frame nor reads its answers for so long is closed. */
+const stallMs = 30_000
+/** While others wait for memory, a frame that is older than `stallMs` must come at least this fast. */
+const crawlBytesPerSecond = 16 * 1024
+
+/** What all connections of a door have in common. */
+export type Surroundings = {
+  readonly clock: Clock
+  readonly serve: Serve
+  readonly memory: FrameMemory
+  /** Where the system puts bytes; used by all connections in turn. */
+  readonly readBuffer: Buffer
+  readonly outgoing: Outgoing
+  readonly counters: Counters
+  frameBytesMax(): number
+  idleMsMax(): number
+  /** Says in the log why a connection was closed by us. */
+  report(connection: Connection, reason: string): void
+  /** The connection is closed for good. */
+  closed(connection: Connection): void
+}
+
+// Why no request is taken at the moment; any number of these at once.
+const unanswered = 1
+const unsent = 2
+const crowded = 4
+const closing = 8
+
+export class Connection implements FrameTaker {
+  /** The client's address and port. */
+  readonly client: string
+  /** Our address as the client sees it. */
+  readonly localAddress: string
+  readonly #around: Surroundings
+  readonly #socket: Socket
+  readonly #received: Received
+  readonly #frames: Frames
+  readonly #arrival: { connection: Connection; header: RequestHeader; reader: Reader; nowMs: number }
+  readonly #answers: Answer[] = []
+  readonly #flush = (): void => this.#writeAnswers()
+  #obstacles = 0
+  #flushPlanned = false
+  #paused = false
+  // What the sweeps have seen.
+  #heard = true
+  #heardMs: number
+  #sentBytes = 0
+  #sentMs: number
+  #tookFrame = false
+  #partialSinceMs: number | undefined
+
+  /** Takes over `accepted`, a socket of a server with `pauseOnConnect`. */
+  constructor(accepted: Socket, around: Surroundings, asTargets?: boolean) {
+    this.#around = around
+    this.client = hostPort(accepted.remoteAddress, accepted.remotePort)
+    this.localAddress = accepted.localAddress ?? ''
+    this.#heardMs = around.clock.monotonicMs()
+    this.#sentMs = this.#heardMs
+    this.#arrival = { connection: this, header: new RequestHeader(), reader: new Reader(), nowMs: this.#heardMs }
+    this.#frames = new Frames(around.memory, around.readBuffer, () => around.frameBytesMax(), this)
+    this.#received = receive(
+      accepted,
+      {
+        target: () => this.#frames.target(),
+        arrived: (buffer, bytes) => this.#arrived(buffer, bytes),
+      },
+      asTargets,
+    )
+    this.#socket = this.#received.socket
+    this.#socket.on('error', () => {}) // 'close' follows, and a client that goes away is no error of ours
+    this.#socket.on('close', () => this.#gone())
+  }
+
+  get ready(): boolean {
+    return this.#obstacles === 0
+  }
+
+  /** Nothing is asked, held or unsent. */
+  get idle(): boolean {
+    return this.#answers.length === 0 && this.#frames.heldBytes === 0 && (this.#obstacles & unsent) === 0
+  }
+
+  frame(buffer: Buffer, start: number, end: number): void {
+    const arrival = this.#arrival
+    this.#tookFrame = true
+    arrival.reader.reset(buffer, start, end)
+    try {
+      arrival.header.read(arrival.reader)
+      const answer = this.#around.serve(arrival)
+      if (answer !== undefined) this.#enqueue(answer)
+    } catch (error) {
+      if (!(error instanceof MalformedRequest)) throw error
+      this.#around.counters.malformed += 1
+      this.broken(`${arrival.header.spoken?.api.name ?? 'request'}: ${error.reason}`)
+    }
+  }
+
+  broken(reason: string): void {
+    if ((this.#obstacles & closing) !== 0) return
+    this.#around.report(this, reason)
+    this.close()
+  }
+
+  roomAgain(): void {
+    this.#heard = true
+    this.#steerReading()
+  }
+
+  /** An answer that had its place has become ready. */
+  answered(): void {
+    if (this.#flushPlanned || this.#answers[0]?.ready !== true) return
+    this.#flushPlanned = true
+    this.#around.clock.endOfTurn(this.#flush)
+  }
+
+  /** Takes no more requests, and closes when the last answer has left. */
+  finish(): void {
+    this.#obstacles |= closing
+    this.#endWhenDone()
+  }
+
+  /** Drops everything at once. */
+  close(): void {
+    this.#obstacles |= closing
+    this.#socket.destroy()
+  }
+
+  /** Called from time to time: closes a connection that is idle or stuck for too long. */
+  sweep(nowMs: number): void {
+    if (this.#heard) this.#heardMs = nowMs
+    this.#heard = false
+    const sentBytes = this.#received.sentBytes()
+    const waitsForClient = (this.#obstacles & unsent) !== 0
+    if (sentBytes !== this.#sentBytes || !waitsForClient) this.#sentMs = nowMs
+    this.#sentBytes = sentBytes
+    const halfFrame = this.ready && this.#frames.heldBytes > 0 && !this.#frames.waitsForMemory
+    this.#partialSinceMs = halfFrame && !this.#tookFrame ? (this.#partialSinceMs ?? nowMs) : undefined
+    this.#tookFrame = false
+    const quietMs = nowMs - this.#heardMs
+    if (nowMs - this.#sentMs >= stallMs) this.broken(`reads none of its answers for ${stallMs / 1000} s`)
+    else if (halfFrame && quietMs >= stallMs) this.broken(`half a request, then nothing for ${stallMs / 1000} s`)
+    else if (halfFrame && this.#crawls(nowMs)) this.broken('a request that comes too slowly while others wait for memory')
+    else if (this.idle && quietMs >= this.#around.idleMsMax()) this.close()
+  }
+
+  #crawls(nowMs: number): boolean {
+    const ageMs = nowMs - (this.#partialSinceMs ?? nowMs)
+    if (ageMs < stallMs || this.#around.memory.waiting === 0) return false
+    return this.#frames.heldBytes < (ageMs / 1000) * crawlBytesPerSecond
+  }
+
+  #arrived(buffer: Buffer, bytes: number): void {
+    this.#heard = true
+    this.#arrival.nowMs = this.#around.clock.monotonicMs()
+    this.#around.counters.bytesIn += bytes
+    if ((this.#obstacles & closing) !== 0) return
+    this.#frames.arrived(buffer, bytes)
+    this.#steerReading()
+  }
+
+  #enqueue(answer: Answer): void {
+    this.#answers.push(answer)
+    if (!answer.pipelined) this.#obstacles |= unanswered
+    if (this.#answers.length >= unansweredMax) this.#obstacles |= crowded
+    if (answer.ready) this.answered()
+  }
+
+  #writeAnswers(): void {
+    this.#flushPlanned = false
+    if ((this.#obstacles & unsent) !== 0 || this.#socket.destroyed) return
+    const { outgoing, clock } = this.#around
+    outgoing.nowMs = clock.monotonicMs()
+    let written = 0
+    for (const answer of this.#answers) {
+      if (!answer.ready) break
+      answer.write(outgoing)
+      written += 1
+    }
+    if (written === this.#answers.length) this.#answers.length = 0
+    else this.#answers.splice(0, written)
+    if (outgoing.send(this.#socket, () => this.#allSent()) === 'rest follows') this.#obstacles |= unsent
+    this.#getOn()
+  }
+
+  #allSent(): void {
+    this.#obstacles &= ~unsent
+    this.answered()
+    if (!this.#socket.destroyed) this.#getOn()
+  }
+
+  /** Takes the requests that had to wait for what has just ended. */
+  #getOn(): void {
+    if (this.#answers.length === 0) this.#obstacles &= ~unanswered
+    if (this.#answers.length < unansweredMax) this.#obstacles &= ~crowded
+    if ((this.#obstacles & closing) !== 0) return this.#endWhenDone()
+    this.#arrival.nowMs = this.#around.outgoing.nowMs
+    if (this.ready) this.#frames.proceed()
+    this.#steerReading()
+  }
+
+  /** Reading stops only while bytes are held that may not be handled: otherwise a client that goes away is noticed. */
+  #steerReading(): void {
+    const mustWait = this.#frames.waitsForMemory || (!this.ready && this.#frames.heldBytes > 0)
+    const stop = mustWait && (this.#obstacles & closing) === 0
+    if (stop === this.#paused || this.#socket.destroyed) return
+    this.#paused = stop
+    if (stop) this.#socket.pause()
+    else this.#socket.resume()
+  }
+
+  #endWhenDone(): void {
+    if (this.#answers.length > 0 || (this.#obstacles & unsent) !== 0) return
+    this.#steerReading()
+    this.#socket.end()
+  }
+
+  #gone(): void {
+    this.#obstacles |= closing
+    this.#frames.drop()
+    for (const answer of this.#answers) answer.drop()
+    this.#answers.length = 0
+    this.#around.closed(this)
+  }
+}
+
+const hostPort = (host: string | undefined, port: number | undefined): string =>
+  host === undefined ? 'a client that is gone' : `${host.includes(':') ? `[${host}]` : host}:${port}`

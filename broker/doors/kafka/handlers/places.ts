@@ -1,0 +1,32 @@
+import { isEveryInterface } from '../../../settings/listeners.ts'
+import type { Call } from './handler.ts'
+
+export type BrokerPlace = {
+  readonly nodeId: number
+  readonly host: string
+  readonly port: number
+  readonly rack: string | null
+}
+
+/** Where this client reaches each broker; those that have no Kafka door are left out. */
+export function brokerPlaces(call: Call): BrokerPlace[] {
+  const { router } = call.desk
+  return router.brokers().flatMap(({ id, rack, addresses }) => {
+    const place = id === router.self ? ownPlace(call) : addresses.kafka
+    return place === undefined ? [] : [{ nodeId: id, host: place.host, port: place.port, rack: rack || null }]
+  })
+}
+
+/**
+ * As `advertised.listeners` says, otherwise where the door listens; for a door that listens everywhere, the address that this
+ * client has reached it at.
+ */
+function ownPlace({ desk, localAddress }: Call): { host: string; port: number } {
+  const told = desk.router.settings.advertisedListeners.find(listener => listener.door === 'kafka')
+  if (told !== undefined) return { host: told.host, port: told.port }
+  const { host, port } = desk.place
+  return { host: isEveryInterface(host) ? withoutMapping(localAddress) : host, port }
+}
+
+/** A socket for both families shows IPv4 addresses inside IPv6 ones. */
+const withoutMapping = (address: string): string => address.replace(/^::ffff:(?=[\d.]+$)/, '')

@@ -1,0 +1,170 @@
+/**
+ * Enters: Produce requests. Leaves: each partition's batch to its tablet, and one answer when the last of them is decided.
+ * Always holds: everything of the request's bytes was used when `serve` returns; one object and no closures a request.
+ */
+import { Refusal } from '../../../../base/refusals.ts'
+import { produce } from '../../../../protocol/kafka/apis/produce.ts'
+import { ProduceRequest } from '../../../../protocol/kafka/produce-request.ts'
+import { batchHeaderBytes, codecOf } from '../../../../protocol/kafka/record-batch.ts'
+import type { Router } from '../../../router/router.ts'
+import type { Acks, Appending } from '../../../tablet/appending.ts'
+import type { Tablet } from '../../../tablet/tablet.ts'
+import type { Answer, Arrival } from '../answer.ts'
+import type { Connection } from '../connection.ts'
+import type { Counters } from '../metrics.ts'
+import type { Outgoing } from '../outgoing.ts'
+import { codeOf, type Desk, type Handler } from './handler.ts'
+
+/** The first version that may carry zstd. */
+const zstdSince = 7
+
+export function produceHandler({ router, counters }: Desk): Handler {
+  const request = new ProduceRequest()
+  const serve = (arrival: Arrival): Answer | undefined => {
+    request.read(arrival.reader, arrival.header.apiVersion)
+    const answer = new ProduceAnswer(request, arrival, counters)
+    const refusal = refusalOf(request)
+    for (let t = 0; t < request.topicCount; t++) {
+      const topic = request.topics[t] ?? ''
+      const end = request.firstPartition[t + 1] ?? 0
+      for (let p = request.firstPartition[t] ?? 0; p < end; p++) {
+        if (refusal !== undefined) answer.refused(p, refusal)
+        else offer(router, topic, p, request, arrival, answer)
+      }
+    }
+    return request.acks === 0 ? undefined : answer
+  }
+  return { api: produce, serve }
+}
+
+/** Why nothing of the request is taken. */
+function refusalOf({ acks, transactionalId }: ProduceRequest): Refusal | undefined {
+  if (transactionalId !== null) {
+    return new Refusal('TRANSACTIONAL_ID_AUTHORIZATION_FAILED', 'there are no transactions')
+  }
+  if (acks < -1 || acks > 1) return new Refusal('INVALID_REQUIRED_ACKS', `acks is ${acks}`)
+  return undefined
+}
+
+function offer(
+  router: Router,
+  topic: string,
+  slot: number,
+  request: ProduceRequest,
+  { reader, nowMs }: Arrival,
+  answer: ProduceAnswer,
+): void {
+  const partition = request.partitionIndex[slot] ?? -1
+  const at = request.recordsAt[slot] ?? -1
+  const end = request.recordsEnd[slot] ?? -1
+  const tablet = router.find(topic, partition) ?? whyNot(router, topic, partition)
+  if (tablet instanceof Refusal) answer.refused(slot, tablet)
+  else if (end - at < batchHeaderBytes) {
+    answer.refused(slot, new Refusal('INVALID_RECORD', 'the records must be exactly one batch'))
+  } else if (request.version < zstdSince && codecOf(reader.buffer, at) === 'zstd') {
+    answer.refused(slot, new Refusal('UNSUPPORTED_COMPRESSION_TYPE', 'zstd may be sent from Produce version 7 on'))
+  } else {
+    const deadlineMs = nowMs + Math.max(0, request.timeoutMs)
+    tablet.append(reader.buffer, at, end, request.acks as Acks, deadlineMs, answer, slot)
+  }
+}
+
+function whyNot(router: Router, topic: string, partition: number): Tablet | Refusal {
+  try {
+    return router.leading(topic, partition)
+  } catch (error) {
+    if (error instanceof Refusal) return error
+    throw error
+  }
+}
+
+class ProduceAnswer implements Answer, Appending {
+  readonly pipelined = true
+  readonly #connection: Connection
+  readonly #counters: Counters
+  readonly #version: number
+  readonly #correlationId: number
+  readonly #silent: boolean
+  readonly #startedMs: number
+  readonly #topics: readonly string[]
+  readonly #firstPartition: readonly number[]
+  /** By slot. */
+  readonly #partitions: readonly number[]
+  readonly #codes: number[]
+  readonly #baseOffsets: number[]
+  readonly #appendTimesMs: number[]
+  readonly #logStarts: number[]
+  /** By slot; made when the first one is refused. */
+  #messages: (string | undefined)[] | undefined
+  #left: number
+
+  constructor(request: ProduceRequest, { connection, header, nowMs }: Arrival, counters: Counters) {
+    const { topicCount, partitionCount, version, acks } = request
+    this.#connection = connection
+    this.#counters = counters
+    this.#version = version
+    this.#correlationId = header.correlationId
+    this.#silent = acks === 0
+    this.#startedMs = nowMs
+    this.#topics = request.topics.slice(0, topicCount)
+    this.#firstPartition = request.firstPartition.slice(0, topicCount + 1)
+    this.#partitions = request.partitionIndex.slice(0, partitionCount)
+    this.#codes = this.#partitions.map(() => 0)
+    this.#baseOffsets = this.#partitions.map(() => -1)
+    this.#appendTimesMs = this.#baseOffsets.slice()
+    this.#logStarts = this.#baseOffsets.slice()
+    this.#left = partitionCount
+  }
+
+  get ready(): boolean {
+    return this.#left === 0
+  }
+
+  appended(slot: number, baseOffset: number, logAppendTimeMs: number, logStart: number): void {
+    this.#baseOffsets[slot] = baseOffset
+    this.#appendTimesMs[slot] = logAppendTimeMs
+    this.#logStarts[slot] = logStart
+    this.#decided()
+  }
+
+  refused(slot: number, refusal: Refusal): void {
+    this.#codes[slot] = codeOf(refusal.code)
+    this.#messages ??= []
+    this.#messages[slot] = refusal.message
+    this.#counters.produceRefused += 1
+    // Without an answer, a closed connection is how the client learns of it: as in Kafka.
+    if (this.#silent) this.#connection.broken(`Produce with acks=0 was refused: ${refusal.code}: ${refusal.message}`)
+    this.#decided()
+  }
+
+  write(out: Outgoing): void {
+    const { produce } = out
+    produce.begin(this.#version, this.#correlationId, this.#topics.length)
+    for (let t = 0; t < this.#topics.length; t++) {
+      const first = this.#firstPartition[t] ?? 0
+      const end = this.#firstPartition[t + 1] ?? 0
+      produce.topic(this.#topics[t] ?? '', end - first)
+      for (let p = first; p < end; p++) this.#writePartition(out, p)
+    }
+    produce.finish()
+    this.#counters.produceMs.observe(out.nowMs - this.#startedMs)
+  }
+
+  drop(): void {}
+
+  #decided(): void {
+    this.#left -= 1
+    if (this.#left === 0 && !this.#silent) this.#connection.answered()
+  }
+
+  #writePartition({ produce }: Outgoing, p: number): void {
+    produce.partition(
+      this.#partitions[p] ?? -1,
+      this.#codes[p] ?? 0,
+      this.#baseOffsets[p] ?? -1,
+      this.#appendTimesMs[p] ?? -1,
+      this.#logStarts[p] ?? -1,
+      this.#messages?.[p] ?? null,
+    )
+  }
+}

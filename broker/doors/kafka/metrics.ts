@@ -1,0 +1,1 @@
+export type Counters = { malformed: number; bytesIn: number; bytesOut: number }

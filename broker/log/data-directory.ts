@@ -1,0 +1,154 @@
+/**
+ * The data directory of one broker: whose it is, that nobody else has it open, and whether the last stop was a clean one.
+ * `meta.json` is written once; `clean-shutdown` is written last on a clean stop and removed first on start.
+ */
+import { randomUuid } from '../../base/uuid.ts'
+import { readFile, replaceFileNow } from '../../base/files.ts'
+import type { BrokerId } from '../../base/quantities.ts'
+import type { World } from '../../base/world.ts'
+
+export const formatVersion = 1
+
+export type Meta = {
+  readonly formatVersion: number
+  readonly clusterId: string
+  readonly brokerId: number
+  readonly diskId: string
+}
+
+/** A data directory that must not be used as it is. The message says which, why and what to do. */
+export class DataDirectoryRefused extends Error {
+  override name = 'DataDirectoryRefused'
+}
+
+export class DataDirectory {
+  readonly path: string
+  readonly meta: Meta
+  /** True when the last run stopped cleanly: nothing has to be recovered. */
+  readonly wasClean: boolean
+  readonly #world: World
+  readonly #lock: { release(): void }
+
+  private constructor(world: World, path: string, meta: Meta, wasClean: boolean, lock: { release(): void }) {
+    this.#world = world
+    this.path = path
+    this.meta = meta
+    this.wasClean = wasClean
+    this.#lock = lock
+  }
+
+  /**
+   * Opens `path` for broker `brokerId`, or makes it when there is nothing.
+   * @throws DataDirectoryRefused when it belongs to someone else, is in use, of a newer format or not writable
+   */
+  static open(world: World, path: string, brokerId: BrokerId): DataDirectory {
+    const { disk } = world
+    try {
+      disk.makeDirectory(path)
+      disk.makeDirectory(`${path}/tablets`)
+      const lock = disk.lock(`${path}/lock`)
+      if (lock === undefined) {
+        throw new DataDirectoryRefused(
+          `${path} is in use by another running broker. Stop that one first, or start this one with another --data directory.`,
+        )
+      }
+      try {
+        const meta = readMeta(world, path, brokerId)
+        const wasClean = disk.stat(`${path}/clean-shutdown`) !== undefined
+        return new DataDirectory(world, path, meta, wasClean, lock)
+      } catch (error) {
+        lock.release()
+        throw error
+      }
+    } catch (error) {
+      throw explain(error, path)
+    }
+  }
+
+  /** From here on a crash needs recovery. */
+  async begin(): Promise<void> {
+    await this.#world.disk.remove(`${this.path}/clean-shutdown`)
+    this.#world.disk.syncDirectoryNow(this.path)
+  }
+
+  /** Everything is on disk: the next start need not check it. */
+  endCleanly(): void {
+    replaceFileNow(this.#world.disk, `${this.path}/clean-shutdown`, Buffer.from('{"version":1}\n'))
+  }
+
+  release(): void {
+    this.#lock.release()
+  }
+}
+
+function readMeta(world: World, path: string, brokerId: BrokerId): Meta {
+  const file = `${path}/meta.json`
+  const content = readFile(world.disk, file)
+  if (content === undefined) return makeMeta(world, path, brokerId)
+  let meta: Meta
+  try {
+    meta = JSON.parse(content.toString()) as Meta
+  } catch {
+    throw new DataDirectoryRefused(
+      `${file} is not readable as JSON. Restore it from a backup, or use another --data directory.`,
+    )
+  }
+  if (
+    typeof meta.formatVersion !== 'number' ||
+    typeof meta.clusterId !== 'string' ||
+    typeof meta.diskId !== 'string'
+  ) {
+    throw new DataDirectoryRefused(`${file} was not written by Stele. Use another --data directory.`)
+  }
+  if (meta.formatVersion > formatVersion) {
+    throw new DataDirectoryRefused(
+      `${path} has format ${meta.formatVersion}, and this Stele reads up to format ${formatVersion}. Start the newer Stele that wrote it.`,
+    )
+  }
+  if (meta.brokerId !== brokerId) {
+    throw new DataDirectoryRefused(
+      `${path} belongs to broker ${meta.brokerId}, and this is broker ${brokerId}. Set broker.id=${meta.brokerId}, or use another --data directory.`,
+    )
+  }
+  return meta
+}
+
+/** Only an empty directory becomes ours: what we did not write we do not touch. */
+function makeMeta(world: World, path: string, brokerId: BrokerId): Meta {
+  const { disk } = world
+  const foreign = disk
+    .list(path)
+    .filter(name => !['lock', 'tablets', 'meta.json.tmp', 'lost+found'].includes(name))
+  if (foreign.length > 0 || disk.list(`${path}/tablets`).length > 0) {
+    throw new DataDirectoryRefused(
+      `${path} is not empty and has no meta.json, so it is not a data directory of Stele` +
+        `${foreign.length > 0 ? ` (it holds ${foreign.slice(0, 3).join(', ')})` : ''}. Use an empty or new --data directory.`,
+    )
+  }
+  const meta = {
+    formatVersion,
+    clusterId: randomUuid(world.random),
+    brokerId,
+    diskId: randomUuid(world.random),
+  }
+  replaceFileNow(disk, `${path}/meta.json`, Buffer.from(`${JSON.stringify(meta, undefined, 2)}\n`))
+  return meta
+}
+
+function explain(error: unknown, path: string): unknown {
+  const code = (error as NodeJS.ErrnoException).code
+  if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') {
+    return new DataDirectoryRefused(
+      `${path} cannot be written (${code}). Make it writable for this user, or use another --data directory.`,
+    )
+  }
+  if (code === 'ENOTDIR' || code === 'EEXIST') {
+    return new DataDirectoryRefused(`${path} is not a directory. Use another --data directory.`)
+  }
+  if (code === 'ENOSPC') {
+    return new DataDirectoryRefused(
+      `${path}: the disk is full. Free some space, or use another --data directory.`,
+    )
+  }
+  return error
+}

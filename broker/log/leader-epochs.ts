@@ -1,0 +1,101 @@
+/** `leader-epochs.json`: which epoch began at which offset (KIP-101). Both rise; an epoch in which nothing was written has no entry. */
+import { readFile, replaceFile, replaceFileNow } from '../../base/files.ts'
+import { epoch, offset, type Epoch, type Offset } from '../../base/quantities.ts'
+import type { Disk } from '../../base/world.ts'
+
+type Entry = { readonly epoch: Epoch; readonly start: Offset }
+
+export class LeaderEpochs {
+  readonly #disk: Disk
+  readonly #path: string
+  #entries: Entry[]
+  #saved: string
+
+  private constructor(disk: Disk, path: string, entries: Entry[]) {
+    this.#disk = disk
+    this.#path = path
+    this.#entries = entries
+    this.#saved = JSON.stringify(entries)
+  }
+
+  /** Reads the file; `damaged` when it is there and says nothing: the entries then have to be read from the log again. */
+  static open(disk: Disk, directory: string): { epochs: LeaderEpochs; damaged: boolean } {
+    const path = `${directory}/leader-epochs.json`
+    const content = readFile(disk, path)
+    const entries = content === undefined ? [] : parse(content)
+    return { epochs: new LeaderEpochs(disk, path, entries ?? []), damaged: entries === undefined }
+  }
+
+  get latest(): Epoch | undefined {
+    return this.#entries.at(-1)?.epoch
+  }
+
+  /** A batch of `batchEpoch` stands at `start`; remembered when the epoch is new. */
+  seen(batchEpoch: Epoch, start: Offset): void {
+    const latest = this.latest
+    if (latest === undefined || batchEpoch > latest) this.#entries.push({ epoch: batchEpoch, start })
+  }
+
+  /** Forgets what began at or behind `end`, after the log was cut there. */
+  truncate(end: Offset): void {
+    while ((this.#entries.at(-1)?.start ?? -1) >= end) this.#entries.pop()
+  }
+
+  /** The log now starts at `start`: only the last entry at or before it still matters, and it begins there. */
+  startAt(start: Offset): void {
+    const keep = this.#entries.findLastIndex(entry => entry.start <= start)
+    if (keep <= 0) return
+    this.#entries = this.#entries.slice(keep)
+  }
+
+  /** The epoch of the batch that holds `at`, or undefined when that is not known. */
+  of(at: Offset): Epoch | undefined {
+    return this.#entries.findLast(entry => entry.start <= at)?.epoch
+  }
+
+  /**
+   * The largest known epoch that is at most `asked`, and the offset behind its last record (`logEnd` for the newest).
+   * Kafka OffsetForLeaderEpoch; undefined when the log knows of none.
+   */
+  endOf(asked: number, current: Epoch, logEnd: Offset): { epoch: Epoch; end: Offset } | undefined {
+    if (asked === current) return { epoch: current, end: logEnd }
+    if (asked > current) return undefined
+    const i = this.#entries.findLastIndex(entry => entry.epoch <= asked)
+    const found = this.#entries[i]
+    const next = this.#entries[i + 1]
+    if (found === undefined) return next === undefined ? undefined : { epoch: epoch(asked), end: next.start }
+    return { epoch: found.epoch, end: next?.start ?? logEnd }
+  }
+
+  async save(): Promise<void> {
+    const text = JSON.stringify(this.#entries)
+    if (text === this.#saved) return
+    await replaceFile(this.#disk, this.#path, this.#content())
+    this.#saved = text
+  }
+
+  saveNow(): void {
+    if (JSON.stringify(this.#entries) !== this.#saved) replaceFileNow(this.#disk, this.#path, this.#content())
+  }
+
+  #content(): Buffer {
+    return Buffer.from(`${JSON.stringify({ version: 1, epochs: this.#entries })}\n`)
+  }
+}
+
+function parse(content: Buffer): Entry[] | undefined {
+  try {
+    const { epochs } = JSON.parse(content.toString()) as { epochs: { epoch: number; start: number }[] }
+    const entries = epochs.map(entry => ({ epoch: epoch(entry.epoch), start: offset(entry.start) }))
+    const rises = entries.every((entry, i) => {
+      const before = entries[i - 1]
+      return (
+        Number.isSafeInteger(entry.epoch) &&
+        (before === undefined || (entry.epoch > before.epoch && entry.start >= before.start))
+      )
+    })
+    return rises ? entries : undefined
+  } catch {
+    return undefined
+  }
+}

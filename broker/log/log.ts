@@ -1,0 +1,363 @@
+/**
+ * One tablet's log on disk. In come checked batches that carry their offsets; they are gathered in memory and written by `flush`, once a turn
+ * of the event loop. Out come whole batches by offset. What is in the files is always a row of whole batches without a gap.
+ */
+import { assert } from '../../base/assert.ts'
+import { KIB, offset, type Offset } from '../../base/quantities.ts'
+import type { World } from '../../base/world.ts'
+import {
+  baseOffsetOf,
+  batchBytesOf,
+  lastOffsetOf,
+  maxTimestampOf,
+} from '../../protocol/kafka/record-batch.ts'
+import { readActiveNow, readSegmentLater, readTail, type Batches, type ReadRequest } from './read.ts'
+import type { ReadBuffers } from './read-buffers.ts'
+import type { SegmentCache } from './segment-cache.ts'
+import { Segment } from './segment.ts'
+import { chunkBytesMax, type TailMemory } from './tail-memory.ts'
+import { Tail } from './tail.ts'
+
+/** What the logs of a broker share. */
+export type LogShared = {
+  readonly world: World
+  readonly tailMemory: TailMemory
+  readonly segmentCache: SegmentCache
+  readonly readBuffers: ReadBuffers
+}
+
+export type LogSettings = {
+  readonly segmentBytes: number
+  readonly segmentMs: number
+  readonly segmentIndexBytes: number
+  readonly indexIntervalBytes: number
+}
+
+/** A place between two batches: the offset of the next record, and where it stands. */
+export type LogPosition = { readonly offset: Offset; readonly segment: Offset; readonly position: number }
+
+/** The file could not be brought back to its last whole batch: the log must not be written any more. */
+export class LogBroken extends Error {
+  override name = 'LogBroken'
+}
+
+/** Larger batches are written straight from where they were received: copying them would cost more than the system call. */
+const directBytes = chunkBytesMax / 2
+/** Reads of bytes that this run wrote not long ago are answered on the event loop up to this size: the page cache has them. */
+const warmReadBytesMax = 256 * KIB
+const warmBytes = 64 * 1024 * KIB
+
+export class Log {
+  readonly directory: string
+  settings: LogSettings
+  readonly #shared: LogShared
+  /** In rising order; the last one is active. */
+  #segments: Segment[]
+  #tail: Tail
+  #end: LogPosition
+  /** Batches gathered since the last flush: last offset, position, bytes, largest timestamp of each. */
+  readonly #staged: number[] = []
+  #stagedPosition: number
+  #stagedOffset: Offset
+  /** Position in the active segment from which on this run has written. */
+  #warmFrom: number
+  #unsynced = new Set<Segment>()
+  #directoryUnsynced = false
+  #sealedBytes: number
+
+  /** Takes segments that were checked (`openLog`); the files of the last one are open. */
+  constructor(shared: LogShared, directory: string, settings: LogSettings, segments: Segment[], end: Offset) {
+    const active = segments.at(-1)
+    assert(active !== undefined && active.isOpen, 'a log has an active segment')
+    this.#shared = shared
+    this.directory = directory
+    this.settings = settings
+    this.#segments = segments
+    this.#sealedBytes = segments.reduce((sum, segment) => sum + segment.sizeBytes, 0) - active.sizeBytes
+    this.#end = { offset: end, segment: active.baseOffset, position: active.sizeBytes }
+    this.#stagedOffset = end
+    this.#stagedPosition = active.sizeBytes
+    this.#warmFrom = active.sizeBytes
+    this.#tail = new Tail(shared.tailMemory, active.sizeBytes)
+  }
+
+  /** The first offset that is in a file; the tablet's log start may be behind it. */
+  get firstOffset(): Offset {
+    return this.#segment(0).baseOffset
+  }
+
+  /** Behind the last batch that was written. */
+  get end(): LogPosition {
+    return this.#end
+  }
+
+  /** The offset of the next record, with those that are gathered but not yet written. */
+  get nextOffset(): Offset {
+    return this.#stagedOffset
+  }
+
+  get sizeBytes(): number {
+    return this.#sealedBytes + this.#active.sizeBytes
+  }
+
+  get segmentCount(): number {
+    return this.#segments.length
+  }
+
+  get hasStaged(): boolean {
+    return this.#staged.length > 0
+  }
+
+  /** True when a batch of `bytes` has to begin a new segment: `roll` first. */
+  mustRoll(bytes: number, lastOffset: number): boolean {
+    const active = this.#active
+    if (this.#stagedPosition === 0) return false
+    const { segmentBytes, segmentMs, segmentIndexBytes } = this.settings
+    return (
+      this.#stagedPosition + bytes > segmentBytes ||
+      this.#olderThan(active, segmentMs) ||
+      active.files.offsets.sizeBytes + 8 > segmentIndexBytes ||
+      active.files.times.sizeBytes + 12 > segmentIndexBytes ||
+      lastOffset - active.baseOffset > 0x7fff_ffff
+    )
+  }
+
+  /**
+   * Gathers the batch at bytes[start, end), which begins at `nextOffset`; its bytes are copied, or written at once when it is large.
+   * @throws what `flush` throws
+   */
+  append(bytes: Buffer, start: number, end: number): void {
+    assert(baseOffsetOf(bytes, start) === this.#stagedOffset, 'offsets leave no gap')
+    const size = end - start
+    assert(batchBytesOf(bytes, start) === size, 'one whole batch is appended at a time')
+    const last = lastOffsetOf(bytes, start)
+    this.#staged.push(last, this.#stagedPosition, size, maxTimestampOf(bytes, start))
+    if (size < directBytes) this.#tail.add(bytes, start, end, this.#stagedPosition)
+    this.#stagedPosition += size
+    this.#stagedOffset = offset(last + 1)
+    if (size >= directBytes) this.#write([...this.#tail.unwritten(), bytes.subarray(start, end)], true)
+  }
+
+  /**
+   * Writes what was gathered, in one piece. After an error nothing of it is in the log.
+   * @throws the disk's error, or LogBroken when the file could not be cut back
+   */
+  flush(): void {
+    if (this.#staged.length > 0) this.#write(this.#tail.unwritten(), false)
+  }
+
+  /** Seals the active segment and begins the next one; everything must have been flushed. After an error the log is as before. */
+  roll(): void {
+    assert(this.#staged.length === 0, 'everything is written before the segment is sealed')
+    const sealed = this.#active
+    assert(sealed.sizeBytes > 0, 'only a segment with batches is sealed')
+    const next = Segment.create(this.#shared.world.disk, this.directory, this.#end.offset)
+    this.#unsynced.add(sealed)
+    this.#directoryUnsynced = true
+    this.#sealedBytes += sealed.sizeBytes
+    this.#segments.push(next)
+    this.#end = { offset: this.#end.offset, segment: next.baseOffset, position: 0 }
+    this.#tail.restart(0)
+    this.#stagedPosition = 0
+    this.#warmFrom = 0
+  }
+
+  /**
+   * Makes durable what was written before the call, and answers up to where. One call at a time.
+   * @throws the disk's error: what is on the disk is then unknown, and the log must not be used on
+   */
+  async sync(): Promise<LogPosition> {
+    const end = this.#end
+    const sealed = [...this.#unsynced]
+    const active = this.#active
+    const directory = this.#directoryUnsynced
+    this.#directoryUnsynced = false
+    for (const segment of sealed) await this.#syncSealed(segment)
+    await active.files.log.sync()
+    if (directory) await this.#shared.world.disk.syncDirectory(this.directory)
+    return end
+  }
+
+  /** Makes the indexes of the active segment durable too, so that recovery need not look below `end`. */
+  async syncIndexes(): Promise<void> {
+    const active = this.#active
+    active.pins++
+    try {
+      active.persistIndexes()
+      await active.syncIndexes()
+    } finally {
+      active.pins--
+    }
+  }
+
+  /**
+   * Whole batches from the one that holds `from` up to `to` (a place between two batches), from one segment only.
+   * From memory or the page cache at once, else as a promise.
+   */
+  read(from: Offset, to: LogPosition, bytesMax: number, atLeastOne: boolean): Batches | Promise<Batches> {
+    const segment = this.#segmentOf(from)
+    const active = segment === this.#active
+    const endPosition = segment.baseOffset === to.segment ? to.position : segment.sizeBytes
+    const request: ReadRequest = { segment, from, endPosition, bytesMax, atLeastOne }
+    if (active) {
+      const floor = segment.floorPosition(from)
+      if (floor >= this.#tail.from) return readTail(this.#tail, floor, request)
+      const warmFrom = Math.max(this.#warmFrom, segment.sizeBytes - warmBytes)
+      if (floor >= warmFrom && bytesMax <= warmReadBytesMax) {
+        return readActiveNow(this.#shared.readBuffers, floor, request)
+      }
+    }
+    return readSegmentLater(this.#shared, request)
+  }
+
+  /** Where to begin looking for the first record of at least `timestampMs`; undefined when all are older. */
+  async searchFrom(timestampMs: number): Promise<Offset | undefined> {
+    for (const segment of this.#segments.slice()) {
+      const max = await this.#maxTimestampOf(segment)
+      if (max === undefined || max.ms < timestampMs) continue
+      const files = await this.#shared.segmentCache.pin(segment)
+      const entry = files.times.floor(timestampMs)
+      this.#shared.segmentCache.unpin(segment)
+      return offset(segment.baseOffset + (entry?.value ?? 0))
+    }
+    return undefined
+  }
+
+  /** The largest timestamp in the log and the last offset of its batch. */
+  async maxTimestamp(): Promise<{ readonly ms: number; readonly offset: Offset } | undefined> {
+    let max: { readonly ms: number; readonly offset: Offset } | undefined
+    for (const segment of this.#segments.slice()) {
+      const of = await this.#maxTimestampOf(segment)
+      if (of !== undefined && (max === undefined || of.ms > max.ms)) max = of
+    }
+    return max
+  }
+
+  /** What retention decides on: every segment, the active one last. Learns each one's age from its files when it must. */
+  async segmentFacts(): Promise<
+    { baseOffset: Offset; endOffset: Offset; sizeBytes: number; maxTimestampMs: number | undefined }[]
+  > {
+    const segments = this.#segments.slice()
+    const facts = []
+    for (const [i, segment] of segments.entries()) {
+      const endOffset = segments[i + 1]?.baseOffset ?? this.#end.offset
+      const max = await this.#maxTimestampOf(segment)
+      facts.push({
+        baseOffset: segment.baseOffset,
+        endOffset,
+        sizeBytes: segment.sizeBytes,
+        maxTimestampMs: max?.ms,
+      })
+    }
+    return facts
+  }
+
+  /** Takes out every sealed segment that ends at or below `start`; answers the renamed files, to be removed later. */
+  dropBefore(start: Offset): string[] {
+    const names: string[] = []
+    while (this.#segments.length > 1 && this.#segment(1).baseOffset <= start) {
+      const segment = this.#segment(0)
+      names.push(...segment.markDeleted())
+      this.#segments.shift()
+      this.#unsynced.delete(segment)
+      this.#sealedBytes -= segment.sizeBytes
+      this.#shared.segmentCache.drop(segment)
+    }
+    return names
+  }
+
+  /** Closes all files. What was not written is gone, what was not synced may be. */
+  close(): void {
+    this.#tail.close()
+    for (const segment of this.#segments) this.#shared.segmentCache.drop(segment)
+  }
+
+  get #active(): Segment {
+    return this.#segment(this.#segments.length - 1)
+  }
+
+  #segment(i: number): Segment {
+    const segment = this.#segments[i]
+    assert(segment !== undefined, 'a log always has an active segment')
+    return segment
+  }
+
+  /** Binary search over base offsets: the last segment that begins at or before `at`. */
+  #segmentOf(at: Offset): Segment {
+    if (at >= this.#active.baseOffset) return this.#active
+    let low = 0
+    let high = this.#segments.length - 1
+    while (low < high) {
+      const middle = (low + high + 1) >>> 1
+      if (this.#segment(middle).baseOffset <= at) low = middle
+      else high = middle - 1
+    }
+    return this.#segment(low)
+  }
+
+  /** Learns it from the segment's files when it must. */
+  async #maxTimestampOf(segment: Segment) {
+    if (segment.maxTimestamp === undefined && segment.sizeBytes > 0) {
+      await this.#shared.segmentCache.pin(segment)
+      this.#shared.segmentCache.unpin(segment)
+    }
+    return segment.maxTimestamp
+  }
+
+  #olderThan(segment: Segment, ageMs: number): boolean {
+    return segment.startedMs !== undefined && this.#shared.world.clock.nowMs() - segment.startedMs > ageMs
+  }
+
+  #write(pieces: Buffer[], pastTail: boolean): void {
+    const active = this.#active
+    try {
+      active.files.log.write(pieces, active.sizeBytes)
+    } catch (error) {
+      this.#cutBack(error)
+      throw error
+    }
+    active.startedMs ??= this.#shared.world.clock.nowMs()
+    const staged = this.#staged
+    for (let i = 0; i < staged.length; i += 4) {
+      const [last = 0, position = 0, bytes = 0, timestampMs = 0] = [
+        staged[i],
+        staged[i + 1],
+        staged[i + 2],
+        staged[i + 3],
+      ]
+      active.note(last, position, bytes, timestampMs, this.settings.indexIntervalBytes)
+    }
+    staged.length = 0
+    if (pastTail) this.#tail.restart(this.#stagedPosition)
+    else this.#tail.written(this.#stagedPosition)
+    this.#end = { offset: this.#stagedOffset, segment: active.baseOffset, position: this.#stagedPosition }
+  }
+
+  #cutBack(cause: unknown): void {
+    const active = this.#active
+    this.#staged.length = 0
+    this.#tail.discardUnwritten()
+    this.#stagedOffset = this.#end.offset
+    this.#stagedPosition = this.#end.position
+    try {
+      active.files.log.truncate(active.sizeBytes)
+    } catch {
+      throw new LogBroken(
+        `${active.files.log.path} could not be cut back to ${active.sizeBytes} bytes after a failed write`,
+        { cause },
+      )
+    }
+  }
+
+  async #syncSealed(segment: Segment): Promise<void> {
+    segment.pins++
+    try {
+      await segment.files.log.sync()
+      segment.persistIndexes()
+      await segment.syncIndexes()
+    } finally {
+      segment.pins--
+    }
+    if (this.#unsynced.delete(segment)) this.#shared.segmentCache.adopt(segment)
+  }
+}

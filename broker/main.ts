@@ -1,0 +1,199 @@
+/**
+ * The broker, from the top: settings -> world -> data directory -> control store -> tablets -> doors. Its doors are open while tablets recover, so that
+ * probes and clients are told to wait; it resolves when every tablet serves or has said why it cannot.
+ */
+import type { Logger } from 'pino'
+import { collectDefaultMetrics, Registry } from 'prom-client'
+import { MIB, brokerId } from '../base/quantities.ts'
+import type { World } from '../base/world.ts'
+import { openEmbeddedStore } from '../control/embedded/store.ts'
+import { openHttpDoor } from './doors/http/door.ts'
+import { openKafkaDoor } from './doors/kafka/door.ts'
+import { Checkpoints } from './log/checkpoint.ts'
+import { DataDirectory } from './log/data-directory.ts'
+import { ReadBuffers } from './log/read-buffers.ts'
+import { SegmentCache } from './log/segment-cache.ts'
+import { TailMemory } from './log/tail-memory.ts'
+import { Router } from './router/router.ts'
+import { advertised, withListener } from './settings/listeners.ts'
+import { resolveBroker, resolveTopic } from './settings/resolve.ts'
+import { GroupCommit } from './tablet/group-commit.ts'
+import { Tablets } from './tablet/tablets.ts'
+import { realWorld } from './world/world.ts'
+
+export type BrokerOptions = {
+  readonly dataDirectory: string
+  /** HOST:PORT of the doors, when not those of `listeners`. */
+  readonly kafka: string | undefined
+  readonly http: string | undefined
+  /** By Kafka's names, checked. */
+  readonly settings: Readonly<Record<string, string>>
+  readonly log: Logger
+  readonly version: string
+}
+
+export type RunningBroker = {
+  readonly kafka: readonly string[]
+  readonly http: readonly string[]
+  /** Finishes what is under way, brings everything to disk, closes. */
+  stop(): Promise<void>
+}
+
+/**
+ * Starts a broker on `dataDirectory`.
+ * @throws DataDirectoryRefused, Refusal (settings, control.json), Error (a port in use); each message says what to do
+ */
+export async function startBroker(options: BrokerOptions): Promise<RunningBroker> {
+  const { log } = options
+  const staticSettings = withDoors(options)
+  const settings = resolveBroker({ dynamic: {}, static: staticSettings })
+  const world = realWorld()
+  const directory = DataDirectory.open(world, options.dataDirectory, brokerId(settings.brokerId))
+  const undo: (() => Promise<void> | void)[] = [() => directory.release()]
+  try {
+    const { router, tablets, checkpoints, store } = await openTablets(world, directory, staticSettings, log)
+    undo.unshift(() => store.close())
+    const registry = new Registry()
+    collectDefaultMetrics({ register: registry })
+    const [kafkaAt, httpAt] = [place(settings.listeners, 'kafka'), place(settings.listeners, 'http')]
+    const doorLog = (door: string) => log.child({ door })
+    const http = await openHttpDoor({
+      world,
+      router,
+      log: doorLog('http'),
+      metrics: registry,
+      address: httpAt,
+      version: options.version,
+    })
+    undo.unshift(() => http.stop())
+    const kafka = await openKafkaDoor({ world, router, log: doorLog('kafka'), registry, address: kafkaAt })
+    undo.unshift(() => kafka.stop())
+    const current = store.brokers().get(router.self)
+    if (current !== undefined) {
+      await store.announceAddresses(router.self, current.incarnation, {
+        kafka: advertised(settings, 'kafka', kafka.addresses[0]?.port ?? 0),
+        http: advertised(settings, 'http', http.addresses[0]?.port ?? 0),
+      })
+    }
+    await directory.begin()
+    await recover(world, tablets, router, directory.wasClean, log)
+    tablets.maintain(() => ({
+      retentionCheckMs: router.settings.logRetentionCheckIntervalMs,
+      checkpointMs: router.settings.logFlushOffsetCheckpointIntervalMs,
+      producerIdExpirationMs: router.settings.producerIdExpirationMs,
+    }))
+    const stop = async (): Promise<void> => {
+      router.end()
+      await kafka.stop()
+      await http.stop()
+      const clean = await tablets.stop()
+      checkpoints.saveNow()
+      await store.close()
+      if (clean) directory.endCleanly()
+      directory.release()
+      log.info({ clean }, 'broker stopped')
+    }
+    return { kafka: kafka.addresses.map(text), http: http.addresses.map(text), stop }
+  } catch (error) {
+    for (const step of undo) await step()
+    throw error
+  }
+}
+
+/** Everything below the doors, not yet recovered. */
+async function openTablets(
+  world: World,
+  directory: DataDirectory,
+  staticSettings: Readonly<Record<string, string>>,
+  log: Logger,
+) {
+  const { checkpoints, damaged } = Checkpoints.open(world.disk, directory.path)
+  if (damaged) log.warn('recovery-point.json is not readable: every log is checked from its start')
+  const store = openEmbeddedStore({ ...world, path: `${directory.path}/control.json` })
+  const {
+    brokerId: self,
+    rack,
+    ...settings
+  } = resolveBroker({ dynamic: store.brokerSettings(), static: staticSettings })
+  const { diskId, clusterId } = directory.meta
+  const { incarnation } = await store.registerBroker({
+    brokerId: brokerId(self),
+    diskId,
+    cleanStop: directory.wasClean,
+    bootId: undefined,
+    rack: rack === '' ? undefined : rack,
+    addresses: {},
+  })
+  const logs = {
+    world,
+    tailMemory: new TailMemory(settings.tailMemoryBytes),
+    segmentCache: new SegmentCache(settings.segmentsOpenMax),
+    readBuffers: new ReadBuffers(),
+  }
+  const tablets = new Tablets({
+    shared: { world, log, logs, groupCommit: new GroupCommit(), checkpoints },
+    store,
+    self: brokerId(self),
+    incarnation,
+    dataDirectory: directory.path,
+    settingsOf: topic =>
+      resolveTopic({ topic: topic.settings, dynamic: store.brokerSettings(), static: staticSettings }),
+    clean: directory.wasClean && !damaged,
+  })
+  const identity = { self: brokerId(self), incarnation, clusterId, dataDirectory: directory.path }
+  const router = new Router({ world, store, tablets, staticSettings, ...identity })
+  return { router, tablets, checkpoints, store }
+}
+
+const progressMs = 2_000
+
+async function recover(
+  world: World,
+  tablets: Tablets,
+  router: Router,
+  clean: boolean,
+  log: Logger,
+): Promise<void> {
+  const startedMs = world.clock.monotonicMs()
+  let recovering = true
+  const report = (): void => {
+    if (!recovering) return
+    log.info({ ...tablets.progress }, router.notReadyReason)
+    world.clock.after(progressMs, report)
+  }
+  world.clock.after(progressMs, report)
+  await tablets.start()
+  recovering = false
+  router.begin()
+  const tookMs = Math.round(world.clock.monotonicMs() - startedMs)
+  const { tablets: count, bytesDone } = tablets.progress
+  log.info(
+    { tablets: count, cleanStop: clean, checkedMiB: Math.round(bytesDone / MIB), tookMs },
+    'broker serves',
+  )
+}
+
+type Place = { readonly door: string; readonly host: string; readonly port: number }
+
+const text = ({ host, port }: { host: string; port: number }): string =>
+  `${host.includes(':') ? `[${host}]` : host}:${port}`
+
+function place(listeners: readonly Place[], door: string): string {
+  const listener = listeners.find(listener => listener.door === door)
+  return text(
+    listener === undefined
+      ? { host: 'localhost', port: 0 }
+      : { ...listener, host: listener.host || '0.0.0.0' },
+  )
+}
+
+/** The command line's doors go over those of `listeners`. */
+function withDoors({ settings, kafka, http }: BrokerOptions): Readonly<Record<string, string>> {
+  const { listeners } = resolveBroker({ dynamic: {}, static: settings })
+  let list = listeners
+    .map(({ door, ...at }) => `${door === 'kafka' ? 'PLAINTEXT' : 'HTTP'}://${text(at)}`)
+    .join(',')
+  if (kafka !== undefined) list = withListener(list, 'kafka', kafka)
+  if (http !== undefined) list = withListener(list, 'http', http)
+  return { ...settings, listeners: list }
+}

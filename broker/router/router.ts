@@ -1,0 +1,226 @@
+/**
+ * From a request to the tablet that serves it. In come topic names and partitions from the doors, out come tablets led here, or the refusal that
+ * says why not; and every change of topics and settings, which resolves when this broker serves it.
+ */
+import type { BrokerId, Incarnation } from '../../base/quantities.ts'
+import { Refusal } from '../../base/refusals.ts'
+import type { World } from '../../base/world.ts'
+import type { Broker, Topic } from '../../control/model.ts'
+import type { AddOptions, ControlStore, NewTopic, SettingsChange, WriteOptions } from '../../control/store.ts'
+import {
+  describeBroker,
+  describeTopic,
+  resolveBroker,
+  resolveTopic,
+  type BrokerSettings,
+  type Described,
+  type Sources,
+  type TopicSettings,
+} from '../settings/resolve.ts'
+import type { Tablet } from '../tablet/tablet.ts'
+import type { Tablets } from '../tablet/tablets.ts'
+import { ProducerIds } from './producer-ids.ts'
+
+export type RouterOptions = {
+  readonly world: World
+  readonly store: ControlStore
+  readonly tablets: Tablets
+  readonly self: BrokerId
+  readonly incarnation: Incarnation
+  readonly clusterId: string
+  readonly dataDirectory: string
+  /** As given on the command line and in the configuration file. */
+  readonly staticSettings: Readonly<Record<string, string>>
+}
+
+export type LogDirectory = {
+  readonly path: string
+  readonly tablets: readonly {
+    readonly topic: string
+    readonly partition: number
+    readonly sizeBytes: number
+  }[]
+  readonly freeBytes: number
+  readonly totalBytes: number
+}
+
+export class Router {
+  readonly clusterId: string
+  readonly self: BrokerId
+  readonly #options: RouterOptions
+  readonly #producerIds: ProducerIds
+  readonly #creating = new Map<string, Promise<Topic>>()
+  #settings: BrokerSettings
+  #state: 'recovering' | 'ready' | 'stopping' = 'recovering'
+
+  constructor(options: RouterOptions) {
+    this.#options = options
+    this.clusterId = options.clusterId
+    this.self = options.self
+    this.#producerIds = new ProducerIds(options.self, options.incarnation)
+    this.#settings = resolveBroker(this.#sources())
+    options.store.watch(event => {
+      if (event.kind === 'broker-settings-changed') this.#settings = resolveBroker(this.#sources())
+    })
+  }
+
+  get settings(): BrokerSettings {
+    return this.#settings
+  }
+
+  get ready(): boolean {
+    return this.#state === 'ready'
+  }
+
+  get notReadyReason(): string | undefined {
+    if (this.#state === 'ready') return undefined
+    if (this.#state === 'stopping') return 'the broker is stopping'
+    const { tabletsDone, tablets, bytesDone, bytes } = this.#options.tablets.progress
+    const mib = (n: number): number => Math.round(n / 1024 / 1024)
+    return `recovering: ${tabletsDone} of ${tablets} tablets, ${mib(bytesDone)} of about ${mib(bytes)} MiB checked`
+  }
+
+  /** Recovery is over. */
+  begin(): void {
+    this.#state = 'ready'
+  }
+
+  end(): void {
+    this.#state = 'stopping'
+  }
+
+  brokers(): readonly Broker[] {
+    return [...this.#options.store.brokers().values()]
+  }
+
+  topics(): ReadonlyMap<string, Topic> {
+    return this.#options.store.topics()
+  }
+
+  topicById(id: string): Topic | undefined {
+    return this.#options.store.topicById(id)
+  }
+
+  /** Every tablet with a replica here. */
+  tablets(): Iterable<Tablet> {
+    return this.#options.tablets.all()
+  }
+
+  /** The replica of this tablet here, whatever its role; undefined when there is none. */
+  find(topic: string, partition: number): Tablet | undefined {
+    return this.#options.tablets.find(topic, partition)
+  }
+
+  /** @throws Refusal UNKNOWN_TOPIC_OR_PARTITION, NOT_LEADER_OR_FOLLOWER, KAFKA_STORAGE_ERROR */
+  leading(topic: string, partition: number): Tablet {
+    const tablet = this.find(topic, partition)
+    if (tablet?.role === 'leader') return tablet
+    const known = this.topics().get(topic)
+    if (known === undefined) throw new Refusal('UNKNOWN_TOPIC_OR_PARTITION', `there is no topic ${topic}`)
+    if (known.tablets[partition] === undefined) {
+      throw new Refusal(
+        'UNKNOWN_TOPIC_OR_PARTITION',
+        `topic ${topic} has partitions 0 to ${known.tablets.length - 1}, not ${partition}`,
+      )
+    }
+    if (tablet?.offlineReason !== undefined) {
+      throw new Refusal('KAFKA_STORAGE_ERROR', `${topic}-${partition} is offline: ${tablet.offlineReason}`)
+    }
+    throw new Refusal('NOT_LEADER_OR_FOLLOWER', `this broker does not lead ${topic}-${partition}`)
+  }
+
+  /** The topic; made with the defaults when it is missing and `auto.create.topics.enable` says so. Rejects with a Refusal. */
+  async ensureTopic(name: string): Promise<Topic> {
+    const topic = this.topics().get(name)
+    if (topic !== undefined) return topic
+    if (!this.#settings.autoCreateTopicsEnable) {
+      throw new Refusal(
+        'UNKNOWN_TOPIC_OR_PARTITION',
+        `there is no topic ${name}, and auto.create.topics.enable is false`,
+      )
+    }
+    const creating = this.#creating.get(name) ?? this.#autoCreate(name)
+    this.#creating.set(name, creating)
+    try {
+      return await creating
+    } finally {
+      this.#creating.delete(name)
+    }
+  }
+
+  async createTopics(
+    wanted: readonly NewTopic[],
+    options?: WriteOptions,
+  ): Promise<readonly (Topic | Refusal)[]> {
+    const made = await this.#options.store.createTopics(wanted, options)
+    await this.#options.tablets.settled()
+    return made
+  }
+
+  async deleteTopic(name: string, id: string): Promise<void> {
+    await this.#options.store.deleteTopic(name, id)
+  }
+
+  async addTablets(id: string, total: number, options?: AddOptions): Promise<Topic> {
+    const topic = await this.#options.store.addTablets(id, total, options)
+    await this.#options.tablets.settled()
+    return topic
+  }
+
+  alterTopicSettings(id: string, change: SettingsChange): Promise<Topic> {
+    return this.#options.store.alterTopicSettings(id, change)
+  }
+
+  alterBrokerSettings(change: SettingsChange): Promise<void> {
+    return this.#options.store.alterBrokerSettings(change)
+  }
+
+  /** Where the values of a topic's settings come from; those of the broker without a topic, or for one that is not there. */
+  settingsSources(topic?: string): Sources {
+    return this.#sources(topic === undefined ? undefined : this.topics().get(topic))
+  }
+
+  topicSettings(topic: Topic): TopicSettings {
+    return resolveTopic(this.#sources(topic))
+  }
+
+  describeTopicSettings(topic: Topic): Described[] {
+    return describeTopic(this.#sources(topic))
+  }
+
+  describeBrokerSettings(): Described[] {
+    return describeBroker(this.#sources())
+  }
+
+  newProducerId(): number {
+    return this.#producerIds.next()
+  }
+
+  logDirectory(): LogDirectory {
+    const { dataDirectory, world, tablets } = this.#options
+    const sizes = [...tablets.all()].map(({ topic, partition, sizeBytes }) => ({
+      topic,
+      partition,
+      sizeBytes,
+    }))
+    return { path: dataDirectory, tablets: sizes, ...world.disk.space(dataDirectory) }
+  }
+
+  async #autoCreate(name: string): Promise<Topic> {
+    const { numPartitions, defaultReplicationFactor } = this.#settings
+    const [made] = await this.createTopics([
+      { name, settings: {}, tablets: numPartitions, replication: defaultReplicationFactor },
+    ])
+    if (made instanceof Refusal && made.code !== 'TOPIC_ALREADY_EXISTS') throw made
+    const topic = this.topics().get(name)
+    if (topic === undefined)
+      throw new Refusal('LEADER_NOT_AVAILABLE', `topic ${name} was deleted while it was being made`)
+    return topic
+  }
+
+  #sources(topic?: Topic): Sources {
+    const { store, staticSettings } = this.#options
+    const both = { dynamic: store.brokerSettings(), static: staticSettings }
+    return topic === undefined ? both : { ...both, topic: topic.settings }
+  }
+}

@@ -1,0 +1,293 @@
+/**
+ * Every setting there is, a row each, under the name Kafka gives it. Rows of `topicRows` hold for a topic and may be changed
+ * while running, for one topic or for all; rows of `brokerRows` are read once when the broker starts. `docs/settings.md` is
+ * written from here.
+ */
+import { GIB, KIB, MIB } from '../../base/quantities.ts'
+import { boolean, int, listeners, long, oneOf, text } from './values.ts'
+import type { Kind } from './values.ts'
+
+export type Row<T = unknown> = {
+  /** What a topic calls it; undefined for a setting of the broker alone. */
+  readonly topic: string | undefined
+  /** What the broker calls it. */
+  readonly broker: string
+  /** Other names a broker's configuration may use, the first one given counts; a value there is `times` of `broker`'s units. */
+  readonly aliases: readonly Alias[]
+  readonly kind: Kind<T>
+  readonly default: string
+  /** A sentence or two for the person who sets it. */
+  readonly doc: string
+}
+
+export type Alias = { readonly name: string; readonly times: number }
+
+type Details<T> = {
+  kind: Kind<T>
+  default: string | number | boolean
+  doc: string
+  aliases?: readonly Alias[]
+}
+
+const row = <T>(topic: string | undefined, broker: string, details: Details<T>): Row<T> => ({
+  aliases: [],
+  ...details,
+  topic,
+  broker,
+  default: String(details.default),
+})
+
+const forTopic = <T>(topic: string, broker: string, details: Details<T>): Row<T> =>
+  row(topic, broker, details)
+const forBroker = <T>(broker: string, details: Details<T>): Row<T> => row(undefined, broker, details)
+
+const minuteMs = 60_000
+const hourMs = 60 * minuteMs
+const dayMs = 24 * hourMs
+
+export const topicRows = {
+  segmentBytes: forTopic('segment.bytes', 'log.segment.bytes', {
+    kind: int({ min: 14 }),
+    default: GIB,
+    doc: 'A new segment file is begun before one grows beyond this many bytes. Whole segments are removed, never parts.',
+  }),
+  segmentMs: forTopic('segment.ms', 'log.roll.ms', {
+    kind: long({ min: 1 }),
+    default: 7 * dayMs,
+    aliases: [{ name: 'log.roll.hours', times: hourMs }],
+    doc: 'A new segment file is begun when the first record of the current one was written this many milliseconds ago.',
+  }),
+  segmentIndexBytes: forTopic('segment.index.bytes', 'log.index.size.max.bytes', {
+    kind: int({ min: 12 }),
+    default: 10 * MIB,
+    doc: 'The largest size of a segment’s index, in bytes. A new segment is begun when it is full.',
+  }),
+  indexIntervalBytes: forTopic('index.interval.bytes', 'log.index.interval.bytes', {
+    kind: int({ min: 0 }),
+    default: 4 * KIB,
+    doc: 'An index entry is written every so many bytes of log.',
+  }),
+  retentionMs: forTopic('retention.ms', 'log.retention.ms', {
+    kind: long({ min: 0, unlimited: true }),
+    default: 7 * dayMs,
+    aliases: [
+      { name: 'log.retention.minutes', times: minuteMs },
+      { name: 'log.retention.hours', times: hourMs },
+    ],
+    doc: 'A segment is removed when its newest record is older than this many milliseconds.',
+  }),
+  retentionBytes: forTopic('retention.bytes', 'log.retention.bytes', {
+    kind: long({ min: 0, unlimited: true }),
+    default: -1,
+    doc: 'The oldest segments of a partition are removed while it holds more than this many bytes without them.',
+  }),
+  cleanupPolicy: forTopic('cleanup.policy', 'log.cleanup.policy', {
+    kind: oneOf(['delete'], { type: 'list', because: 'logs are not compacted yet' }),
+    default: 'delete',
+    doc: 'What happens to old records. Only delete is served: they go by age and size.',
+  }),
+  maxMessageBytes: forTopic('max.message.bytes', 'message.max.bytes', {
+    kind: int({ min: 0 }),
+    default: MIB + 12,
+    doc: 'The largest batch of records that is taken, in bytes, as it comes (compressed).',
+  }),
+  compressionType: forTopic('compression.type', 'compression.type', {
+    kind: oneOf(['producer'], { because: 'batches are stored as they come' }),
+    default: 'producer',
+    doc: 'Batches keep the compression their producer gave them.',
+  }),
+  messageTimestampType: forTopic('message.timestamp.type', 'log.message.timestamp.type', {
+    kind: oneOf(['CreateTime', 'LogAppendTime']),
+    default: 'CreateTime',
+    doc: 'Whether records carry the time their producer gave them or the time they were appended.',
+  }),
+  messageTimestampBeforeMaxMs: forTopic(
+    'message.timestamp.before.max.ms',
+    'log.message.timestamp.before.max.ms',
+    {
+      kind: long({ min: 0 }),
+      default: '9223372036854775807',
+      doc: 'A record whose own time lies further than this many milliseconds in the past is refused.',
+    },
+  ),
+  messageTimestampAfterMaxMs: forTopic(
+    'message.timestamp.after.max.ms',
+    'log.message.timestamp.after.max.ms',
+    {
+      kind: long({ min: 0 }),
+      default: hourMs,
+      doc: 'A record whose own time lies further than this many milliseconds in the future is refused.',
+    },
+  ),
+  minInsyncReplicas: forTopic('min.insync.replicas', 'min.insync.replicas', {
+    kind: int({ min: 1 }),
+    default: 1,
+    doc: 'So many replicas must be in sync for a write with acks=all; never more than the topic has, so that one copy works as one copy.',
+  }),
+  uncleanLeaderElectionEnable: forTopic('unclean.leader.election.enable', 'unclean.leader.election.enable', {
+    kind: oneOf(['false'], { type: 'boolean', because: 'a replica that was not in sync never leads' }),
+    default: 'false',
+    doc: 'Only false is served: a replica that was not in sync never leads.',
+  }),
+  fileDeleteDelayMs: forTopic('file.delete.delay.ms', 'log.segment.delete.delay.ms', {
+    kind: long({ min: 0 }),
+    default: minuteMs,
+    doc: 'Files of removed segments stay this many milliseconds longer, for readers that are just there.',
+  }),
+  flush: forTopic('stele.flush', 'stele.flush', {
+    kind: oneOf(['fsync', 'os']),
+    default: 'fsync',
+    doc: 'When acks=all is answered: fsync, when the record is on the disk; os, as Kafka does it, when the operating system has it, which outlives a killed process but not a power cut.',
+  }),
+}
+
+export const brokerRows = {
+  brokerId: forBroker('broker.id', {
+    kind: int({ min: 0 }),
+    default: 0,
+    aliases: [{ name: 'node.id', times: 1 }],
+    doc: 'The number of this broker in its cluster. A data directory belongs to one number for ever.',
+  }),
+  rack: forBroker('broker.rack', {
+    kind: text,
+    default: '',
+    doc: 'The zone or rack the broker stands in, as clients are told it.',
+  }),
+  listeners: forBroker('listeners', {
+    kind: listeners,
+    default: 'PLAINTEXT://localhost:9092,HTTP://localhost:8080',
+    doc: 'Where the doors listen: PLAINTEXT for Kafka’s protocol, HTTP for HTTP. No host means every interface, port 0 any free port; a door that is not named stays shut.',
+  }),
+  advertisedListeners: forBroker('advertised.listeners', {
+    kind: listeners,
+    default: '',
+    doc: 'Where clients are told to connect to, when that is not what listeners says: behind a proxy, in a container.',
+  }),
+  autoCreateTopicsEnable: forBroker('auto.create.topics.enable', {
+    kind: boolean,
+    default: true,
+    doc: 'Whether a topic is made when a client first asks for it.',
+  }),
+  numPartitions: forBroker('num.partitions', {
+    kind: int({ min: 1 }),
+    default: 1,
+    doc: 'How many partitions a topic gets when nobody says.',
+  }),
+  defaultReplicationFactor: forBroker('default.replication.factor', {
+    kind: int({ min: 1, max: 32_767 }),
+    default: 1,
+    doc: 'How many replicas a topic gets when nobody says.',
+  }),
+  deleteTopicEnable: forBroker('delete.topic.enable', {
+    kind: boolean,
+    default: true,
+    doc: 'Whether clients may delete topics.',
+  }),
+  socketRequestMaxBytes: forBroker('socket.request.max.bytes', {
+    kind: int({ min: 1 }),
+    default: 100 * MIB,
+    doc: 'The largest request of Kafka’s protocol, in bytes. A connection that announces a larger one is closed.',
+  }),
+  queuedMaxRequestBytes: forBroker('queued.max.request.bytes', {
+    kind: long({ min: 1 }),
+    default: 64 * MIB,
+    doc: 'As much memory as requests may take while they are being received, over all connections, in bytes. When it is used up, connections wait to be read.',
+  }),
+  fetchMaxBytes: forBroker('fetch.max.bytes', {
+    kind: int({ min: 1024 }),
+    default: 55 * MIB,
+    doc: 'The most that one fetch answers, in bytes, whatever the client allows; at least one batch in any case.',
+  }),
+  maxConnections: forBroker('max.connections', {
+    kind: int({ min: 1 }),
+    default: 20_000,
+    doc: 'As many connections as the Kafka door holds; further ones are closed at once.',
+  }),
+  connectionsMaxIdleMs: forBroker('connections.max.idle.ms', {
+    kind: long({ min: 1, unlimited: true }),
+    default: 10 * minuteMs,
+    doc: 'A connection on which nothing happened for this many milliseconds is closed.',
+  }),
+  logRetentionCheckIntervalMs: forBroker('log.retention.check.interval.ms', {
+    kind: long({ min: 1 }),
+    default: 5 * minuteMs,
+    doc: 'How often old segments are looked for, in milliseconds.',
+  }),
+  logFlushOffsetCheckpointIntervalMs: forBroker('log.flush.offset.checkpoint.interval.ms', {
+    kind: int({ min: 1 }),
+    default: minuteMs,
+    doc: 'How often the point from which a crash is recovered is written down, in milliseconds.',
+  }),
+  producerIdExpirationMs: forBroker('producer.id.expiration.ms', {
+    kind: int({ min: 1 }),
+    default: dayMs,
+    doc: 'An idempotent producer that wrote nothing for this many milliseconds is forgotten.',
+  }),
+  tailMemoryBytes: forBroker('stele.tail.memory.bytes', {
+    kind: long({ min: 0 }),
+    default: 32 * MIB,
+    doc: 'As much memory as the newest records of all partitions may take, from which readers at the end are served, in bytes.',
+  }),
+  segmentsOpenMax: forBroker('stele.segments.open.max', {
+    kind: int({ min: 1 }),
+    default: 256,
+    doc: 'As many older segments as are kept open for reading at once.',
+  }),
+  logLevel: forBroker('stele.log.level', {
+    kind: oneOf(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']),
+    default: 'info',
+    doc: 'From which level on the broker’s own log is written.',
+  }),
+  logFile: forBroker('stele.log.file', {
+    kind: text,
+    default: '',
+    doc: 'A file that the broker’s own log is written to as well, rolled over by size; empty for none.',
+  }),
+  httpBodyMaxBytes: forBroker('stele.http.body.max.bytes', {
+    kind: int({ min: 1 }),
+    default: 16 * MIB,
+    doc: 'The largest body of one HTTP request, in bytes. A stream of lines (NDJSON) may be longer; then it bounds one line.',
+  }),
+}
+
+/**
+ * Kafka's settings that people bring along and that would have no effect here: refused, and this is why. Said after
+ * "NAME is not a setting here: ".
+ */
+export const notHere: ReadonlyMap<string, string> = new Map([
+  ...same('writes are synced as stele.flush says', [
+    'flush.messages',
+    'flush.ms',
+    'log.flush.interval.messages',
+    'log.flush.interval.ms',
+  ]),
+  ...same('logs are not compacted yet', [
+    'delete.retention.ms',
+    'max.compaction.lag.ms',
+    'min.cleanable.dirty.ratio',
+    'min.compaction.lag.ms',
+    'log.cleaner.enable',
+    'log.cleaner.delete.retention.ms',
+    'log.cleaner.max.compaction.lag.ms',
+    'log.cleaner.min.cleanable.ratio',
+    'log.cleaner.min.compaction.lag.ms',
+  ]),
+  ...same('the data directory is given with --data', ['log.dir', 'log.dirs']),
+  ...same('there is no controller quorum and no ZooKeeper', [
+    'controller.listener.names',
+    'controller.quorum.bootstrap.servers',
+    'controller.quorum.voters',
+    'process.roles',
+    'zookeeper.connect',
+  ]),
+  ...same('one event loop serves everything', [
+    'background.threads',
+    'num.io.threads',
+    'num.network.threads',
+    'num.recovery.threads.per.data.dir',
+  ]),
+])
+
+function same(reason: string, names: readonly string[]): [string, string][] {
+  return names.map(name => [name, reason])
+}

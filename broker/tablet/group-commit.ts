@@ -1,0 +1,38 @@
+/**
+ * Who syncs when: one fdatasync a tablet and a few a disk are under way at a time, first come first served. Whoever asks meanwhile shares the next
+ * one, so a lone write pays for one fdatasync and a thousand together pay for a few. There is no timer.
+ */
+export type Synced = {
+  /** Syncs what is written now. Handles its own errors: never rejects. */
+  sync(): Promise<void>
+}
+
+/** The pool has four threads; one stays free for reads. */
+const underWayMax = 3
+
+export class GroupCommit {
+  readonly #waiting = new Set<Synced>()
+  readonly #underWay = new Set<Synced>()
+
+  /** After this call a sync of `who` begins and covers everything written until now. */
+  request(who: Synced): void {
+    this.#waiting.add(who)
+    if (this.#underWay.size < underWayMax) this.#start()
+  }
+
+  #start(): void {
+    for (const who of this.#waiting) {
+      if (this.#underWay.size >= underWayMax) return
+      if (this.#underWay.has(who)) continue
+      this.#waiting.delete(who)
+      this.#underWay.add(who)
+      void this.#run(who)
+    }
+  }
+
+  async #run(who: Synced): Promise<void> {
+    await who.sync()
+    this.#underWay.delete(who)
+    this.#start()
+  }
+}

@@ -1,0 +1,198 @@
+/**
+ * What a tablet remembers of idempotent producers: the epoch and the last five batches of each. In come batch headers, out comes whether a
+ * batch is next in line, was written before, or must be refused. Rules: Kafka's ProducerStateManager, KIP-98 and KIP-360.
+ */
+import { readFile, replaceFile, replaceFileNow } from '../../base/files.ts'
+import type { Offset } from '../../base/quantities.ts'
+import type { RefusalCode } from '../../base/refusals.ts'
+import type { Disk } from '../../base/world.ts'
+import {
+  baseOffsetOf,
+  baseSequenceOf,
+  countOf,
+  lastOffsetOf,
+  producerEpochOf,
+  producerIdOf,
+} from '../../protocol/kafka/record-batch.ts'
+import { baseOffsetOf as baseOffsetOfName, segmentPath } from '../log/segment-names.ts'
+
+/** A batch that a producer wrote: its sequence numbers and its offsets, first and last. */
+export type WrittenBatch = {
+  readonly firstSequence: number
+  readonly lastSequence: number
+  readonly baseOffset: number
+  readonly lastOffset: number
+}
+
+type Producer = {
+  epoch: number
+  /** Newest last; the last five count, more stand here only until the newest ones are written. */
+  batches: WrittenBatch[]
+  /** Wall clock of the last append; after a crash, of the recovery. */
+  lastAppendMs: number
+  /** The epoch before, for as long as the first batch of this one is not written. */
+  previous: Producer | undefined
+}
+
+export type Verdict = 'next' | WrittenBatch | RefusalCode
+
+const batchesKept = 5
+/** More producers than this on one tablet push out the ones that have been silent longest. */
+const producersMax = 100_000
+
+export class Producers {
+  readonly #producers = new Map<number, Producer>()
+  readonly #unwritten = new Set<Producer>()
+
+  get count(): number {
+    return this.#producers.size
+  }
+
+  /** May the batch at `at` be appended? Answers the earlier batch when it is a repetition of that one. */
+  check(bytes: Buffer, at: number): Verdict {
+    const id = producerIdOf(bytes, at)
+    if (id < 0) return 'next'
+    const producer = this.#producers.get(id)
+    if (producer === undefined) return 'next'
+    const epoch = producerEpochOf(bytes, at)
+    const first = baseSequenceOf(bytes, at)
+    if (epoch < producer.epoch) return 'INVALID_PRODUCER_EPOCH'
+    if (epoch > producer.epoch) return first === 0 ? 'next' : 'OUT_OF_ORDER_SEQUENCE_NUMBER'
+    const last = addSequence(first, countOf(bytes, at) - 1)
+    const kept = producer.batches.slice(-batchesKept)
+    const same = kept.find(batch => batch.firstSequence === first && batch.lastSequence === last)
+    if (same !== undefined) return same
+    const before = kept.at(-1)
+    return before === undefined || first === addSequence(before.lastSequence, 1)
+      ? 'next'
+      : 'OUT_OF_ORDER_SEQUENCE_NUMBER'
+  }
+
+  /** The batch at `at` has its offsets and will be written; `written` or `discardFrom` follows. */
+  append(bytes: Buffer, at: number, nowMs: number): void {
+    const id = producerIdOf(bytes, at)
+    if (id < 0) return
+    const epoch = producerEpochOf(bytes, at)
+    const known = this.#producers.get(id)
+    const producer =
+      known !== undefined && known.epoch === epoch
+        ? known
+        : { epoch, batches: [], lastAppendMs: 0, previous: known }
+    if (producer !== known) this.#producers.set(id, producer)
+    const firstSequence = baseSequenceOf(bytes, at)
+    producer.batches.push({
+      firstSequence,
+      lastSequence: addSequence(firstSequence, countOf(bytes, at) - 1),
+      baseOffset: baseOffsetOf(bytes, at),
+      lastOffset: lastOffsetOf(bytes, at),
+    })
+    producer.lastAppendMs = nowMs
+    this.#unwritten.add(producer)
+  }
+
+  /** Everything appended so far is in the log. */
+  written(): void {
+    for (const producer of this.#unwritten) {
+      producer.previous = undefined
+      if (producer.batches.length > batchesKept)
+        producer.batches.splice(0, producer.batches.length - batchesKept)
+    }
+    this.#unwritten.clear()
+    if (this.#producers.size > producersMax) this.#dropSilent()
+  }
+
+  /** Forgets batches from offset `end` on: their write failed. */
+  discardFrom(end: Offset): void {
+    for (const [id, producer] of this.#producers) {
+      if (!this.#unwritten.has(producer)) continue
+      producer.batches = producer.batches.filter(batch => batch.baseOffset < end)
+      if (producer.batches.length > 0) continue
+      if (producer.previous === undefined) this.#producers.delete(id)
+      else this.#producers.set(id, producer.previous)
+    }
+    this.#unwritten.clear()
+  }
+
+  /** Forgets producers that appended nothing since `beforeMs` (producer.id.expiration.ms). */
+  expire(beforeMs: number): void {
+    for (const [id, producer] of this.#producers) {
+      if (producer.lastAppendMs < beforeMs && !this.#unwritten.has(producer)) this.#producers.delete(id)
+    }
+  }
+
+  /** Writes the state as of `at`, the log's end, and removes all but the newest two snapshots. */
+  async save(disk: Disk, directory: string, at: Offset): Promise<void> {
+    await replaceFile(disk, segmentPath(directory, at, 'snapshot'), this.#content())
+    for (const old of snapshots(disk, directory).slice(0, -2))
+      await disk.remove(segmentPath(directory, old, 'snapshot'))
+  }
+
+  saveNow(disk: Disk, directory: string, at: Offset): void {
+    replaceFileNow(disk, segmentPath(directory, at, 'snapshot'), this.#content())
+  }
+
+  /** The state as of offset `at`, or undefined when no readable snapshot of that offset is there. */
+  static open(disk: Disk, directory: string, at: Offset): Producers | undefined {
+    const content = readFile(disk, segmentPath(directory, at, 'snapshot'))
+    return content && parse(content, new Producers())
+  }
+
+  restore(id: number, epoch: number, lastAppendMs: number, batches: WrittenBatch[]): void {
+    this.#producers.set(id, { epoch, batches, lastAppendMs, previous: undefined })
+  }
+
+  #content(): Buffer {
+    const producers = [...this.#producers].map(([id, { epoch, lastAppendMs, batches }]) => ({
+      id,
+      epoch,
+      lastAppendMs,
+      batches: batches.map(batch => [
+        batch.firstSequence,
+        batch.lastSequence,
+        batch.baseOffset,
+        batch.lastOffset,
+      ]),
+    }))
+    return Buffer.from(`${JSON.stringify({ version: 1, producers })}\n`)
+  }
+
+  #dropSilent(): void {
+    const byAge = [...this.#producers].sort(([, a], [, b]) => a.lastAppendMs - b.lastAppendMs)
+    for (const [id] of byAge.slice(0, Math.ceil(producersMax / 10))) this.#producers.delete(id)
+  }
+}
+
+/** Sequence numbers are 31 bits and start again at 0. */
+const addSequence = (sequence: number, count: number): number => (sequence + count) % 0x8000_0000
+
+const snapshots = (disk: Disk, directory: string): Offset[] =>
+  disk
+    .list(directory)
+    .flatMap(name => baseOffsetOfName(name, 'snapshot') ?? [])
+    .sort((a, b) => a - b)
+
+type Format = {
+  producers: {
+    id: number
+    epoch: number
+    lastAppendMs: number
+    batches: [number, number, number, number][]
+  }[]
+}
+
+function parse(content: Buffer, producers: Producers): Producers | undefined {
+  try {
+    for (const { id, epoch, lastAppendMs, batches } of (JSON.parse(content.toString()) as Format).producers) {
+      const kept = batches.map(([firstSequence, lastSequence, baseOffset, lastOffset]) => ({
+        firstSequence,
+        lastSequence,
+        baseOffset,
+        lastOffset,
+      }))
+      producers.restore(id, epoch, lastAppendMs, kept)
+    }
+    return producers
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,23 @@
+/** The life of one replica as a total table: every event in every role has an answer, and a missing one does not compile. */
+import { assert } from '../../base/assert.ts'
+
+/**
+ * recovering: its log is being opened. leader: takes appends. follower: copies the leader (with replication).
+ * offline: its disk failed or its data is gone; nothing is read or written. removed: its topic was deleted.
+ */
+export type Role = 'recovering' | 'leader' | 'follower' | 'offline' | 'removed'
+export type RoleEvent = 'lead' | 'follow' | 'fail' | 'remove'
+
+const transitions: Record<Role, Record<RoleEvent, Role | 'impossible'>> = {
+  recovering: { lead: 'leader', follow: 'follower', fail: 'offline', remove: 'removed' },
+  leader: { lead: 'leader', follow: 'follower', fail: 'offline', remove: 'removed' },
+  follower: { lead: 'leader', follow: 'follower', fail: 'offline', remove: 'removed' },
+  offline: { lead: 'offline', follow: 'offline', fail: 'offline', remove: 'removed' },
+  removed: { lead: 'impossible', follow: 'impossible', fail: 'removed', remove: 'removed' },
+}
+
+export function nextRole(role: Role, event: RoleEvent): Role {
+  const next = transitions[role][event]
+  assert(next !== 'impossible', `a ${role} replica is never told to ${event}`)
+  return next
+}

@@ -1,0 +1,633 @@
+/**
+ * One replica of a tablet and its life. In come batches from producers and reads from consumers; out go acknowledgements, and batches below
+ * the high watermark. What was acknowledged is in the log as its mode promises, and what a reader sees never changes.
+ */
+import type { Logger } from 'pino'
+import { assert } from '../../base/assert.ts'
+import { epoch, offset, type BrokerId, type Epoch, type Offset } from '../../base/quantities.ts'
+import { Refusal, type RefusalCode } from '../../base/refusals.ts'
+import type { World } from '../../base/world.ts'
+import type { TabletAssignment } from '../../control/model.ts'
+import {
+  baseTimestampOf,
+  checkProduced,
+  countOf,
+  isTransactional,
+  lastOffsetDeltaOf,
+  maxTimestampOf,
+  placeBatch,
+  stampLogAppendTime,
+} from '../../protocol/kafka/record-batch.ts'
+import type { Checkpoints } from '../log/checkpoint.ts'
+import type { LeaderEpochs } from '../log/leader-epochs.ts'
+import { LogBroken, type Log, type LogPosition, type LogShared } from '../log/log.ts'
+import { noBatches, StoredBatchDamaged, type Batches } from '../log/read.ts'
+import { retainedFrom } from '../log/retention.ts'
+import type { TopicSettings } from '../settings/resolve.ts'
+import type { Acks, Appending } from './appending.ts'
+import type { GroupCommit } from './group-commit.ts'
+import type { Producers } from './producers.ts'
+import { nextRole, type Role } from './role.ts'
+import { findTimestamp, type TimestampedOffset } from './timestamps.ts'
+import { Unanswered, type Append } from './unanswered.ts'
+
+/** What the tablets of a broker share. */
+export type TabletShared = {
+  readonly world: World
+  readonly log: Logger
+  readonly logs: LogShared
+  readonly groupCommit: GroupCommit
+  readonly checkpoints: Checkpoints
+}
+
+/** Who it is. `name` is the name of its directory. */
+export type TabletIdentity = {
+  readonly topic: string
+  readonly topicId: string
+  readonly partition: number
+  readonly name: string
+  readonly directory: string
+}
+
+/** What `openTablet` found in the directory. */
+export type TabletState = { readonly log: Log; readonly epochs: LeaderEpochs; readonly producers: Producers }
+
+export class Tablet {
+  readonly topic: string
+  readonly topicId: string
+  readonly partition: number
+  readonly identity: TabletIdentity
+  readonly counters = { messagesIn: 0, bytesIn: 0, bytesOut: 0, failedAppends: 0, damagedReads: 0 }
+  #settings: TopicSettings
+  readonly #shared: TabletShared
+  readonly #log: Logger
+  #role: Role = 'recovering'
+  #offlineReason = 'it is still being recovered'
+  #state: TabletState | undefined
+  #assignment: TabletAssignment | undefined
+  #logStart: Offset = offset(0)
+  #highWatermark: LogPosition = { offset: offset(0), segment: offset(0), position: 0 }
+  #readableBytes = 0
+  #writtenBytes = 0
+  /** Appends of this turn, until `#flush`. */
+  #staged: Append[] = []
+  #stagedBytes = 0
+  #stagedRecords = 0
+  readonly #unanswered: Unanswered
+  readonly #readers = new Set<(tablet: Tablet) => void>()
+  #durableWaiters: {
+    readonly offset: Offset
+    readonly resolve: () => void
+    readonly reject: (error: Error) => void
+  }[] = []
+  #checkpointed: Offset | undefined
+  #checkpointedBytes = 0
+
+  constructor(shared: TabletShared, identity: TabletIdentity, settings: TopicSettings) {
+    this.#shared = shared
+    this.identity = identity
+    this.topic = identity.topic
+    this.topicId = identity.topicId
+    this.partition = identity.partition
+    this.#settings = settings
+    this.#log = shared.log.child({ topic: identity.topic, partition: identity.partition })
+    this.#unanswered = new Unanswered(shared.world.clock)
+  }
+
+  get role(): Role {
+    return this.#role
+  }
+
+  get offlineReason(): string | undefined {
+    return this.#role === 'leader' || this.#role === 'follower' ? undefined : this.#offlineReason
+  }
+
+  get settings(): TopicSettings {
+    return this.#settings
+  }
+
+  set settings(settings: TopicSettings) {
+    this.#settings = settings
+    if (this.#state !== undefined) this.#state.log.settings = settings
+  }
+
+  get leader(): BrokerId | undefined {
+    return this.#assignment?.leader
+  }
+
+  get epoch(): Epoch {
+    return this.#assignment?.epoch ?? epoch(-1)
+  }
+
+  /** The first offset that can be read. */
+  get logStart(): Offset {
+    return this.#logStart
+  }
+
+  get highWatermark(): Offset {
+    return this.#highWatermark.offset
+  }
+
+  get logEnd(): Offset {
+    return this.#state?.log.end.offset ?? offset(0)
+  }
+
+  get sizeBytes(): number {
+    return this.#state?.log.sizeBytes ?? 0
+  }
+
+  get segmentCount(): number {
+    return this.#state?.log.segmentCount ?? 0
+  }
+
+  /** Grows by the bytes of every batch that the high watermark passes; only differences mean something. */
+  get readableBytes(): number {
+    return this.#readableBytes
+  }
+
+  /** What a recovery would have to check, as far as this run has written it. */
+  get uncheckpointedBytes(): number {
+    return this.#writtenBytes - this.#checkpointedBytes
+  }
+
+  /** Its directory was opened and checked. */
+  opened(state: TabletState, logStart: Offset): void {
+    assert(this.#role === 'recovering', 'a tablet is opened once')
+    this.#state = state
+    this.#logStart = logStart
+    this.#highWatermark = state.log.end
+    state.log.settings = this.#settings
+  }
+
+  /** Leads in the epoch of `assignment`, which the control store has granted. */
+  lead(assignment: TabletAssignment): void {
+    const state = this.#state
+    assert(state !== undefined || this.#role === 'offline', 'a tablet leads after it was opened')
+    this.#assignment = assignment
+    this.#role = nextRole(this.#role, 'lead')
+    const latest = state?.epochs.latest
+    if (latest !== undefined && latest > assignment.epoch) {
+      this.fail(
+        `its log has batches of epoch ${latest}, and the control store says epoch ${assignment.epoch}: someone restored an old copy of control.json`,
+      )
+    }
+  }
+
+  /** Takes it out of service; what is on the disk stays as it is. */
+  fail(reason: string): void {
+    if (this.#role === 'removed' || this.#role === 'offline') return
+    this.#role = nextRole(this.#role, 'fail')
+    this.#offlineReason = reason
+    this.#log.error({ reason }, 'tablet is offline')
+    this.#endWaiting(new Refusal('KAFKA_STORAGE_ERROR', this.#offlineMessage()))
+  }
+
+  /** Its topic was deleted, or the broker stops. */
+  close(code: 'UNKNOWN_TOPIC_OR_PARTITION' | 'BROKER_STOPPING'): void {
+    if (this.#role === 'removed') return
+    this.#role = nextRole(this.#role, 'remove')
+    this.#offlineReason = code === 'BROKER_STOPPING' ? 'the broker is stopping' : 'its topic was deleted'
+    this.#endWaiting(new Refusal(code, `${this.#name()} is gone: ${this.#offlineReason}`))
+    this.#state?.log.close()
+  }
+
+  /**
+   * Offers one record batch v2 that stands at bytes[start, end). It is checked, gets its offsets and epoch in place, and is copied or
+   * written before this returns. The answer comes exactly once: at once when it is refused, at the end of this turn for acks 0 and 1,
+   * and for -1 when the high watermark has passed it, or REQUEST_TIMED_OUT at `deadlineMs` of the monotonic clock. A repetition
+   * of a batch that was written before (idempotent producers) is answered with the offset that it got then.
+   */
+  append(
+    bytes: Buffer,
+    start: number,
+    end: number,
+    acks: Acks,
+    deadlineMs: number,
+    appending: Appending,
+    slot: number,
+  ): void {
+    const state = this.#state
+    if (this.#role !== 'leader' || state === undefined) return appending.refused(slot, this.#notLeading())
+    const { producers, log } = state
+    const refusal = this.#check(bytes, start, end, acks)
+    if (refusal !== undefined) return this.#refuse(appending, slot, refusal)
+    const verdict = producers.check(bytes, start)
+    if (typeof verdict === 'string' && verdict !== 'next') {
+      return this.#refuse(
+        appending,
+        slot,
+        new Refusal(verdict, `${this.#name()} refused the batch's producer epoch or sequence number`),
+      )
+    }
+    if (typeof verdict === 'object') {
+      const { baseOffset, lastOffset } = verdict
+      this.#stage({
+        appending,
+        slot,
+        acks,
+        baseOffset,
+        endOffset: lastOffset + 1,
+        logAppendTimeMs: -1,
+        deadlineMs,
+      })
+      return
+    }
+    const size = end - start
+    if (log.mustRoll(size, log.nextOffset + lastOffsetDeltaOf(bytes, start))) {
+      const failure = this.#roll(log)
+      if (failure !== undefined) return this.#refuse(appending, slot, failure)
+    }
+    this.#appendChecked(state, bytes, start, end, { acks, deadlineMs, appending, slot })
+  }
+
+  /**
+   * Whole batches from the one that holds `from`, below the high watermark, at most `bytesMax` (but one batch when `atLeastOne`).
+   * In memory or cached: at once. Refusals are thrown or rejected: OFFSET_OUT_OF_RANGE, CORRUPT_MESSAGE, KAFKA_STORAGE_ERROR,
+   * NOT_LEADER_OR_FOLLOWER, UNKNOWN_TOPIC_OR_PARTITION.
+   */
+  read(from: Offset, bytesMax: number, atLeastOne: boolean): Batches | Promise<Batches> {
+    const state = this.#state
+    if (this.#role !== 'leader' || state === undefined) throw this.#notLeading()
+    if (from < this.#logStart || from > state.log.end.offset) {
+      throw new Refusal(
+        'OFFSET_OUT_OF_RANGE',
+        `offset ${from} of ${this.#name()} is not there: it holds ${this.#logStart} to ${this.highWatermark}`,
+      )
+    }
+    if (from >= this.highWatermark) return noBatches
+    try {
+      const batches = state.log.read(from, this.#highWatermark, bytesMax, atLeastOne)
+      if (!(batches instanceof Promise)) return this.#counted(batches)
+      return batches.then(
+        read => this.#counted(read),
+        (error: unknown) => {
+          throw this.#readFailure(error)
+        },
+      )
+    } catch (error) {
+      throw this.#readFailure(error)
+    }
+  }
+
+  /** Calls `listener` whenever the high watermark moved, and when the tablet stops serving. Answers how to stop. */
+  onReadable(listener: (tablet: Tablet) => void): () => void {
+    this.#readers.add(listener)
+    return () => this.#readers.delete(listener)
+  }
+
+  /** The first record with at least this timestamp, or undefined when all below the high watermark are older. */
+  async offsetForTimestamp(timestampMs: number): Promise<TimestampedOffset | undefined> {
+    const from = await this.#leading().log.searchFrom(timestampMs)
+    if (from === undefined) return undefined
+    return findTimestamp(this, offset(Math.max(from, this.#logStart)), timestampMs)
+  }
+
+  /** The first record with the largest timestamp, or undefined when the tablet is empty. */
+  async maxTimestamp(): Promise<TimestampedOffset | undefined> {
+    const max = await this.#leading().log.maxTimestamp()
+    if (max === undefined || max.ms < 0) return undefined
+    return findTimestamp(this, offset(Math.max(this.#logStart, max.offset)), max.ms)
+  }
+
+  /** The largest epoch at or below the one asked, and where it ended (KIP-101); -1 and -1 when the log knows of none. */
+  endOfEpoch(asked: number): { readonly epoch: number; readonly endOffset: number } {
+    const found = this.#leading().epochs.endOf(asked, this.epoch, this.logEnd)
+    return found === undefined ? { epoch: -1, endOffset: -1 } : { epoch: found.epoch, endOffset: found.end }
+  }
+
+  /** The epoch of the record at `at`, or -1. */
+  epochOf(at: Offset): number {
+    return this.#state?.epochs.of(at) ?? -1
+  }
+
+  /**
+   * Takes every record below `before` away, durably, and answers the log start.
+   * @throws Refusal OFFSET_OUT_OF_RANGE above the high watermark
+   */
+  async deleteRecordsBefore(before: Offset): Promise<Offset> {
+    this.#leading()
+    if (before < 0 || before > this.highWatermark) {
+      throw new Refusal(
+        'OFFSET_OUT_OF_RANGE',
+        `${before} is not between 0 and the high watermark ${this.highWatermark} of ${this.#name()}`,
+      )
+    }
+    await this.#startAt(before, 'records were deleted on request')
+    return this.#logStart
+  }
+
+  /** Drops what `retention.ms` and `retention.bytes` do not keep, and producers that were silent for so long. */
+  async applyRetention(producerIdExpirationMs: number): Promise<void> {
+    if (this.#role !== 'leader' || this.#state === undefined) return
+    const { log, producers } = this.#state
+    const start = retainedFrom(
+      await log.segmentFacts(),
+      this.#settings,
+      this.#shared.world.clock.nowMs(),
+      this.highWatermark,
+    )
+    if (start !== undefined && start > this.#logStart && this.#isLeader()) {
+      if (start === log.end.offset && log.end.position > 0 && !log.hasStaged) log.roll()
+      await this.#startAt(start, 'retention')
+    }
+    producers.expire(this.#shared.world.clock.nowMs() - producerIdExpirationMs)
+  }
+
+  /** Makes everything written until now durable and lets recovery begin there. */
+  async checkpoint(): Promise<void> {
+    const state = this.#state
+    if (state === undefined || !this.#isLeader() || state.log.end.offset === this.#checkpointed) return
+    if (this.#staged.length > 0) this.#flush()
+    const { world, checkpoints } = this.#shared
+    const end = state.log.end
+    const writtenBytes = this.#writtenBytes
+    const producers = state.producers.save(world.disk, this.identity.directory, end.offset)
+    await Promise.all([producers, this.#durable(end.offset)])
+    await state.log.syncIndexes()
+    await state.epochs.save()
+    await checkpoints.setRecoveryPoint(this.identity.name, end.offset, end.position)
+    this.#checkpointed = end.offset
+    this.#checkpointedBytes = writtenBytes
+  }
+
+  /** For the group commit: makes durable what is written. A disk that fails to sync takes the tablet out of service. */
+  async sync(): Promise<void> {
+    const state = this.#state
+    if (state === undefined || !this.#isLeader()) return
+    const bytes = this.#writtenBytes
+    try {
+      const position = await state.log.sync()
+      if (!this.#isLeader()) return
+      this.#advance(position, bytes)
+      this.#durableWaiters = this.#durableWaiters.filter(waiter => {
+        if (waiter.offset > position.offset) return true
+        waiter.resolve()
+        return false
+      })
+    } catch (error) {
+      if (this.#isLeader()) this.fail(`the disk failed to sync: ${(error as Error).message}`)
+    }
+  }
+
+  /** A separate call, because the role changes while something is awaited. */
+  #isLeader(): boolean {
+    return this.#role === 'leader'
+  }
+
+  #check(bytes: Buffer, start: number, end: number, acks: Acks): Refusal | undefined {
+    const { maxMessageBytes, segmentBytes, minInsyncReplicas, messageTimestampType } = this.#settings
+    const size = end - start
+    if (size > maxMessageBytes) {
+      return new Refusal(
+        'MESSAGE_TOO_LARGE',
+        `a batch of ${size} bytes is larger than max.message.bytes (${maxMessageBytes}) of ${this.topic}`,
+      )
+    }
+    if (size > segmentBytes) {
+      return new Refusal(
+        'RECORD_LIST_TOO_LARGE',
+        `a batch of ${size} bytes is larger than segment.bytes (${segmentBytes}) of ${this.topic}`,
+      )
+    }
+    const wrong = checkProduced(bytes, start, end)
+    if (wrong !== undefined) return new Refusal(wrong, batchComplaints[wrong] ?? 'the batch is not sound')
+    if (isTransactional(bytes, start)) return new Refusal('INVALID_RECORD', 'Stele has no transactions yet')
+    const assignment = this.#assignment
+    assert(assignment !== undefined, 'a leader has an assignment')
+    if (acks === -1 && assignment.isr.length < Math.min(minInsyncReplicas, assignment.replicas.length)) {
+      return new Refusal(
+        'NOT_ENOUGH_REPLICAS',
+        `${assignment.isr.length} replicas of ${this.#name()} are in sync, min.insync.replicas is ${minInsyncReplicas}`,
+      )
+    }
+    return messageTimestampType === 'CreateTime' ? this.#checkTimestamps(bytes, start) : undefined
+  }
+
+  #checkTimestamps(bytes: Buffer, start: number): Refusal | undefined {
+    const { messageTimestampBeforeMaxMs, messageTimestampAfterMaxMs } = this.#settings
+    const base = baseTimestampOf(bytes, start)
+    const max = maxTimestampOf(bytes, start)
+    if (base < 0 && max < 0) return undefined
+    const nowMs = this.#shared.world.clock.nowMs()
+    if (max - nowMs <= messageTimestampAfterMaxMs && nowMs - base <= messageTimestampBeforeMaxMs)
+      return undefined
+    return new Refusal(
+      'INVALID_TIMESTAMP',
+      `the batch has timestamps from ${base} to ${max}, which ${this.topic} does not allow now (${nowMs})`,
+    )
+  }
+
+  #appendChecked(
+    { log, producers }: TabletState,
+    bytes: Buffer,
+    start: number,
+    end: number,
+    asked: Pick<Append, 'acks' | 'deadlineMs' | 'appending' | 'slot'>,
+  ): void {
+    const nowMs = this.#shared.world.clock.nowMs()
+    const baseOffset = log.nextOffset
+    let logAppendTimeMs = -1
+    if (this.#settings.messageTimestampType === 'LogAppendTime') {
+      stampLogAppendTime(bytes, start, nowMs)
+      logAppendTimeMs = nowMs
+    }
+    placeBatch(bytes, start, baseOffset, this.epoch)
+    producers.append(bytes, start, nowMs)
+    const { acks, deadlineMs, appending, slot } = asked
+    this.#stagedBytes += end - start
+    this.#stagedRecords += countOf(bytes, start)
+    const endOffset = baseOffset + lastOffsetDeltaOf(bytes, start) + 1
+    this.#stage({ appending, slot, acks, baseOffset, endOffset, logAppendTimeMs, deadlineMs })
+    try {
+      log.append(bytes, start, end)
+    } catch (error) {
+      this.#failStaged(error)
+    }
+  }
+
+  #stage(append: Append): void {
+    this.#staged.push(append)
+    if (this.#staged.length === 1) this.#shared.world.clock.endOfTurn(() => this.#flush())
+  }
+
+  /** One write for all appends of this turn, then their answers. */
+  #flush(): void {
+    const state = this.#state
+    if (this.#staged.length === 0 || state === undefined || this.#role !== 'leader') return
+    const before = state.log.nextOffset
+    try {
+      state.log.flush()
+    } catch (error) {
+      this.#failStaged(error)
+      return
+    }
+    assert(state.log.end.offset === before, 'a flush writes everything that was gathered')
+    this.#written(state)
+  }
+
+  #written({ log, epochs, producers }: TabletState): void {
+    const staged = this.#staged
+    this.#staged = []
+    const first = staged.find(append => append.endOffset > this.highWatermark)
+    if (this.#stagedBytes > 0 && first !== undefined) epochs.seen(this.epoch, offset(first.baseOffset))
+    producers.written()
+    this.counters.messagesIn += this.#stagedRecords
+    this.counters.bytesIn += this.#stagedBytes
+    this.#writtenBytes += this.#stagedBytes
+    this.#stagedBytes = 0
+    this.#stagedRecords = 0
+    this.#log.trace({ end: log.end.offset, batches: staged.length }, 'appended')
+    for (const append of staged) {
+      if (append.acks === -1) this.#unanswered.add(append)
+      else append.appending.appended(append.slot, append.baseOffset, append.logAppendTimeMs, this.#logStart)
+    }
+    if (this.#settings.flush === 'fsync') this.#shared.groupCommit.request(this)
+    else this.#advance(log.end, this.#writtenBytes)
+    this.#unanswered.reached(this.highWatermark, this.#logStart)
+  }
+
+  /** The high watermark moves to `position`; it never goes back. */
+  #advance(position: LogPosition, writtenBytes: number): void {
+    if (position.offset < this.highWatermark) return
+    const moved = position.offset > this.highWatermark
+    this.#highWatermark = position
+    this.#readableBytes = writtenBytes
+    if (!moved) return
+    this.#unanswered.reached(position.offset, this.#logStart)
+    for (const reader of this.#readers) reader(this)
+  }
+
+  #failStaged(error: unknown): void {
+    const state = this.#state
+    assert(state !== undefined, 'only an open tablet writes')
+    const staged = this.#staged
+    this.#staged = []
+    this.#stagedBytes = 0
+    this.#stagedRecords = 0
+    state.producers.discardFrom(state.log.end.offset)
+    this.counters.failedAppends += staged.length
+    const refusal = this.#storageFailure(error)
+    for (const append of staged) append.appending.refused(append.slot, refusal)
+    if (error instanceof LogBroken) this.fail(error.message)
+  }
+
+  /** Answers why the segment could not be rolled, or undefined. */
+  #roll(log: Log): Refusal | undefined {
+    this.#flush()
+    if (this.#role !== 'leader') return this.#notLeading()
+    try {
+      const { segment } = log.end
+      if (log.end.position > 0) log.roll()
+      this.#log.info({ sealed: segment, baseOffset: log.end.segment }, 'segment rolled')
+      this.#shared.groupCommit.request(this)
+      return undefined
+    } catch (error) {
+      return this.#storageFailure(error)
+    }
+  }
+
+  #storageFailure(error: unknown): Refusal {
+    const { code, message } = error as NodeJS.ErrnoException
+    this.#log.error({ code, error: message }, 'write failed; nothing of it is in the log')
+    const why = code === 'ENOSPC' ? 'the disk is full' : (code ?? message)
+    return new Refusal('KAFKA_STORAGE_ERROR', `${this.#name()} could not be written: ${why}`)
+  }
+
+  #refuse(appending: Appending, slot: number, refusal: Refusal): void {
+    this.counters.failedAppends++
+    this.#log.debug({ code: refusal.code, reason: refusal.message }, 'append refused')
+    appending.refused(slot, refusal)
+  }
+
+  async #startAt(start: Offset, why: string): Promise<void> {
+    const state = this.#state
+    if (start <= this.#logStart || state === undefined) return
+    this.#logStart = start
+    await this.#shared.checkpoints.setLogStart(this.identity.name, start)
+    if (!this.#isLeader()) return
+    state.epochs.startAt(start)
+    const names = state.log.dropBefore(start)
+    this.#log.info(
+      { logStart: start, segments: names.filter(name => name.endsWith('.log.deleted')).length, why },
+      'log start moved',
+    )
+    if (names.length > 0) this.#removeLater(names)
+  }
+
+  #removeLater(names: readonly string[]): void {
+    const { clock, disk } = this.#shared.world
+    clock.after(this.#settings.fileDeleteDelayMs, () => {
+      for (const name of names) {
+        disk
+          .remove(name)
+          .catch((error: unknown) =>
+            this.#log.warn({ name, error }, 'could not remove a deleted segment; it goes at the next start'),
+          )
+      }
+    })
+  }
+
+  /** Resolves when everything below `end` is on the disk. */
+  #durable(end: Offset): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#durableWaiters.push({ offset: end, resolve, reject })
+      this.#shared.groupCommit.request(this)
+    })
+  }
+
+  #endWaiting(refusal: Refusal): void {
+    const staged = this.#staged
+    this.#staged = []
+    for (const append of staged) append.appending.refused(append.slot, refusal)
+    this.#unanswered.refuseAll(refusal)
+    for (const waiter of this.#durableWaiters) waiter.reject(refusal)
+    this.#durableWaiters = []
+    for (const reader of this.#readers) reader(this)
+  }
+
+  #counted(batches: Batches): Batches {
+    this.counters.bytesOut += batches.bytes
+    return batches
+  }
+
+  #readFailure(error: unknown): unknown {
+    if (error instanceof StoredBatchDamaged) {
+      this.counters.damagedReads++
+      this.#log.error({ path: error.path, position: error.position }, error.message)
+      return error
+    }
+    const { code, message } = error as NodeJS.ErrnoException
+    if (code === undefined || error instanceof Refusal) return error
+    this.#log.error({ code, error: message }, 'read failed')
+    return new Refusal('KAFKA_STORAGE_ERROR', `${this.#name()} could not be read: ${code}`)
+  }
+
+  #leading(): TabletState {
+    if (this.#role !== 'leader' || this.#state === undefined) throw this.#notLeading()
+    return this.#state
+  }
+
+  #notLeading(): Refusal {
+    if (this.#role === 'offline' || this.#role === 'recovering')
+      return new Refusal('KAFKA_STORAGE_ERROR', this.#offlineMessage())
+    const code: RefusalCode =
+      this.#role === 'removed' ? 'UNKNOWN_TOPIC_OR_PARTITION' : 'NOT_LEADER_OR_FOLLOWER'
+    return new Refusal(code, `this broker does not lead ${this.#name()}`)
+  }
+
+  #offlineMessage(): string {
+    return `${this.#name()} is offline: ${this.#offlineReason}`
+  }
+
+  #name(): string {
+    return `${this.topic}-${this.partition}`
+  }
+}
+
+const batchComplaints: Partial<Record<RefusalCode, string>> = {
+  CORRUPT_MESSAGE: 'the batch is torn or its CRC does not match',
+  UNSUPPORTED_FOR_MESSAGE_FORMAT: 'the batch is of an older format: only magic 2 is taken',
+  INVALID_RECORD:
+    'the records must be exactly one batch whose count matches its offsets, without control records',
+  UNSUPPORTED_COMPRESSION_TYPE: 'the batch names a codec that does not exist',
+}

@@ -1,0 +1,53 @@
+/** Looks for a record by its timestamp: the indexes say where to begin, the batches' headers which batch, its records which one. */
+import { KIB, MIB, offset, type Offset } from '../../base/quantities.ts'
+import {
+  baseOffsetOf,
+  batchBytesOf,
+  lastOffsetOf,
+  maxTimestampOf,
+} from '../../protocol/kafka/record-batch.ts'
+import { readRecords } from '../../protocol/kafka/records.ts'
+import type { Batches } from '../log/read.ts'
+
+export type TimestampedOffset = { readonly offset: Offset; readonly timestampMs: number }
+
+type Readable = { read(from: Offset, bytesMax: number, atLeastOne: boolean): Batches | Promise<Batches> }
+
+const unpackedBytesMax = 64 * MIB
+
+/** The first record at or behind the batch that holds `from` whose timestamp is at least `timestampMs`. */
+export async function findTimestamp(
+  tablet: Readable,
+  from: Offset,
+  timestampMs: number,
+): Promise<TimestampedOffset | undefined> {
+  let next = from
+  while (true) {
+    const batches = await tablet.read(next, 64 * KIB, true)
+    try {
+      if (batches.bytes === 0) return undefined
+      for (const piece of batches.pieces) {
+        for (let at = 0; at < piece.length; at += batchBytesOf(piece, at)) {
+          next = offset(lastOffsetOf(piece, at) + 1)
+          if (maxTimestampOf(piece, at) < timestampMs) continue
+          return inBatch(piece, at, timestampMs)
+        }
+      }
+    } finally {
+      batches.release()
+    }
+  }
+}
+
+/** A batch whose records cannot be unpacked is answered as a whole: its producer's data is opaque to the log. */
+function inBatch(bytes: Buffer, at: number, timestampMs: number): TimestampedOffset {
+  try {
+    for (const record of readRecords(bytes, at, unpackedBytesMax)) {
+      if (record.timestamp >= timestampMs)
+        return { offset: offset(record.offset), timestampMs: record.timestamp }
+    }
+  } catch (error) {
+    if (!(error instanceof Error) || error.name === 'InvariantViolation') throw error
+  }
+  return { offset: offset(baseOffsetOf(bytes, at)), timestampMs: maxTimestampOf(bytes, at) }
+}

@@ -1,0 +1,60 @@
+// Makes dist/ from source: what the npm package holds. Enters: cli/main.ts and all it imports. Leaves: dist/stele.mjs, the
+// chunks it loads when a command needs them, and the licenses of what is bundled. What is native or brings files of its own
+// stays an npm dependency.
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { build } from 'esbuild'
+
+const root = import.meta.dirname
+const outdir = join(root, 'dist')
+const external = ['@fastify/swagger-ui', '@node-rs/crc32', 'fs-native-extensions', 'lz4-napi', 'snappy']
+
+rmSync(outdir, { recursive: true, force: true })
+const { metafile } = await build({
+  absWorkingDir: root,
+  entryPoints: { stele: 'cli/main.ts' },
+  outdir,
+  outExtension: { '.js': '.mjs' },
+  chunkNames: 'chunks/[name]-[hash]',
+  bundle: true,
+  splitting: true,
+  format: 'esm',
+  platform: 'node',
+  target: 'node22',
+  external,
+  // Names and lines stay as they are, so that stack traces can be read; dead code goes.
+  minifySyntax: true,
+  // Packages in CommonJS that are bundled still ask for Node's own modules with require.
+  banner: {
+    js: "import{createRequire as __createRequire}from'node:module';const require=__createRequire(import.meta.url);",
+  },
+  metafile: true,
+  logLevel: 'warning',
+})
+const packages = bundledPackages(Object.keys(metafile.inputs))
+writeFileSync(join(outdir, 'LICENSES.txt'), packages.map(license).join(`\n${'-'.repeat(80)}\n\n`))
+for (const [file, { bytes }] of Object.entries(metafile.outputs)) {
+  if (file.endsWith('.mjs')) console.log(`${String(Math.ceil(bytes / 1024)).padStart(6)} KiB  ${file}`)
+}
+
+/** The directories of the packages that `inputs` come from. */
+function bundledPackages(inputs: readonly string[]): string[] {
+  const found = new Set<string>()
+  for (const input of inputs) {
+    const directory = /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(input)?.[0]
+    if (directory !== undefined) found.add(directory)
+  }
+  return [...found].sort()
+}
+
+function license(directory: string): string {
+  const path = join(root, directory)
+  const { name, version, license } = JSON.parse(readFileSync(join(path, 'package.json'), 'utf8')) as Record<
+    string,
+    string
+  >
+  const file = readdirSync(path).find(entry => /^(licen[cs]e|copying)/i.test(entry))
+  const text =
+    file !== undefined && existsSync(join(path, file)) ? readFileSync(join(path, file), 'utf8') : ''
+  return `${name} ${version} (${license})\n\n${text.trim()}\n`
+}

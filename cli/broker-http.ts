@@ -1,0 +1,143 @@
+import { once } from 'node:events'
+import http from 'node:http'
+import https from 'node:https'
+import { text } from 'node:stream/consumers'
+import { Failure } from './failure.ts'
+
+type Query = Record<string, string | number | undefined>
+export type Call = {
+  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE'
+  /** Already encoded, beginning with a slash. */
+  readonly path: string
+  readonly query?: Query
+  readonly headers?: Record<string, string>
+  readonly signal?: AbortSignal
+}
+
+/** How an error looks in the HTTP API. */
+export type ErrorBody = { readonly code: string; readonly message: string; readonly todo?: string }
+
+/** One broker, talked to over HTTP. Connections are kept; every error is a `Failure` that says what to do. */
+export class BrokerHttp {
+  readonly #url: URL
+  readonly #agent: http.Agent
+
+  constructor(url: URL) {
+    this.#url = url
+    const options = { keepAlive: true, maxSockets: Number.POSITIVE_INFINITY }
+    this.#agent = url.protocol === 'https:' ? new https.Agent(options) : new http.Agent(options)
+  }
+
+  /** Sends `body` as JSON and answers the JSON that comes back, undefined when nothing does. */
+  async json<Answer>(call: Call, body?: unknown): Promise<Answer> {
+    const headers = body === undefined ? {} : { 'content-type': 'application/json' }
+    const request = this.begin({ ...call, headers: { accept: 'application/json', ...headers } })
+    request.end(body === undefined ? undefined : JSON.stringify(body))
+    const content = await this.reading(text(await this.answer(request)))
+    return (content === '' ? undefined : parseJson(content, this.#url)) as Answer
+  }
+
+  /** Begins a request whose body the caller writes and ends; give it to `answer`. */
+  begin(call: Call): http.ClientRequest {
+    const url = new URL(this.#url)
+    url.pathname = url.pathname.replace(/\/$/, '') + call.path
+    for (const [name, value] of Object.entries(call.query ?? {})) {
+      if (value !== undefined) url.searchParams.set(name, String(value))
+    }
+    const { method, headers, signal } = call
+    const options = { method, agent: this.#agent, ...(headers && { headers }), ...(signal && { signal }) }
+    return url.protocol === 'https:' ? https.request(url, options) : http.request(url, options)
+  }
+
+  /** The answer to `request`, its body still unread. Throws `Failure` when there is none or it is not a success. */
+  async answer(request: http.ClientRequest): Promise<http.IncomingMessage> {
+    const [response] = (await this.reading(once(request, 'response'))) as [http.IncomingMessage]
+    const status = response.statusCode ?? 0
+    if (status < 300) return response
+    throw refusalIn(await this.reading(text(response)), status, this.#url)
+  }
+
+  /** Translates what goes wrong underneath `work` (no connection, a broken one) into a `Failure`. */
+  async reading<Result>(work: Promise<Result>): Promise<Result> {
+    try {
+      return await work
+    } catch (error) {
+      throw unreachableFailure(error, this.#url)
+    }
+  }
+
+  /** Lets go of the kept connections. */
+  close(): void {
+    this.#agent.destroy()
+  }
+}
+
+function unreachableFailure(error: unknown, url: URL): unknown {
+  if (!(error instanceof Error) || error.name === 'AbortError' || !('code' in error)) return error
+  const where = url.href.replace(/\/$/, '')
+  switch (error.code) {
+    case 'ECONNREFUSED':
+      return new Failure(`no broker answers at ${where}: start one with \`stele start\` or say --server URL`)
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return new Failure(`there is no host ${url.hostname}`, 'Check --server or STELE_SERVER.')
+    case 'ECONNRESET':
+    case 'EPIPE':
+      return new Failure(`the broker at ${where} broke the connection`, 'Look whether it still runs.')
+    default:
+      if (String(error.code).startsWith('HPE_')) return notStele(url)
+      return new Failure(`no connection to ${where}: ${error.message}`)
+  }
+}
+
+function refusalIn(content: string, status: number, url: URL): Failure {
+  let body: { error?: Partial<ErrorBody> } | undefined
+  try {
+    body = JSON.parse(content) as { error?: Partial<ErrorBody> }
+  } catch {
+    return notStele(url, status)
+  }
+  const { code, message, todo } = body.error ?? {}
+  if (code === undefined || message === undefined) return notStele(url, status)
+  return new Failure(`${message} (${code})`, todo)
+}
+
+const notStele = (url: URL, status?: number): Failure =>
+  new Failure(
+    `what answers at ${url.href} is not the HTTP door of a Stele broker${status === undefined ? '' : ` (status ${status})`}`,
+    'Check --server or STELE_SERVER.',
+  )
+
+function parseJson(content: string, url: URL): unknown {
+  try {
+    return JSON.parse(content)
+  } catch {
+    throw notStele(url)
+  }
+}
+
+/** The path of a topic, its name encoded. */
+export const topicPath = (topic: string): string => `/v1/topics/${encodeURIComponent(topic)}`
+
+export type TopicRow = {
+  readonly name: string
+  readonly topic_id: string
+  readonly partitions: number
+  readonly replication_factor: number
+  readonly internal: boolean
+}
+export type TopicDescription = {
+  readonly name: string
+  readonly topic_id: string
+  readonly partitions: readonly {
+    readonly partition: number
+    readonly leader: number | null
+    readonly leader_epoch: number
+    readonly replicas: readonly number[]
+    readonly isr: readonly number[]
+    readonly log_start_offset: number
+    readonly high_watermark: number
+    readonly size_bytes: number
+  }[]
+  readonly config: Readonly<Record<string, { readonly value: string; readonly source: string }>>
+}

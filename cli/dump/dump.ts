@@ -1,0 +1,1 @@
+export const dump = async (_file: string, _options: object): Promise<void> => {}

@@ -1,0 +1,15 @@
+// The package ships no types. Source: its README, "build(options) => SonicBoom".
+declare module 'pino-roll' {
+  import type { EventEmitter } from 'node:events'
+
+  export type RollingFile = EventEmitter & { write(line: string): boolean; flushSync(): void }
+
+  export default function build(options: {
+    file: string
+    size: string
+    mkdir: boolean
+    limit: { count: number; removeOtherLogFiles: boolean }
+    sync: boolean
+    maxLength: number
+  }): Promise<RollingFile>
+}

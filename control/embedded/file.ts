@@ -1,0 +1,154 @@
+/**
+ * The file of the embedded control store: JSON, a line a topic, with a checksum at its end.
+ *
+ *     {"format":"stele control store","version":1,
+ *     "brokerSettings":{…},
+ *     "brokers":[…],
+ *     "topics":[
+ *     {"name":"orders","id":"…","settings":{…},"tablets":[…]},
+ *     …],
+ *     "crc32c":123}
+ */
+import { z } from 'zod'
+import { crc32c } from '../../base/crc32c.ts'
+import { brokerId, epoch, incarnation } from '../../base/quantities.ts'
+import { Refusal } from '../../base/refusals.ts'
+import type { Broker, Topic } from '../model.ts'
+import type { State } from './state.ts'
+
+const format = 'stele control store'
+const version = 1
+
+/** Topics do not change, so each is written out once and then remembered. */
+const lines = new WeakMap<Topic, string>()
+
+function lineOf(topic: Topic): string {
+  const known = lines.get(topic)
+  if (known !== undefined) return known
+  const line = JSON.stringify(topic)
+  lines.set(topic, line)
+  return line
+}
+
+/** The whole file for `state`; the same bytes for the same state. */
+export function encodeState(state: State): Buffer {
+  const body = [
+    `{"format":${JSON.stringify(format)},"version":${version},`,
+    `"brokerSettings":${JSON.stringify(state.brokerSettings)},`,
+    `"brokers":${JSON.stringify([...state.brokers.values()])},`,
+    `"topics":[`,
+    `${[...state.topics.values()].map(lineOf).join(',\n')}],`,
+  ].join('\n')
+  return Buffer.from(`${body}\n"crc32c":${crc32c(Buffer.from(body))}}\n`)
+}
+
+/**
+ * What the file at `path` says.
+ * @throws Refusal KAFKA_STORAGE_ERROR when it is damaged, not ours, or of a newer format
+ */
+export function decodeState(path: string, content: Buffer): State {
+  const file = parse(path, content.toString())
+  if (file.version > version) {
+    refuse(
+      `${path} has format ${file.version} and was written by a newer Stele; this one knows format ${version}`,
+      'Start the newer Stele on it',
+    )
+  }
+  const end = content.lastIndexOf('\n"crc32c":')
+  if (end < 0 || crc32c(content.subarray(0, end)) !== file.crc32c) {
+    damaged(path, 'it does not match its checksum; it was damaged, or edited by hand')
+  }
+  const read = shape.safeParse(file)
+  if (!read.success) damaged(path, z.prettifyError(read.error).replaceAll('\n', ' '))
+  return toState(read.data)
+}
+
+function parse(path: string, text: string): z.infer<typeof header> {
+  const ours = text.startsWith(`{"format":${JSON.stringify(format)}`)
+  try {
+    const file = header.safeParse(JSON.parse(text))
+    if (file.success) return file.data
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error
+    if (ours) damaged(path, 'it ends early, or is no JSON')
+  }
+  return refuse(
+    `${path} is not a file of Stele's control store`,
+    'Choose another data directory, or move the file away',
+  )
+}
+
+function damaged(path: string, how: string): never {
+  refuse(
+    `${path} cannot be used: ${how}`,
+    'Put back a good copy of it. Without it the topics are unknown; the data of their tablets stays on the disk',
+  )
+}
+
+function refuse(what: string, todo: string): never {
+  throw new Refusal('KAFKA_STORAGE_ERROR', `${what}. ${todo}.`)
+}
+
+const header = z.looseObject({
+  format: z.literal(format),
+  version: z.int().positive(),
+  crc32c: z.number().optional(),
+})
+
+const id = z.int().nonnegative().transform(brokerId)
+const run = z.int().positive().transform(incarnation)
+const settings = z.record(z.string(), z.string())
+const address = z.object({ host: z.string(), port: z.int() })
+
+const shape = z.object({
+  brokerSettings: settings,
+  brokers: z.array(
+    z.object({
+      brokerId: id,
+      diskId: z.string(),
+      cleanStop: z.boolean(),
+      bootId: z.string().optional(),
+      rack: z.string().optional(),
+      addresses: z.object({ kafka: address.optional(), http: address.optional() }),
+      incarnation: run,
+    }),
+  ),
+  topics: z.array(
+    z.object({
+      name: z.string(),
+      id: z.string(),
+      settings,
+      tablets: z
+        .array(
+          z.object({
+            epoch: z.int().nonnegative().transform(epoch),
+            version: z.int().nonnegative(),
+            leader: id.optional(),
+            replicas: z.array(id).min(1),
+            adding: z.array(id),
+            removing: z.array(id),
+            isr: z.array(z.object({ broker: id, incarnation: run })),
+          }),
+        )
+        .min(1),
+    }),
+  ),
+})
+
+/** JSON leaves out what is undefined; the model spells it out. */
+function toState(file: z.infer<typeof shape>): State {
+  const brokers = file.brokers.map(({ bootId, rack, addresses: { kafka, http }, ...rest }): Broker => {
+    const addresses = { ...(kafka && { kafka }), ...(http && { http }) }
+    return { ...rest, bootId, rack, addresses }
+  })
+  const topics = file.topics.map((topic): Topic => ({
+    ...topic,
+    tablets: topic.tablets.map(({ leader, ...rest }) => ({ ...rest, leader })),
+  }))
+  return {
+    brokerSettings: file.brokerSettings,
+    brokers: new Map(brokers.map(broker => [broker.brokerId, broker])),
+    topics: new Map(topics.map(topic => [topic.name, topic])),
+    topicsById: new Map(topics.map(topic => [topic.id, topic])),
+  }
+}

@@ -1,0 +1,113 @@
+import * as fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { brokerId, epoch } from '../base/quantities.ts'
+import type { BrokerId } from '../base/quantities.ts'
+import { Refusal } from '../base/refusals.ts'
+import { carryTopic, checkAssignment, loadsOf, place } from './placement.ts'
+import type { Loads } from './placement.ts'
+
+const brokers = (count: number) => Array.from({ length: count }, (_, at) => brokerId(at + 1))
+const on = (tablet: number) => ({ tablet, replicas: [brokerId(1)] })
+const codeOf = (act: () => unknown): string | undefined => {
+  try {
+    act()
+    return undefined
+  } catch (error) {
+    if (error instanceof Refusal) return error.code
+    throw error
+  }
+}
+
+const topicOn = (places: readonly BrokerId[][]) => ({
+  name: 'orders',
+  id: 'x',
+  settings: {},
+  tablets: places.map(replicas => ({
+    epoch: epoch(0),
+    version: 0,
+    leader: undefined,
+    replicas,
+    adding: [],
+    removing: [],
+    isr: [],
+  })),
+})
+const carryPlaces = (loads: Loads, places: BrokerId[][]) => carryTopic(loads, topicOn(places))
+
+test('goes round the brokers', () => {
+  expect(place(loadsOf(brokers(3), []), 4, 2)).toEqual([
+    [1, 2],
+    [2, 3],
+    [3, 1],
+    [1, 3],
+  ])
+})
+
+test('leaders are even, whatever is placed one after the other', () => {
+  const topics = fc.array(fc.record({ tablets: fc.integer({ min: 1, max: 9 }), wide: fc.nat(4) }), {
+    maxLength: 9,
+  })
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 5 }), topics, (count, topics) => {
+      const loads: Loads = loadsOf(brokers(count), [])
+      for (const { tablets, wide } of topics) {
+        const replication = 1 + (wide % count)
+        const places = place(loads, tablets, replication)
+        expect(places).toHaveLength(tablets)
+        carryPlaces(loads, places)
+        for (const replicas of places) expect(new Set(replicas).size).toBe(replication)
+      }
+      expect(spread(loads, 'leads')).toBeLessThanOrEqual(1)
+    }),
+  )
+})
+
+test('replicas are even where all topics have as many', () => {
+  const topics = fc.array(fc.integer({ min: 1, max: 9 }), { maxLength: 9 })
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 5 }), fc.nat(4), topics, (count, wide, topics) => {
+      const loads: Loads = loadsOf(brokers(count), [])
+      for (const tablets of topics) carryPlaces(loads, place(loads, tablets, 1 + (wide % count)))
+      expect(spread(loads, 'holds')).toBeLessThanOrEqual(2)
+    }),
+  )
+})
+
+function spread(loads: Loads, count: 'leads' | 'holds'): number {
+  const counts = [...loads.values()].map(load => load[count])
+  return Math.max(...counts) - Math.min(...counts)
+}
+
+test('a new broker gets the next leaders', () => {
+  const topic = topicOn([[brokerId(1)], [brokerId(1)]])
+  expect(place(loadsOf(brokers(2), [topic]), 3, 1)).toEqual([[2], [2], [1]])
+})
+
+test.each([
+  [0, 1, 'INVALID_PARTITIONS'],
+  [-1, 1, 'INVALID_PARTITIONS'],
+  [1.5, 1, 'INVALID_PARTITIONS'],
+  [10_001, 1, 'INVALID_PARTITIONS'],
+  [1, 0, 'INVALID_REPLICATION_FACTOR'],
+  [1, 3, 'INVALID_REPLICATION_FACTOR'],
+  [1, 1.5, 'INVALID_REPLICATION_FACTOR'],
+])('%d tablets with %d replicas on two brokers: %s', (tablets, replication, code) => {
+  const loads = loadsOf(brokers(2), [])
+  expect(codeOf(() => place(loads, tablets, replication))).toBe(code)
+  expect(loads).toEqual(loadsOf(brokers(2), []))
+})
+
+test('nothing can be placed without brokers', () => {
+  expect(codeOf(() => place(loadsOf([], []), 1, 1))).toBe('INVALID_REPLICATION_FACTOR')
+})
+
+test('an assignment continues where the topic ends', () => {
+  const known = { first: 2, brokers: new Set(brokers(2)), replication: 1 }
+  expect(checkAssignment([on(3), on(2)], known)).toEqual([[1], [1]])
+  expect(codeOf(() => checkAssignment([on(2)], { ...known, replication: 2 }))).toBe(
+    'INVALID_REPLICA_ASSIGNMENT',
+  )
+  for (const wrong of [[on(2), on(2)], [on(3)], [on(2), on(4)], [on(1), on(2)]]) {
+    expect(codeOf(() => checkAssignment(wrong, known))).toBe('INVALID_REPLICA_ASSIGNMENT')
+  }
+})

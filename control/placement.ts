@@ -1,0 +1,136 @@
+/**
+ * On which brokers the tablets of a topic go. In come the brokers with what they carry already, out goes one list of
+ * brokers a tablet, the preferred leader first; replicas of a tablet always lie on distinct brokers.
+ */
+import { assert } from '../base/assert.ts'
+import { Refusal } from '../base/refusals.ts'
+import type { BrokerId } from '../base/quantities.ts'
+import type { Topic } from './model.ts'
+import type { ManualPlace } from './store.ts'
+
+/** As many tablets as one topic may have. Each costs files and memory, and a request for billions is a mistake. */
+export const topicTabletsMax = 10_000
+
+/** What a broker carries: how many tablets it is preferred to lead, and how many it holds. */
+type Load = { leads: number; holds: number }
+export type Loads = Map<BrokerId, Load>
+type ReadonlyLoads = ReadonlyMap<BrokerId, Readonly<Load>>
+
+/** What each of `brokers` carries of `topics`. */
+export function loadsOf(brokers: Iterable<BrokerId>, topics: Iterable<Topic>): Loads {
+  const loads: Loads = new Map([...brokers].sort((a, b) => a - b).map(id => [id, { leads: 0, holds: 0 }]))
+  for (const topic of topics) carryTopic(loads, topic)
+  return loads
+}
+
+/** Counts the topic's tablets into `loads`. */
+export function carryTopic(loads: Loads, { tablets }: Topic): void {
+  for (const { replicas } of tablets) carry(loads, replicas)
+}
+
+function carry(loads: Loads, replicas: readonly BrokerId[]): void {
+  for (const [at, id] of replicas.entries()) {
+    const load = loads.get(id)
+    if (load === undefined) continue
+    load.holds += 1
+    if (at === 0) load.leads += 1
+  }
+}
+
+/**
+ * Places `tablets` new tablets with `replication` replicas each: every leader on the broker that leads least, every further
+ * replica on the broker that holds least, and round robin from broker to broker where they are even.
+ * @throws Refusal INVALID_PARTITIONS, INVALID_REPLICATION_FACTOR
+ */
+export function place(loads: ReadonlyLoads, tablets: number, replication: number): BrokerId[][] {
+  checkTabletCount(tablets)
+  if (!Number.isInteger(replication) || replication < 1 || replication > loads.size) {
+    throw new Refusal(
+      'INVALID_REPLICATION_FACTOR',
+      `the replication factor must be at least 1 and at most ${loads.size}, the number of brokers, not ${replication}`,
+    )
+  }
+  const ring = [...loads.keys()]
+  const running: Loads = new Map([...loads].map(([id, load]) => [id, { ...load }]))
+  return Array.from({ length: tablets }, (_, tablet) => placeOne(ring, tablet, running, replication))
+}
+
+function placeOne(ring: readonly BrokerId[], start: number, loads: Loads, replication: number): BrokerId[] {
+  const leader = lightest(turned(ring, start), loads, 'leads')
+  const others = turned(ring, ring.indexOf(leader) + 1 + Math.floor(start / ring.length))
+  const replicas = [leader]
+  while (replicas.length < replication) {
+    const free = others.filter(id => !replicas.includes(id))
+    replicas.push(lightest(free, loads, 'holds'))
+  }
+  carry(loads, replicas)
+  return replicas
+}
+
+/** The broker of `ids` with the smallest `count`; the first one where they are even. */
+function lightest(ids: readonly BrokerId[], loads: Loads, count: keyof Load): BrokerId {
+  let best: BrokerId | undefined
+  let least = Infinity
+  for (const id of ids) {
+    const load = loads.get(id)
+    assert(load !== undefined, 'only known brokers carry anything')
+    if (load[count] < least) {
+      best = id
+      least = load[count]
+    }
+  }
+  assert(best !== undefined, 'there are more brokers than replicas were placed')
+  return best
+}
+
+const turned = <T>(ring: readonly T[], by: number): T[] => {
+  const at = by % ring.length
+  return [...ring.slice(at), ...ring.slice(0, at)]
+}
+
+/** @throws Refusal INVALID_PARTITIONS */
+export function checkTabletCount(tablets: number): void {
+  if (Number.isInteger(tablets) && tablets >= 1 && tablets <= topicTabletsMax) return
+  throw new Refusal(
+    'INVALID_PARTITIONS',
+    `the number of partitions must be at least 1 and at most ${topicTabletsMax}, not ${tablets}`,
+  )
+}
+
+/** `replication` is what the topic has already; a new topic has what its first tablet is given. */
+type Given = {
+  readonly first: number
+  readonly brokers: ReadonlySet<BrokerId>
+  readonly replication: number | undefined
+}
+
+/**
+ * The brokers of each tablet, as a user has chosen them for the tablets from `first` on.
+ * @throws Refusal INVALID_REPLICA_ASSIGNMENT when a tablet is missing or named twice, has no broker, one broker twice, an unknown one,
+ * or another number of replicas than the rest; INVALID_PARTITIONS when there are none or too many
+ */
+export function checkAssignment(
+  places: readonly ManualPlace[],
+  { first, brokers, replication }: Given,
+): BrokerId[][] {
+  checkTabletCount(first + places.length)
+  const sorted = places.toSorted((a, b) => a.tablet - b.tablet)
+  const count = replication ?? sorted[0]?.replicas.length
+  for (const [at, { tablet, replicas }] of sorted.entries()) {
+    if (tablet !== first + at) refuse(`partitions must be numbered from ${first} on without gaps or repeats`)
+    if (replicas.length === 0) refuse(`partition ${tablet} is on no broker`)
+    if (new Set(replicas).size < replicas.length) refuse(`partition ${tablet} names a broker twice`)
+    const unknown = replicas.find(id => !brokers.has(id))
+    if (unknown !== undefined) {
+      refuse(`partition ${tablet} is on broker ${unknown}; there are brokers ${[...brokers].join(', ')}`)
+    }
+    if (replicas.length !== count) {
+      refuse(`partition ${tablet} has ${replicas.length} replicas, other partitions have ${count}`)
+    }
+  }
+  return sorted.map(({ replicas }) => [...replicas])
+}
+
+function refuse(message: string): never {
+  throw new Refusal('INVALID_REPLICA_ASSIGNMENT', message)
+}

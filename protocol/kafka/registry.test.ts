@@ -1,0 +1,39 @@
+import { expect, test } from 'vitest'
+import { registry, spokenFor } from './registry.ts'
+
+test('what is advertised is what real clients need', () => {
+  const advertised = registry.map(
+    ({ api, advertised: { min, max } }) => `${api.key} ${api.name} ${min}-${max}`,
+  )
+  expect(advertised).toEqual([
+    '0 Produce 0-12',
+    '1 Fetch 4-12',
+    '2 ListOffsets 1-8',
+    '3 Metadata 0-12',
+    '10 FindCoordinator 0-5',
+    '18 ApiVersions 0-4',
+    '19 CreateTopics 2-7',
+    '20 DeleteTopics 1-6',
+    '21 DeleteRecords 0-2',
+    '22 InitProducerId 0-5',
+    '23 OffsetForLeaderEpoch 2-4',
+    '32 DescribeConfigs 1-4',
+    '33 AlterConfigs 0-2',
+    '35 DescribeLogDirs 1-4',
+    '37 CreatePartitions 0-3',
+    '44 IncrementalAlterConfigs 0-1',
+    '60 DescribeCluster 0-2',
+    '75 DescribeTopicPartitions 0-0',
+  ])
+})
+
+test('everything advertised is served, but for Produce below 3', () => {
+  for (const { api, advertised, served } of registry) {
+    expect(served).toEqual(api.name === 'Produce' ? { min: 3, max: 12 } : advertised)
+  }
+})
+
+test('an entry is found by its key', () => {
+  expect(spokenFor(3)?.api.name).toBe('Metadata')
+  expect(spokenFor(4)).toBeUndefined()
+})

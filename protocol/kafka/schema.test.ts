@@ -1,0 +1,129 @@
+import * as fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { InvariantViolation } from '../../base/assert.ts'
+import { apiVersions } from './apis/api-versions.ts'
+import { metadata } from './apis/metadata.ts'
+import { messages } from './arbitrary.fixture.ts'
+import { MalformedRequest } from './malformed.ts'
+import { Reader } from './reader.ts'
+import { registry } from './registry.ts'
+import {
+  api,
+  array,
+  bool,
+  bytes,
+  float64,
+  int32,
+  int64,
+  int8,
+  string,
+  struct,
+  uint16,
+  uint32,
+  uuid,
+  type Api,
+} from './schema.ts'
+import { Writer } from './writer.ts'
+
+const everything = api({
+  key: 99,
+  name: 'Everything',
+  versions: '0-3',
+  flexible: '2+',
+  request: {
+    small: int8,
+    port: uint16,
+    number: uint32.since(1),
+    rate: float64,
+    id: uuid,
+    gone: string.until(1).nullable().default(null),
+    payload: bytes.nullable(1),
+    inner: struct({ flag: bool, names: array(string) }),
+    maybe: struct({ a: int32 }).nullable().default(null),
+    lists: array(array(int64)),
+    tag: int32.tagged(7, 2).default(-1),
+    name: string.tagged(1, 2).nullable(3),
+    point: struct({ x: int32.default(-1), y: int32.default(-1) }).tagged(2, 2),
+  },
+  response: {},
+})
+
+const all: Api[] = [everything, ...registry.map(spoken => spoken.api)]
+const cases = all.flatMap(api =>
+  Array.from({ length: api.versions.max - api.versions.min + 1 }, (_, i) => ({
+    name: api.name,
+    api,
+    version: api.versions.min + i,
+  })),
+)
+
+const writer = new Writer(64)
+
+function written(write: (writer: Writer) => void): Buffer {
+  writer.reset()
+  write(writer)
+  return writer.take()
+}
+
+test.each(cases)('$name version $version comes back as it went', ({ api, version }) => {
+  fc.assert(
+    fc.property(messages(api.request, version), messages(api.response, version), (request, response) => {
+      const asked = new Reader(written(w => api.encodeRequest(w, version, request)))
+      expect(api.decodeRequest(asked, version)).toEqual(request)
+      expect(asked.remaining()).toBe(0)
+      const answered = new Reader(written(w => api.encodeResponse(w, version, response)))
+      expect(api.decodeResponse(answered, version)).toEqual(response)
+      expect(answered.remaining()).toBe(0)
+    }),
+    { numRuns: 25 },
+  )
+})
+
+test('fields with a default may be left out, and a version without a field reads its default', () => {
+  const frame = written(w => metadata.encodeRequest(w, 1, { topics: null }))
+  expect(frame).toEqual(Buffer.from('ffffffff', 'hex'))
+  expect(metadata.decodeRequest(new Reader(frame), 1)).toEqual({
+    topics: null,
+    allowAutoTopicCreation: true,
+    includeClusterAuthorizedOperations: false,
+    includeTopicAuthorizedOperations: false,
+  })
+})
+
+test('a tagged field is on the wire only when it differs from its default, tags in rising order', () => {
+  const body = { errorCode: 0, apiKeys: [] }
+  const bare = written(w => apiVersions.encodeResponse(w, 3, { ...body, finalizedFeaturesEpoch: -1 }))
+  expect(bare).toEqual(Buffer.from('0000 01 00000000 00', 'hex'))
+  const full = written(w =>
+    apiVersions.encodeResponse(w, 3, { ...body, zkMigrationReady: true, finalizedFeaturesEpoch: 1 }),
+  )
+  expect(full).toEqual(Buffer.from('0000010000000002 01080000000000000001 030101', 'hex'))
+})
+
+test('unknown tags are passed, in structs too', () => {
+  const topic = '0000000000000000000000000000000002 61'
+  const frame = Buffer.from(
+    `02${topic.slice(0, 32)}0261` + '02 0501ff 0902abcd 01 00 01 2a03010203',
+    'hex',
+  )
+  const request = metadata.decodeRequest(new Reader(frame), 12)
+  expect(request.topics).toEqual([{ topicId: 'AAAAAAAAAAAAAAAAAAAAAA', name: 'a' }])
+  expect(request.allowAutoTopicCreation).toBe(true)
+})
+
+test('a known tag must end where it says', () => {
+  const frame = Buffer.from('0000 01 00000000 01 0109 0000000000000001 00', 'hex')
+  expect(() => apiVersions.decodeResponse(new Reader(frame), 3)).toThrow(MalformedRequest)
+})
+
+test('null where a version has none is refused when read and a broken promise when written', () => {
+  expect(() => metadata.decodeRequest(new Reader(Buffer.from('ffffffff', 'hex')), 0)).toThrow(/null/)
+  expect(() => written(w => metadata.encodeRequest(w, 0, { topics: null }))).toThrow(InvariantViolation)
+  expect(() => metadata.decodeRequest(new Reader(Buffer.alloc(9)), 13)).toThrow(InvariantViolation)
+})
+
+test('bytes behind the body stay unread', () => {
+  const reader = new Reader(Buffer.from('00000000 00 aabb', 'hex'))
+  expect(metadata.decodeRequest(reader, 4)).toMatchObject({ topics: [], allowAutoTopicCreation: false })
+  expect(reader.remaining()).toBe(2)
+})

@@ -1,0 +1,27 @@
+import { defineConfig } from 'vitest/config'
+
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          name: 'unit',
+          include: [
+            '{base,protocol,control,broker,cli,bench}/**/*.test.ts',
+            'test/{tidy,contract,sim}/**/*.test.ts',
+          ],
+        },
+      },
+      {
+        // Real processes and real clients: one file at a time, so that two cores are not fought over.
+        test: {
+          name: 'wire',
+          include: ['test/wire/**/*.test.ts'],
+          fileParallelism: false,
+          testTimeout: 240_000,
+          hookTimeout: 240_000,
+        },
+      },
+    ],
+  },
+})
