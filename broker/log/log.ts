@@ -169,11 +169,11 @@ export class Log {
   async sync(): Promise<LogPosition> {
     const end = this.#end
     const sealed = [...this.#unsynced]
-    const active = this.#active
+    const { log } = this.#active.files
     const directory = this.#directoryUnsynced
     this.#directoryUnsynced = false
     for (const segment of sealed) await this.#syncSealed(segment)
-    await active.files.log.sync()
+    await log.sync()
     if (directory) await this.#shared.world.disk.syncDirectory(this.directory)
     return end
   }
@@ -181,13 +181,8 @@ export class Log {
   /** Makes the indexes of the active segment durable too, so that recovery need not look below `end`. */
   async syncIndexes(): Promise<void> {
     const active = this.#active
-    active.pins++
-    try {
-      active.persistIndexes()
-      await active.syncIndexes()
-    } finally {
-      active.pins--
-    }
+    active.persistIndexes()
+    await active.syncIndexes()
   }
 
   /**
@@ -349,15 +344,12 @@ export class Log {
     }
   }
 
+  /** Retention may take the segment out of the log while it is being synced. */
   async #syncSealed(segment: Segment): Promise<void> {
-    segment.pins++
-    try {
-      await segment.files.log.sync()
-      segment.persistIndexes()
-      await segment.syncIndexes()
-    } finally {
-      segment.pins--
-    }
+    if (this.#unsynced.has(segment)) await segment.files.log.sync()
+    if (!this.#unsynced.has(segment)) return
+    segment.persistIndexes()
+    await segment.syncIndexes()
     if (this.#unsynced.delete(segment)) this.#shared.segmentCache.adopt(segment)
   }
 }

@@ -1,4 +1,5 @@
 /** Opens a tablet's directory: its log, the epochs and what is known of its producers, which recovery brings up to the log's end. */
+import { InvariantViolation } from '../../base/assert.ts'
 import { epoch, MIB, offset, type Offset } from '../../base/quantities.ts'
 import { baseOffsetOf, batchBytesOf, lastOffsetOf, leaderEpochOf } from '../../protocol/kafka/record-batch.ts'
 import { LeaderEpochs } from '../log/leader-epochs.ts'
@@ -20,7 +21,7 @@ export async function openTablet(
   try {
     await open(shared, tablet, clean, progress)
   } catch (error) {
-    if (error instanceof Error && error.name === 'InvariantViolation') throw error
+    if (error instanceof InvariantViolation) throw error
     tablet.fail((error as Error).message)
   }
 }

@@ -3,7 +3,7 @@
  * the high watermark. What was acknowledged is in the log as its mode promises, and what a reader sees never changes.
  */
 import type { Logger } from 'pino'
-import { assert } from '../../base/assert.ts'
+import { assert, InvariantViolation } from '../../base/assert.ts'
 import { epoch, offset, type BrokerId, type Epoch, type Offset } from '../../base/quantities.ts'
 import { Refusal, type RefusalCode } from '../../base/refusals.ts'
 import type { World } from '../../base/world.ts'
@@ -343,6 +343,7 @@ export class Tablet {
     const writtenBytes = this.#writtenBytes
     const producers = state.producers.save(world.disk, this.identity.directory, end.offset)
     await Promise.all([producers, this.#durable(end.offset)])
+    if (!this.#isLeader()) return
     await state.log.syncIndexes()
     await state.epochs.save()
     await checkpoints.setRecoveryPoint(this.identity.name, end.offset, end.position)
@@ -365,6 +366,7 @@ export class Tablet {
         return false
       })
     } catch (error) {
+      if (error instanceof InvariantViolation) throw error
       if (this.#isLeader()) this.fail(`the disk failed to sync: ${(error as Error).message}`)
     }
   }
@@ -542,6 +544,9 @@ export class Tablet {
   async #startAt(start: Offset, why: string): Promise<void> {
     const state = this.#state
     if (start <= this.#logStart || state === undefined) return
+    // What is dropped cannot tell a recovery of its producers any more: the snapshot has to be from behind it.
+    if (start > (this.#checkpointed ?? 0)) await this.checkpoint()
+    if (start <= this.#logStart || !this.#isLeader()) return
     this.#logStart = start
     await this.#shared.checkpoints.setLogStart(this.identity.name, start)
     if (!this.#isLeader()) return

@@ -2,7 +2,7 @@
  * The tablets of this broker. In come topics from the control store; out go tablets that lead, with their directories. Every tablet that the control store
  * gives us is here: serving, or offline with a reason.
  */
-import { assert } from '../../base/assert.ts'
+import { assert, InvariantViolation } from '../../base/assert.ts'
 import { MIB, type BrokerId, type Incarnation } from '../../base/quantities.ts'
 import { claimLeadership, sliceTablets, type Topic } from '../../control/model.ts'
 import type { ControlEvent, ControlStore } from '../../control/store.ts'
@@ -126,7 +126,8 @@ export class Tablets {
       try {
         await work(tablet)
       } catch (error) {
-        if (error instanceof Error && error.name === 'InvariantViolation') throw error
+        if (error instanceof InvariantViolation) throw error
+        if (tablet.role === 'removed') return
         log.warn(
           { topic: tablet.topic, partition: tablet.partition, error },
           'maintenance failed; it is tried again',

@@ -1,4 +1,5 @@
 /** Looks for a record by its timestamp: the indexes say where to begin, the batches' headers which batch, its records which one. */
+import { InvariantViolation } from '../../base/assert.ts'
 import { KIB, MIB, offset, type Offset } from '../../base/quantities.ts'
 import {
   baseOffsetOf,
@@ -47,7 +48,7 @@ function inBatch(bytes: Buffer, at: number, timestampMs: number): TimestampedOff
         return { offset: offset(record.offset), timestampMs: record.timestamp }
     }
   } catch (error) {
-    if (!(error instanceof Error) || error.name === 'InvariantViolation') throw error
+    if (error instanceof InvariantViolation) throw error
   }
   return { offset: offset(baseOffsetOf(bytes, at)), timestampMs: maxTimestampOf(bytes, at) }
 }

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -9,21 +9,26 @@ import { realWorld } from './world.ts'
 
 const world = JSON.stringify(new URL('world.ts', import.meta.url).href)
 let directory = ''
+let children: ChildProcess[] = []
 
 beforeEach(() => {
   directory = mkdtempSync(`${tmpdir()}/stele-world-`)
 })
-afterEach(() => rmSync(directory, { recursive: true }))
+afterEach(() => {
+  for (const child of children) child.kill('SIGKILL')
+  children = []
+  rmSync(directory, { recursive: true })
+})
 
 /** Another process that runs `code` with a real world of its own. */
-const start = (code: string) =>
-  spawn(
-    process.execPath,
-    ['--input-type=module', '-e', `const { realWorld } = await import(${world})\n${code}`],
-    {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    },
-  )
+function start(code: string) {
+  const program = `const { realWorld } = await import(${world})\n${code}`
+  const child = spawn(process.execPath, ['--input-type=module', '-e', program], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  children.push(child)
+  return child
+}
 
 test('a lock keeps other processes out, and a killed one frees it', async () => {
   const { disk } = realWorld()

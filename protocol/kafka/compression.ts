@@ -51,7 +51,8 @@ function packXerial(bytes: Buffer): Buffer {
 
 /** Java's framing, or one raw block as librdkafka writes it. */
 function unpackSnappy(packed: Buffer, bytesMax: number): Buffer {
-  if (!packed.subarray(0, xerialMagic.length).equals(xerialMagic)) return unpackSnappyBlock(packed, bytesMax)
+  if (!packed.subarray(0, xerialMagic.length).equals(xerialMagic))
+    return unpackSnappyBlock(packed, bytesMax, bytesMax)
   const blocks: Buffer[] = []
   let left = bytesMax
   let at = xerialHeader.length
@@ -59,7 +60,7 @@ function unpackSnappy(packed: Buffer, bytesMax: number): Buffer {
     const bytes = at + 4 <= packed.length ? packed.readInt32BE(at) : -1
     at += 4
     if (bytes < 0 || bytes > packed.length - at) throw new MalformedRecords('a snappy block is cut off', at)
-    const block = unpackSnappyBlock(packed.subarray(at, at + bytes), left)
+    const block = unpackSnappyBlock(packed.subarray(at, at + bytes), left, bytesMax)
     blocks.push(block)
     left -= block.length
     at += bytes
@@ -68,7 +69,7 @@ function unpackSnappy(packed: Buffer, bytesMax: number): Buffer {
 }
 
 /** A raw block says its unpacked length first, so a bomb is known before anything is reserved. */
-function unpackSnappyBlock(block: Buffer, bytesMax: number): Buffer {
+function unpackSnappyBlock(block: Buffer, bytesLeft: number, bytesMax: number): Buffer {
   let length = 0
   let scale = 1
   for (let at = 0; at < 5; at++) {
@@ -77,7 +78,7 @@ function unpackSnappyBlock(block: Buffer, bytesMax: number): Buffer {
     if (byte < 0x80) break
     scale *= 128
   }
-  if (length > bytesMax) throw tooLarge(bytesMax)
+  if (length > bytesLeft) throw tooLarge(bytesMax)
   return sound(bytesMax, () => snappyUnpack(block, { asBuffer: true }) as Buffer)
 }
 

@@ -55,7 +55,10 @@ export class FetchResponseWriter {
     if (partitionCount === 0 && compact) this.#writer.uvarint(0)
   }
 
-  /** `pieces` are the batches, `recordsBytes` bytes together; they must not change before the response is sent. */
+  /**
+   * `pieces` are the batches, `recordsBytes` bytes together; they must not change before the response is sent. `diverging` tells
+   * from version 12 on where the reader's log and this one part (KIP-595).
+   */
   partition(
     index: number,
     errorCode: number,
@@ -64,6 +67,7 @@ export class FetchResponseWriter {
     logStartOffset: number,
     recordsBytes: number,
     pieces: readonly Buffer[],
+    diverging: { readonly epoch: number; readonly endOffset: number } | null = null,
   ): void {
     assert(this.#partitionsLeft > 0, 'the partition was announced')
     const writer = this.#writer
@@ -80,8 +84,7 @@ export class FetchResponseWriter {
     if (version >= 11) writer.int32(-1)
     writer.count(recordsBytes, compact)
     if (recordsBytes > 0) this.#insert(pieces, recordsBytes)
-    if (compact) writer.uvarint(0)
-    if (compact && this.#partitionsLeft === 0) writer.uvarint(0)
+    if (compact) this.#tags(diverging)
   }
 
   /** The whole frame, in order. */
@@ -94,6 +97,20 @@ export class FetchResponseWriter {
     this.#pieces = []
     this.#bytes = 0
     return pieces
+  }
+
+  /** A partition's tags, and its topic's behind the last partition. */
+  #tags(diverging: { readonly epoch: number; readonly endOffset: number } | null): void {
+    const writer = this.#writer
+    writer.uvarint(diverging === null ? 0 : 1)
+    if (diverging !== null) {
+      writer.uvarint(0)
+      writer.uvarint(13)
+      writer.int32(diverging.epoch)
+      writer.int64(diverging.endOffset)
+      writer.uvarint(0)
+    }
+    if (this.#partitionsLeft === 0) writer.uvarint(0)
   }
 
   #insert(pieces: readonly Buffer[], recordsBytes: number): void {

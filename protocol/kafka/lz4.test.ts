@@ -1,13 +1,14 @@
 import * as fc from 'fast-check'
 import { compressFrameSync } from 'lz4-napi'
 import { expect, test } from 'vitest'
+import { assert } from '../../base/assert.ts'
 import { unpackLz4 } from './lz4.ts'
 import { MalformedRecords } from './malformed.ts'
 
 const header = (flags: string): string => `04224d18${flags}40ff`
 
 function unpack(hex: string, bytesMax = 1000): string {
-  return unpackLz4(Buffer.from(hex, 'hex'), bytesMax).toString()
+  return unpackLz4(Buffer.from(hex.replaceAll(' ', ''), 'hex'), bytesMax).toString()
 }
 
 test('a block may copy from the block before it', () => {
@@ -17,21 +18,19 @@ test('a block may copy from the block before it', () => {
 })
 
 test('a stored block, checksums, a content size, and two frames', () => {
-  const frame =
-    `${header('5c').slice(0, 12)}0300000000000000ff` +
-    '03000080 616263 cccccccc 00000000 cccccccc'
+  const frame = '04224d185c40 0300000000000000 ff 03000080 616263 cccccccc 00000000 cccccccc'
   expect(unpack(frame)).toBe('abc')
   expect(unpack(frame + frame)).toBe('abcabc')
 })
 
 test('a match may overlap what it writes, near and far', () => {
-  const block = '05000000 1f61 0100 05 00'
-  expect(unpack(header('60') + block.replace('05000000', '06000000') + '00000000')).toBe('a'.repeat(25))
+  const block = '06000000 1f61 0100 05 00'
+  expect(unpack(header('60') + block + '00000000')).toBe('a'.repeat(25))
 })
 
 test.each([
   ['no magic', 'aabbccdd604000 00000000'],
-  ['another version', `04224d188040ff` + '00000000'],
+  ['another version', '04224d188040ff 00000000'],
   ['a dictionary', header('41') + '00000000'],
   ['no end', header('60')],
   ['a block behind the end', header('60') + 'ff000000 00'],
@@ -66,12 +65,17 @@ test('damaged frames are refused or read, never worse', () => {
     fc.property(fc.nat(packed.length - 1), fc.nat(255), (at, byte) => {
       const damaged = Buffer.from(packed)
       damaged[at] = byte
-      try {
-        expect(unpackLz4(damaged, 10_000).length).toBeLessThanOrEqual(10_000)
-      } catch (error) {
-        expect(error).toBeInstanceOf(MalformedRecords)
-      }
+      expect(unpackedOrRefused(damaged)).toBeLessThanOrEqual(10_000)
     }),
     { numRuns: 500 },
   )
 })
+
+function unpackedOrRefused(packed: Buffer): number {
+  try {
+    return unpackLz4(packed, 10_000).length
+  } catch (error) {
+    assert(error instanceof MalformedRecords, 'bad bytes are refused as such')
+    return 0
+  }
+}

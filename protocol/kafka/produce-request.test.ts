@@ -8,6 +8,9 @@ import { Reader } from './reader.ts'
 import type { RequestOf } from './schema.ts'
 import { Writer } from './writer.ts'
 
+/** Bytes in hexadecimal, spaced for the eye. */
+const hex = (text: string): Buffer => Buffer.from(text.replaceAll(' ', ''), 'hex')
+
 const versions = Array.from({ length: 10 }, (_, i) => i + 3)
 const request = new ProduceRequest()
 
@@ -45,24 +48,30 @@ test.each(versions)('version %i reads as by its schema', version => {
 })
 
 test('an object that read a large request reads the next one as new', () => {
-  const partitionData = Array.from({ length: 10_000 }, (_, index) => ({ index, records: null }))
-  const large = { transactionalId: null, acks: 1, timeoutMs: 5, topicData: [{ name: 'wide', partitionData }] }
+  const partitionData = [{ index: 0, records: null }]
+  const topicData = Array.from({ length: 10_000 }, (_, t) => ({ name: `topic-${t}`, partitionData }))
+  const large = { transactionalId: null, acks: 1, timeoutMs: 5, topicData }
   request.read(new Reader(encoded(8, large)), 8)
-  expect(request.partitionCount).toBe(10_000)
-  const small = encoded(9, {
-    ...large,
-    topicData: [{ name: 'a', partitionData: [{ index: 7, records: Buffer.from('x') }] }],
-  })
+  expect([request.topicCount, request.partitionCount]).toEqual([10_000, 10_000])
+  const one = [{ name: 'a', partitionData: [{ index: 7, records: Buffer.from('x') }] }]
+  const small = encoded(9, { ...large, topicData: one })
   request.read(new Reader(small), 9)
-  expect(asMessage(small).topicData).toEqual([
-    { name: 'a', partitionData: [{ index: 7, records: Buffer.from('x') }] },
+  expect(asMessage(small).topicData).toEqual(one)
+  expect([request.topics.length, request.firstPartition.length, request.partitionIndex.length]).toEqual([
+    1, 2, 1,
   ])
-  expect(request.partitionIndex.length).toBe(1)
+})
+
+test('more partitions than the frame can hold are refused at their count', () => {
+  const frame = hex('ffff 0001 00000005 00000001 0001 61 00000003 0000000000000000 0000000000000000')
+  expect(() => request.read(new Reader(frame), 7)).toThrow('an array of 3 elements in 16 bytes')
+  const compact = hex('00 0001 00000005 02 0261 04 000000000000 000000000000')
+  expect(() => request.read(new Reader(compact), 9)).toThrow('an array of 3 elements in 12 bytes')
 })
 
 test('null lists and names are malformed', () => {
-  const nullTopics = Buffer.from('ffff 0001 00000005 ffffffff', 'hex')
+  const nullTopics = hex('ffff 0001 00000005 ffffffff')
   expect(() => request.read(new Reader(nullTopics), 7)).toThrow(MalformedRequest)
-  const nullName = Buffer.from('ffff 0001 00000005 00000001 ffff 00000000', 'hex')
+  const nullName = hex('ffff 0001 00000005 00000001 ffff 00000000')
   expect(() => request.read(new Reader(nullName), 7)).toThrow(MalformedRequest)
 })

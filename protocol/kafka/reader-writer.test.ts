@@ -54,6 +54,39 @@ test('strings of every length and script come back as they went', () => {
   )
 })
 
+test.each([true, false])(
+  'a string of more than 32,767 bytes is cut between two characters, compact: %s',
+  compact => {
+    const writer = new Writer(16)
+    writer.string('ü'.repeat(40_000), compact)
+    writer.int8(7)
+    const reader = new Reader(writer.take())
+    expect(reader.text(reader.stringLength(compact))).toBe('ü'.repeat(16_383))
+    expect(reader.int8()).toBe(7)
+  },
+)
+
+test.each([126, 127, 128, 16_382, 16_383, 16_384, 32_767])(
+  'a string of %i bytes, at the edges of its length',
+  bytes => {
+    for (const letter of ['a', 'ÿ']) {
+      const text = letter.repeat(bytes / Buffer.byteLength(letter))
+      const writer = new Writer(16)
+      writer.string(text, true)
+      const reader = new Reader(writer.take())
+      expect(reader.text(reader.stringLength(true))).toBe(text)
+      expect(reader.remaining()).toBe(0)
+    }
+  },
+)
+
+test('a compact string beyond the limit is malformed', () => {
+  const writer = new Writer()
+  writer.uvarint(32_769)
+  writer.bytes(Buffer.alloc(40_000))
+  expect(() => new Reader(writer.take()).stringLength(true)).toThrow('a string of 32768 bytes')
+})
+
 test('a reader keeps to its part of the buffer', () => {
   const reader = new Reader(Buffer.from([9, 1, 2, 9]), 1, 3)
   expect(() => reader.int32()).toThrow('4 bytes wanted, 2 left')

@@ -7,6 +7,9 @@ import { MalformedRequest } from './malformed.ts'
 /** More elements than any sound message has; keeps the objects made from a hostile frame near the frame's own size. */
 const elementsMax = 1_000_000
 
+/** What Kafka takes for a string, in any version: 32,767 bytes. */
+export const stringBytesMax = 0x7fff
+
 const nothing = Buffer.alloc(0)
 
 /** Reads one message; `reset` makes it read another. Every method throws `MalformedRequest` when the bytes do not fit. */
@@ -85,9 +88,11 @@ export class Reader {
     return this.fail('a varint of more than five bytes')
   }
 
-  /** The length of a string, or -1 for null. */
+  /** The length of a string, or -1 for null. Kafka's limit holds for compact strings too. */
   stringLength(compact: boolean): number {
-    return this.#length(compact ? this.uvarint() - 1 : this.int16())
+    const length = this.#length(compact ? this.uvarint() - 1 : this.int16())
+    if (length > stringBytesMax) this.fail(`a string of ${length} bytes`)
+    return length
   }
 
   /** The length of bytes or records, or -1 for null. */

@@ -1,5 +1,5 @@
 // Enters: nothing. Leaves: the list of everything we speak, as ApiVersions tells it to clients.
-// Always holds: what is advertised can be read and written, but for versions that an entry says are refused.
+// Always holds: what is advertised can be read and written, also where it is only read to be refused.
 import { assert } from '../../base/assert.ts'
 import { alterConfigs } from './apis/alter-configs.ts'
 import { apiVersions } from './apis/api-versions.ts'
@@ -31,8 +31,8 @@ export type Spoken = {
 
 /** Ordered by key. Minimums stay where old clients need them: kafkajs never looks at ours, librdkafka wants exact windows. */
 export const registry: readonly Spoken[] = [
-  // librdkafka 2.0 turns compression off unless version 0 is there; the codec begins at 3.
-  speak(produce, '0-12'),
+  // librdkafka 2.0 turns compression off unless version 0 is there; what is below 3 is refused.
+  speak(produce, '0-12', 3),
   // Version 13 asks by topic id, and Java uses it as soon as it is there.
   speak(fetch, '4-12'),
   speak(listOffsets, '1-8'),
@@ -53,11 +53,11 @@ export const registry: readonly Spoken[] = [
   speak(describeTopicPartitions, '0-0'),
 ]
 
-function speak(api: Api, versions: `${number}-${number}`): Spoken {
+function speak(api: Api, versions: `${number}-${number}`, servedMin?: number): Spoken {
   const advertised = parseRange(versions)
-  assert(advertised.max <= api.versions.max, `${api.name} can be read up to what we advertise`)
-  const served = { min: Math.max(advertised.min, api.versions.min), max: advertised.max }
-  return { api, advertised, served }
+  assert(advertised.min >= api.versions.min, `${api.name} can be read from where we advertise it`)
+  assert(advertised.max <= api.versions.max, `${api.name} can be read up to where we advertise it`)
+  return { api, advertised, served: { min: servedMin ?? advertised.min, max: advertised.max } }
 }
 
 const byKey = new Map(registry.map(spoken => [spoken.api.key, spoken]))

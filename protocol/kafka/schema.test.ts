@@ -25,6 +25,9 @@ import {
 } from './schema.ts'
 import { Writer } from './writer.ts'
 
+/** Bytes in hexadecimal, spaced for the eye. */
+const hex = (text: string): Buffer => Buffer.from(text.replaceAll(' ', ''), 'hex')
+
 const everything = api({
   key: 99,
   name: 'Everything',
@@ -81,7 +84,7 @@ test.each(cases)('$name version $version comes back as it went', ({ api, version
 
 test('fields with a default may be left out, and a version without a field reads its default', () => {
   const frame = written(w => metadata.encodeRequest(w, 1, { topics: null }))
-  expect(frame).toEqual(Buffer.from('ffffffff', 'hex'))
+  expect(frame).toEqual(hex('ffffffff'))
   expect(metadata.decodeRequest(new Reader(frame), 1)).toEqual({
     topics: null,
     allowAutoTopicCreation: true,
@@ -93,37 +96,50 @@ test('fields with a default may be left out, and a version without a field reads
 test('a tagged field is on the wire only when it differs from its default, tags in rising order', () => {
   const body = { errorCode: 0, apiKeys: [] }
   const bare = written(w => apiVersions.encodeResponse(w, 3, { ...body, finalizedFeaturesEpoch: -1 }))
-  expect(bare).toEqual(Buffer.from('0000 01 00000000 00', 'hex'))
+  expect(bare).toEqual(hex('0000 01 00000000 00'))
   const full = written(w =>
     apiVersions.encodeResponse(w, 3, { ...body, zkMigrationReady: true, finalizedFeaturesEpoch: 1 }),
   )
-  expect(full).toEqual(Buffer.from('0000010000000002 01080000000000000001 030101', 'hex'))
+  expect(full).toEqual(hex('0000010000000002 01080000000000000001 030101'))
 })
 
 test('unknown tags are passed, in structs too', () => {
-  const topic = '0000000000000000000000000000000002 61'
-  const frame = Buffer.from(
-    `02${topic.slice(0, 32)}0261` + '02 0501ff 0902abcd 01 00 01 2a03010203',
-    'hex',
-  )
+  // One topic: a zero id, the name 'a', two tags; then two flags, and one tag.
+  const topic = `${'00'.repeat(16)} 0261 02 0501ff 0902abcd`
+  const frame = hex(`02 ${topic} 01 00 01 2a03010203`)
   const request = metadata.decodeRequest(new Reader(frame), 12)
   expect(request.topics).toEqual([{ topicId: 'AAAAAAAAAAAAAAAAAAAAAA', name: 'a' }])
   expect(request.allowAutoTopicCreation).toBe(true)
 })
 
 test('a known tag must end where it says', () => {
-  const frame = Buffer.from('0000 01 00000000 01 0109 0000000000000001 00', 'hex')
+  const frame = hex('0000 01 00000000 01 0109 0000000000000001 00')
   expect(() => apiVersions.decodeResponse(new Reader(frame), 3)).toThrow(MalformedRequest)
 })
 
 test('null where a version has none is refused when read and a broken promise when written', () => {
-  expect(() => metadata.decodeRequest(new Reader(Buffer.from('ffffffff', 'hex')), 0)).toThrow(/null/)
+  expect(() => metadata.decodeRequest(new Reader(hex('ffffffff')), 0)).toThrow(/null/)
   expect(() => written(w => metadata.encodeRequest(w, 0, { topics: null }))).toThrow(InvariantViolation)
   expect(() => metadata.decodeRequest(new Reader(Buffer.alloc(9)), 13)).toThrow(InvariantViolation)
 })
 
+test('a name that is no UTF-8 can be given back in every version', () => {
+  const name = Buffer.alloc(30_000, 0xff)
+  const [topic] =
+    metadata.decodeRequest(new Reader(Buffer.concat([hex('00000001 7530'), name])), 1).topics ?? []
+  const answer = {
+    errorCode: 17,
+    name: topic?.name ?? null,
+    topicId: 'AAAAAAAAAAAAAAAAAAAAAA',
+    partitions: [],
+  }
+  const frame = written(w => metadata.encodeResponse(w, 1, { brokers: [], topics: [answer] }))
+  const [back] = metadata.decodeResponse(new Reader(frame), 1).topics
+  expect(back?.name).toBe('\ufffd'.repeat(10_922))
+})
+
 test('bytes behind the body stay unread', () => {
-  const reader = new Reader(Buffer.from('00000000 00 aabb', 'hex'))
+  const reader = new Reader(hex('00000000 00 aabb'))
   expect(metadata.decodeRequest(reader, 4)).toMatchObject({ topics: [], allowAutoTopicCreation: false })
   expect(reader.remaining()).toBe(2)
 })

@@ -2,6 +2,7 @@
 // Always holds: bytes that were taken are never written again; a value is written whole or not at all.
 import { assert } from '../../base/assert.ts'
 import { writeInt64 } from '../../base/int64.ts'
+import { stringBytesMax } from './reader.ts'
 
 /**
  * Writes behind the last value, growing as needed. `take` hands out what was written since the last `take` and goes on in
@@ -112,13 +113,19 @@ export class Writer {
     else this.int32(count)
   }
 
+  /**
+   * What is longer than Kafka's 32,767 bytes is cut there: a message that repeats a client's own words can be, and a name
+   * that was no UTF-8 grows when it is given back.
+   */
   string(value: string, compact: boolean): void {
-    if (value.length > shortBytesMax || !this.#shortAscii(value, compact)) {
-      const bytes = Buffer.byteLength(value)
-      this.stringLength(bytes, compact)
-      this.reserve(bytes)
-      this.at += this.buffer.write(value, this.at, bytes, 'utf8')
-    }
+    if (value.length <= shortBytesMax && this.#shortAscii(value, compact)) return
+    const bytes = Math.min(Buffer.byteLength(value), stringBytesMax)
+    this.reserve(bytes + 5)
+    // Writing stops in front of a character that does not fit whole, so the length is known only behind it.
+    const lengthBytes = !compact ? 2 : bytes < 0x7f ? 1 : bytes < 0x3fff ? 2 : 3
+    const written = this.buffer.write(value, this.at + lengthBytes, bytes, 'utf8')
+    this.stringLength(written, compact)
+    this.at += written
   }
 
   bytes(value: Buffer): void {

@@ -64,6 +64,19 @@ describe('simulated time', () => {
     expect(came).toEqual(['first', 'second'])
   })
 
+  test('a timer of no delay that starts itself again does not hold up the end of the turn', async () => {
+    const { sim, clock } = started()
+    const came: string[] = []
+    const again = (left: number): void => {
+      came.push(`timer ${left}`)
+      clock.endOfTurn(() => came.push(`end ${left}`))
+      if (left > 0) clock.after(0, () => again(left - 1))
+    }
+    clock.after(0, () => again(2))
+    await sim.settle()
+    expect(came).toEqual(['timer 2', 'end 2', 'timer 1', 'end 1', 'timer 0', 'end 0'])
+  })
+
   test('the wall clock jumps alone', async () => {
     const { sim, clock } = started()
     sim.jump(-500)

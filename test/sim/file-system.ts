@@ -45,7 +45,6 @@ export class SimFileSystem {
   crash(how: CrashKind): void {
     this.#names.crash({ lose: () => false, keep: () => true, tear: drawNameFate(this.#disk.random) }[how])
     this.#disk.crash(how)
-    this.#locks.clear()
   }
 
   /** Frees what a dead process held. */

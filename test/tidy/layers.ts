@@ -45,6 +45,16 @@ const pureModules = new Set(
   ].map(name => `node:${name}`),
 )
 
+/** The packages that the core stands on; the doors and what lies above them choose theirs freely. */
+const packages = new Map<string, readonly string[]>([
+  ['base', ['@node-rs/crc32']],
+  ['protocol', ['snappy', 'lz4-napi']],
+  ['control', ['zod']],
+  ['broker/world', ['fs-native-extensions']],
+  ['broker/settings', ['fastest-levenshtein', 'zod']],
+  ...floors.slice(1).map((floor): [string, string[]] => [floor, ['pino']]),
+])
+
 /** The layer a file belongs to: its folder, in the broker the folder below; '' for the root. */
 export function layerOf(path: string): string {
   const [first = '', second, third] = path.split('/')
@@ -52,8 +62,8 @@ export function layerOf(path: string): string {
   return first === 'broker' && third !== undefined ? `${first}/${second}` : first
 }
 
-/** A test beside the code may use the simulator, the real world and whatever else it needs. */
-const isTest = (path: string): boolean => path.endsWith('.test.ts')
+/** What stands beside the code for its tests may use the simulator, the real world and whatever else it needs. */
+const isTest = (path: string): boolean => /\.(?:test|fixture)\.ts$/.test(path)
 
 export function wrongImports({ path, imports }: Source): string[] {
   const layer = layerOf(path)
@@ -62,7 +72,16 @@ export function wrongImports({ path, imports }: Source): string[] {
   if (allowed === undefined) return [`${path}: the folder ${layer} has no place in layers.ts`]
   return imports
     .filter(name => name.endsWith('.ts'))
-    .filter(name => layerOf(name) !== layer && !allowed.includes(layerOf(name)))
+    .filter(name => isTest(name) || (layerOf(name) !== layer && !allowed.includes(layerOf(name))))
+    .map(name => `${path} imports ${name}`)
+}
+
+export function strangePackages({ path, imports }: Source): string[] {
+  const allowed = packages.get(layerOf(path))
+  if (isTest(path) || allowed === undefined) return []
+  return imports
+    .filter(name => !name.endsWith('.ts') && !name.startsWith('node:') && !builtinModules.includes(name))
+    .filter(name => !allowed.includes(name))
     .map(name => `${path} imports ${name}`)
 }
 

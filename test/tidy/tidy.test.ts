@@ -3,7 +3,7 @@
  * touched, how things are called. What always holds: each rule is shown to find what it looks for before it is believed.
  */
 import { describe, expect, test } from 'vitest'
-import { foreignDoors, worldlyCalls, worldlyModules, wrongImports } from './layers.ts'
+import { foreignDoors, strangePackages, worldlyCalls, worldlyModules, wrongImports } from './layers.ts'
 import { projectFiles, type Source, sourceOf, type TextFile } from './sources.ts'
 import {
   anyTypes,
@@ -51,6 +51,15 @@ test('the project was seen', () => {
     expect(folders).toContain(folder)
 })
 
+const count = (text: string, what: string): number => text.split(what).length - 1
+
+test('every source was read to its end: its brackets match outside of comments and quotes', () => {
+  const lost = sources.filter(({ code }) =>
+    ['()', '[]', '{}'].some(([open = '', close = '']) => count(code, open) !== count(code, close)),
+  )
+  expect(lost.map(({ path }) => path)).toEqual([])
+})
+
 const codeRules: readonly Rule<Source>[] = [
   {
     name: 'each folder imports only what it may',
@@ -67,6 +76,7 @@ const codeRules: readonly Rule<Source>[] = [
       ['broker/doors/kafka/a.ts', "new Worker(new URL('../../world/b.ts', import.meta.url))"],
       ['broker/main.ts', "import { b } from '../cli/b.ts'"],
       ['broker/log/a.ts', "import { simWorld } from '../../test/sim/world.ts'"],
+      ['protocol/kafka/a.ts', "import { b } from './b.fixture.ts'"],
       ['broker/stuff/a.ts', ''],
     ],
     good: [
@@ -78,6 +88,19 @@ const codeRules: readonly Rule<Source>[] = [
       ['base/a.test.ts', "import { simWorld } from '../test/sim/world.ts'"],
       ['base/a.ts', "// import { b } from '../protocol/b.ts'\nconst text = \"import '../protocol/b.ts'\""],
       ['cli/start/a.ts', "import { b } from '../../broker/main.ts'"],
+    ],
+  },
+  {
+    name: 'the core stands on few packages',
+    broken: strangePackages,
+    bad: [
+      ['base/a.ts', "import { z } from 'zod'"],
+      ['broker/log/a.ts', "import fastify from 'fastify'"],
+    ],
+    good: [
+      ['base/a.ts', "import { crc32c } from '@node-rs/crc32'"],
+      ['broker/tablet/a.ts', "import type { Logger } from 'pino'"],
+      ['broker/doors/http/a.ts', "import fastify from 'fastify'"],
     ],
   },
   {

@@ -11,7 +11,7 @@ export const switchedOffChecks = ({ path, comments }: Source): string[] =>
   found(path, comments, /@ts-(?:ignore|nocheck|expect-error(?! -- \w))\b/g)
 
 export const skippedTests = ({ path, code }: Source): string[] =>
-  found(path, code, /\b(?:test|it|describe|suite)\.(?:skip|only|todo|skipIf|runIf|fails)\b/g)
+  found(path, code, /\b(?:test|it|describe|suite)\.(?:skip|only|todo|fails)\b/g)
 
 export const postponed = ({ path, comments }: Source): string[] =>
   found(path, comments, /\b(?:TODO|FIXME|XXX|HACK)\b/g)

@@ -158,8 +158,9 @@ export class Reader {
 export type BatchParts = {
   values: readonly string[]
   magic?: number
-  /** The number of records that the header claims. */
+  /** The number of records that the header claims, and the last offset delta, when they are not the true ones. */
   count?: number
+  lastOffsetDelta?: number
   attributes?: number
   producerId?: number
   producerEpoch?: number
@@ -181,7 +182,7 @@ export function batch(parts: BatchParts): Buffer {
   })
   const now = int64(Date.now())
   const covered = join(
-    join(int16(parts.attributes ?? 0), int32(count - 1), now, now, int64(parts.producerId ?? -1)),
+    join(int16(parts.attributes ?? 0), int32(parts.lastOffsetDelta ?? parts.values.length - 1), now, now, int64(parts.producerId ?? -1)),
     join(int16(parts.producerEpoch ?? -1), int32(parts.baseSequence ?? -1), int32(count), ...records),
   )
   const crc = Buffer.alloc(4)

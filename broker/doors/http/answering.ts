@@ -18,7 +18,8 @@ export function answerError(
   const refusal = asRefusal(error, request)
   const { method, url } = request
   const status = statusOf(refusal)
-  if (refusal.code === 'UNKNOWN_SERVER_ERROR') log.error({ err: error, method, url }, 'an HTTP request failed')
+  if (refusal.code === 'UNKNOWN_SERVER_ERROR')
+    log.error({ err: error, method, url }, 'an HTTP request failed')
   else log.debug({ method, url, status, code: refusal.code }, refusal.message)
   return reply.code(status).type('application/json; charset=utf-8').send(errorBody(refusal))
 }
@@ -34,17 +35,17 @@ function asRefusal(error: unknown, request: FastifyRequest): Refusal {
   switch ((error as { code?: unknown }).code) {
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
       return invalid(
-        `The header Content-Type is ${shown(request.headers['content-type'] ?? '')}, which is no media type.`,
+        `The header Content-Type is ${shown(request.headers['content-type'] ?? '')}, which is no media type`,
         'Write application/json or application/x-ndjson, or leave it out.',
       )
     case 'FST_ERR_BAD_URL':
       return invalid(
-        `The path ${shown(request.url)} is not valid percent-encoding of UTF-8.`,
+        `The path ${shown(request.url)} is not valid percent-encoding of UTF-8`,
         'Write a percent sign as %25.',
       )
     case 'FST_ERR_MAX_PARAM_LENGTH':
-      return new Refusal('UNKNOWN_ROUTE', `A part of the path ${shown(request.url)} is too long.`)
+      return new Refusal('UNKNOWN_ROUTE', `A part of the path ${shown(request.url)} is too long`)
     default:
-      return new Refusal('UNKNOWN_SERVER_ERROR', 'The broker failed to handle the request.')
+      return new Refusal('UNKNOWN_SERVER_ERROR', 'The broker failed to handle the request')
   }
 }

@@ -34,7 +34,7 @@ export async function withBody<Result>(
 }
 
 export const tooLarge = (bytesMax: number): Refusal =>
-  new Refusal('BODY_TOO_LARGE', `The body is larger than ${bytesMax} bytes (stele.http.body.max.bytes).`)
+  new Refusal('BODY_TOO_LARGE', `The body is larger than ${bytesMax} bytes (stele.http.body.max.bytes)`)
 
 function collect(request: IncomingMessage, { clock, bytesMax }: BodyLimits): Promise<Buffer> {
   return new Promise((resolve, reject) => {
@@ -57,9 +57,9 @@ function collect(request: IncomingMessage, { clock, bytesMax }: BodyLimits): Pro
       stop()
       resolve(chunks.length === 1 ? (chunks[0] ?? noBytes) : Buffer.concat(chunks))
     }
-    const onClose = (): void => refuse(invalid('The request broke off before its body was whole.'))
+    const onClose = (): void => refuse(invalid('The request broke off before its body was whole'))
     const timer = clock.after(bodyMsMax, () => {
-      refuse(new Refusal('REQUEST_TOO_SLOW', `The body had not come whole after ${bodyMsMax / 1000} s.`))
+      refuse(new Refusal('REQUEST_TOO_SLOW', `The body had not come whole after ${bodyMsMax / 1000} s`))
     })
     if (request.destroyed) onClose()
     else request.on('data', onData).on('end', onEnd).on('close', onClose)

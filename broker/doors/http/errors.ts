@@ -18,7 +18,12 @@ export type ErrorBody = {
 export class Advice extends Refusal {
   readonly todo: string
   readonly retriable: boolean
-  constructor(code: RefusalCode, message: string, todo: string, retriable: boolean = refusals[code].retriable) {
+  constructor(
+    code: RefusalCode,
+    message: string,
+    todo: string,
+    retriable: boolean = refusals[code].retriable,
+  ) {
     super(code, message)
     this.todo = todo
     this.retriable = retriable
@@ -34,8 +39,8 @@ export function errorBody(refusal: Refusal): ErrorBody {
 export const statusOf = (refusal: Refusal): number => refusals[refusal.code].http
 
 /** A request that says something it may not say. `message` names the field or parameter. */
-export const invalid = (message: string, todo?: string): Refusal =>
-  todo === undefined ? new Refusal('INVALID_REQUEST', message) : new Advice('INVALID_REQUEST', message, todo)
+export const invalid = (message: string, todo = 'Correct it; /docs describes the request.'): Refusal =>
+  new Advice('INVALID_REQUEST', message, todo)
 
 /** `text` short enough, and plain enough, to stand in an error message. */
 export const shown = (text: string): string =>

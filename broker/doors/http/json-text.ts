@@ -6,7 +6,7 @@ import { Refusal } from '../../../base/refusals.ts'
  * @throws Refusal INVALID_JSON that says where it breaks
  */
 export function parseJson(bytes: Buffer, what: string): unknown {
-  if (!isUtf8(bytes)) throw new Refusal('INVALID_JSON', `${what} is not UTF-8, and JSON must be.`)
+  if (!isUtf8(bytes)) throw new Refusal('INVALID_JSON', `${what} is not UTF-8, and JSON must be`)
   return parseJsonText(bytes.toString('utf8'), what)
 }
 
@@ -15,7 +15,7 @@ export function parseJsonText(text: string, what: string): unknown {
   try {
     return JSON.parse(text)
   } catch {
-    throw new Refusal('INVALID_JSON', `${what} is not JSON: ${breakOf(text)}.`)
+    throw new Refusal('INVALID_JSON', `${what} is not JSON: ${breakOf(text)}`)
   }
 }
 

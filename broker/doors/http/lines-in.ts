@@ -78,7 +78,9 @@ class LineStream {
 
   start(): void {
     const unwatchStop = this.#serving.stopping.whenBegun(() => {
-      this.#breakOff(new Refusal('BROKER_STOPPING', 'The broker is stopping: from this line on nothing was taken.'))
+      this.#breakOff(
+        new Refusal('BROKER_STOPPING', 'The broker is stopping: from this line on nothing was taken'),
+      )
     })
     this.#response.on('drain', () => this.#flush())
     this.#response.on('close', () => {
@@ -141,7 +143,7 @@ class LineStream {
 
   #parse(line: Buffer | typeof tooLong): WantedRecord {
     if (line === tooLong) {
-      throw new Refusal('BODY_TOO_LARGE', `The line is longer than ${this.#lineBytesMax} bytes.`)
+      throw new Refusal('BODY_TOO_LARGE', `The line is longer than ${this.#lineBytesMax} bytes`)
     }
     const json = parseJson(line, 'The line')
     if (isNumberOrObject((json as { value?: unknown } | null)?.value)) {
@@ -206,7 +208,9 @@ class LineStream {
       const stalled = clock.monotonicMs() - this.#activeAtMs >= stallMsMax
       if (stalled && this.#response.writableNeedDrain) this.#request.destroy()
       else if (stalled && this.#lines.begunBytes > 0) {
-        this.#breakOff(new Refusal('REQUEST_TOO_SLOW', `The rest of the line did not come for ${stallMsMax / 1000} s.`))
+        this.#breakOff(
+          new Refusal('REQUEST_TOO_SLOW', `The rest of the line did not come for ${stallMsMax / 1000} s`),
+        )
       } else this.#watchStalls()
     })
   }

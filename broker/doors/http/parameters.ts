@@ -20,7 +20,7 @@ export function parametersOf(url: string, allowed: readonly string[]): Parameter
     const equals = part.indexOf('=')
     const name = decoded(equals < 0 ? part : part.slice(0, equals))
     if (!allowed.includes(name)) throw unknownParameter(name, allowed)
-    if (found.has(name)) throw invalid(`The query parameter ${name} stands there twice.`)
+    if (found.has(name)) throw invalid(`The query parameter ${name} stands there twice`)
     found.set(name, equals < 0 ? '' : decoded(part.slice(equals + 1)))
   }
   return found
@@ -31,7 +31,7 @@ function decoded(text: string): string {
     return decodeURIComponent(text.replaceAll('+', ' '))
   } catch {
     throw invalid(
-      `The query holds ${shown(text)}, which is not valid percent-encoding of UTF-8.`,
+      `The query holds ${shown(text)}, which is not valid percent-encoding of UTF-8`,
       'Write a percent sign as %25.',
     )
   }
@@ -41,7 +41,7 @@ function unknownParameter(name: string, allowed: readonly string[]): Refusal {
   const takes = allowed.length === 0 ? 'It takes none.' : `It takes ${allowed.join(', ')}.`
   const near = nearest(name, allowed)
   const todo = near === undefined ? takes : `Did you mean ${near}? ${takes}`
-  return invalid(`This route has no query parameter ${shown(name)}.`, todo)
+  return invalid(`This route has no query parameter ${shown(name)}`, todo)
 }
 
 /** The one of `names` that `name` probably means. */
@@ -63,7 +63,7 @@ export function wholeNumber(name: string, text: string, min: number, max: number
   const number = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN
   if (number >= min && number <= max) return number
   const range = max === Number.MAX_SAFE_INTEGER ? `from ${min}` : `from ${min} to ${max}`
-  throw invalid(`${name} must be a whole number ${range}, not ${shown(text)}.`)
+  throw invalid(`${name} must be a whole number ${range}, not ${shown(text)}`)
 }
 
 const partitionMax = 2 ** 31 - 1
@@ -77,7 +77,7 @@ export function acksOf(parameters: Parameters): Acks {
   if (text === 'all' || text === '-1') return -1
   if (text === '1') return 1
   if (text === '0') return 0
-  throw new Refusal('INVALID_REQUIRED_ACKS', `acks must be all, -1, 1 or 0, not ${shown(text)}.`)
+  throw new Refusal('INVALID_REQUIRED_ACKS', `acks must be all, -1, 1 or 0, not ${shown(text)}`)
 }
 
 export type Encoding = 'text' | 'base64'
@@ -86,7 +86,7 @@ export type Encoding = 'text' | 'base64'
 export function encodingOf(parameters: Parameters): Encoding | undefined {
   const text = parameters.get('encoding')
   if (text === undefined || text === 'text' || text === 'base64') return text
-  throw invalid(`encoding must be text or base64, not ${shown(text)}.`)
+  throw invalid(`encoding must be text or base64, not ${shown(text)}`)
 }
 
 const isoTime = /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d))?$/
@@ -101,7 +101,7 @@ export function timestampMsOf(text: string): number {
   const ms = isoTimeMs(text.replace(/ (\d\d:\d\d)$/, '+$1'))
   if (ms >= 0) return ms
   throw invalid(
-    `timestamp must be milliseconds since 1970 or an ISO time with its zone, not ${shown(text)}.`,
+    `timestamp must be milliseconds since 1970 or an ISO time with its zone, not ${shown(text)}`,
     'Write 1735689600000 or 2025-01-01T00:00:00Z.',
   )
 }

@@ -81,7 +81,7 @@ class Reading {
     const { topic, partition } = this.#tablet
     return new Advice(
       'CORRUPT_MESSAGE',
-      `Offsets ${this.next} to ${last} of partition ${partition} of ${topic} hold records that cannot be read: ${reason}.`,
+      `Offsets ${this.next} to ${last} of partition ${partition} of ${topic} hold records that cannot be read: ${reason}`,
       `Their producer has written them so. Read on behind them with offset=${last + 1}.`,
       false,
     )

@@ -24,7 +24,7 @@ const noHeaders: readonly RecordHeader[] = []
  * @throws Refusal whose message begins with the name of the field that is wrong
  */
 export function recordOf(json: unknown, defaultEncoding: Encoding): WantedRecord {
-  if (!isObject(json)) throw invalid(`a record must be an object with a value, not ${kindOf(json)}.`)
+  if (!isObject(json)) throw invalid(`a record must be an object with a value, not ${kindOf(json)}`)
   for (const name in json) if (!fields.includes(name)) throw unknownField(name)
   const encoding = json['encoding'] === undefined ? defaultEncoding : encodingField(json['encoding'])
   return {
@@ -59,19 +59,19 @@ function unknownField(name: string): Refusal {
   const near = nearest(name, fields)
   const known = 'A record has key, value, headers, timestamp, partition and encoding.'
   return invalid(
-    `${JSON.stringify(name)} is no field of a record.`,
+    `${JSON.stringify(name)} is no field of a record`,
     near === undefined ? known : `Did you mean ${near}? ${known}`,
   )
 }
 
 function encodingField(json: unknown): Encoding {
   if (json === 'text' || json === 'base64') return json
-  throw invalid(`encoding must be "text" or "base64".`)
+  throw invalid(`encoding must be "text" or "base64"`)
 }
 
 function keyOf(json: unknown, encoding: Encoding): Buffer | null {
   if (json === undefined || json === null) return null
-  if (typeof json !== 'string') throw invalid(`key must be a string or null, not ${kindOf(json)}.`)
+  if (typeof json !== 'string') throw invalid(`key must be a string or null, not ${kindOf(json)}`)
   return bytesOf('key', json, encoding)
 }
 
@@ -79,9 +79,9 @@ function valueOf(json: unknown, encoding: Encoding): Buffer | null {
   if (typeof json === 'string') return bytesOf('value', json, encoding)
   if (json === null) return null
   if (json === undefined) {
-    throw invalid('value is missing.', 'Give the record a value; null deletes what the key stood for.')
+    throw invalid('value is missing', 'Give the record a value; null deletes what the key stood for.')
   }
-  if (encoding === 'base64') throw invalid(`value must be a base64 string or null, not ${kindOf(json)}.`)
+  if (encoding === 'base64') throw invalid(`value must be a base64 string or null, not ${kindOf(json)}`)
   return Buffer.from(JSON.stringify(json))
 }
 
@@ -89,7 +89,7 @@ function headersOf(json: unknown, encoding: Encoding): RecordHeader[] {
   if (Array.isArray(json)) return json.map((pair, index) => headerOf(pair, index, encoding))
   if (!isObject(json)) {
     throw invalid(
-      `headers must be an object or an array of [name, value] pairs, not ${kindOf(json)}.`,
+      `headers must be an object or an array of [name, value] pairs, not ${kindOf(json)}`,
       'Write {"name": "text"} or [["name", "text"]].',
     )
   }
@@ -102,14 +102,14 @@ function headersOf(json: unknown, encoding: Encoding): RecordHeader[] {
 function headerOf(pair: unknown, index: number, encoding: Encoding): RecordHeader {
   const [name, value, ...more] = Array.isArray(pair) ? (pair as unknown[]) : []
   if (typeof name !== 'string' || value === undefined || more.length > 0) {
-    throw invalid(`headers[${index}] must be a pair [name, value].`, 'Write [["name", "text"]].')
+    throw invalid(`headers[${index}] must be a pair [name, value]`, 'Write [["name", "text"]].')
   }
   return [wellFormed(`headers[${index}][0]`, name), headerValue(`headers[${index}][1]`, value, encoding)]
 }
 
 function headerValue(field: string, json: unknown, encoding: Encoding): Buffer | null {
   if (json === null) return null
-  if (typeof json !== 'string') throw invalid(`${field} must be a string or null, not ${kindOf(json)}.`)
+  if (typeof json !== 'string') throw invalid(`${field} must be a string or null, not ${kindOf(json)}`)
   return bytesOf(field, json, encoding)
 }
 
@@ -118,7 +118,7 @@ function timestampOf(json: unknown): number | undefined {
   const ms = typeof json === 'string' ? isoTimeMs(json) : json
   if (typeof ms === 'number' && Number.isSafeInteger(ms) && ms >= 0) return ms
   throw invalid(
-    'timestamp must be whole milliseconds since 1970 or an ISO time with its zone.',
+    'timestamp must be whole milliseconds since 1970 or an ISO time with its zone',
     'Write 1735689600000 or "2025-01-01T00:00:00Z", or leave it out for now.',
   )
 }
@@ -126,7 +126,7 @@ function timestampOf(json: unknown): number | undefined {
 function partitionField(json: unknown): number {
   if (typeof json === 'number' && Number.isInteger(json) && json >= 0 && json < 2 ** 31) return json
   throw invalid(
-    `partition must be a whole number from 0, not ${JSON.stringify(json)}.`,
+    `partition must be a whole number from 0, not ${JSON.stringify(json)}`,
     'Leave it out to have it chosen.',
   )
 }
@@ -136,7 +136,7 @@ function bytesOf(field: string, text: string, encoding: Encoding): Buffer {
   // Buffer.from passes over what is not base64.
   if (text.length % 4 !== 0 || !/^[A-Za-z0-9+/]*={0,2}$/.test(text)) {
     throw invalid(
-      `${field} is not base64.`,
+      `${field} is not base64`,
       'Use the standard alphabet with its padding, or leave encoding at text.',
     )
   }
@@ -146,7 +146,7 @@ function bytesOf(field: string, text: string, encoding: Encoding): Buffer {
 function wellFormed(field: string, text: string): string {
   if (text.isWellFormed()) return text
   throw invalid(
-    `${field} holds half of a surrogate pair, which is no text and has no UTF-8.`,
+    `${field} holds half of a surrogate pair, which is no text and has no UTF-8`,
     'Send bytes that are not text as base64.',
   )
 }

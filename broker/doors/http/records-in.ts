@@ -42,10 +42,15 @@ const isLines = (request: FastifyRequest): boolean =>
 function refuseContentEncoding(request: FastifyRequest): void {
   const encoding = request.headers['content-encoding']
   if (encoding === undefined || encoding === 'identity') return
-  throw invalid(`The body has the Content-Encoding ${encoding}, which is not taken.`, 'Send it as it is.')
+  throw invalid(`The body has the Content-Encoding ${encoding}, which is not taken`, 'Send it as it is.')
 }
 
-async function takeBody(serving: Serving, reply: FastifyReply, body: Buffer, how: HowToWrite): Promise<unknown> {
+async function takeBody(
+  serving: Serving,
+  reply: FastifyReply,
+  body: Buffer,
+  how: HowToWrite,
+): Promise<unknown> {
   const records = await recordsOf(serving.world.clock, body, how.encoding)
   const placed = await writeAll(serving, records, how)
   const first = placed.find(({ sent }) => sent.refusal !== undefined)?.sent.refusal
@@ -57,7 +62,7 @@ async function takeBody(serving: Serving, reply: FastifyReply, body: Buffer, how
 /** `{"records": [...]}` or one record. All of them are sound, or none is written. */
 async function recordsOf(clock: Clock, body: Buffer, encoding: Encoding): Promise<WantedRecord[]> {
   const json = parseJson(body, 'The body')
-  if (!isObject(json)) throw notRecords(`The body must be an object, not ${kindOf(json)}.`)
+  if (!isObject(json)) throw notRecords(`The body must be an object, not ${kindOf(json)}`)
   const text = body.toString()
   const exact = hasDelicateNumber(text) ? (parseKeepingNumbers(text) as typeof json) : undefined
   if (!('records' in json)) {
@@ -65,9 +70,9 @@ async function recordsOf(clock: Clock, body: Buffer, encoding: Encoding): Promis
     return [recordOf(json, encoding)]
   }
   const other = Object.keys(json).find(name => name !== 'records')
-  if (other !== undefined) throw notRecords(`${JSON.stringify(other)} stands beside records.`)
+  if (other !== undefined) throw notRecords(`${JSON.stringify(other)} stands beside records`)
   const { records } = json
-  if (!Array.isArray(records)) throw notRecords(`records must be an array, not ${kindOf(records)}.`)
+  if (!Array.isArray(records)) throw notRecords(`records must be an array, not ${kindOf(records)}`)
   const sound: WantedRecord[] = []
   await inSlices(clock, records, (record: unknown, index) => {
     if (exact !== undefined) takeExactValue(record, (exact['records'] as unknown[])[index])
@@ -93,7 +98,12 @@ export async function writeAll(
   let progress = (): void => {}
   const writing = new Writing({ router, clock: world.clock, topic, acks, spread }, () => progress())
   const placed: Placed[] = []
-  await inSlices(world.clock, records, record => placed.push(writing.add(record)), () => writing.send())
+  await inSlices(
+    world.clock,
+    records,
+    record => placed.push(writing.add(record)),
+    () => writing.send(),
+  )
   if (writing.settled) return placed
   await new Promise<void>(resolve => {
     progress = () => {

@@ -31,7 +31,10 @@ function refuse(request: FastifyRequest, reply: FastifyReply, routes: readonly R
   if (same !== undefined) {
     const allowed = [...same.methods].join(', ')
     reply.header('allow', allowed)
-    return new Refusal('METHOD_NOT_ALLOWED', `${request.method} is no method of ${shown(path)}; ${allowed} would be.`)
+    return new Refusal(
+      'METHOD_NOT_ALLOWED',
+      `${request.method} is no method of ${shown(path)}; ${allowed} would be`,
+    )
   }
   const near = nearest(
     shapeOf(path),
@@ -40,7 +43,7 @@ function refuse(request: FastifyRequest, reply: FastifyReply, routes: readonly R
   const meant = routes.find(route => shapeOf(route.path) === near)
   return new Advice(
     'UNKNOWN_ROUTE',
-    `There is nothing at ${shown(path)}.`,
+    `There is nothing at ${shown(path)}`,
     meant === undefined
       ? 'Look at /docs for the routes there are.'
       : `Did you mean ${meant.path.replaceAll(/:(\w+)/g, '{$1}')}? /docs shows all routes.`,

@@ -114,12 +114,12 @@ export class Writing implements Appending {
     const { router, topic, spread } = this.#target
     const count = router.topics().get(topic)?.tablets.length ?? 0
     const { partition, key } = record
-    if (count === 0) return new Refusal('UNKNOWN_TOPIC_OR_PARTITION', `There is no topic ${topic}.`)
+    if (count === 0) return new Refusal('UNKNOWN_TOPIC_OR_PARTITION', `There is no topic ${topic}`)
     if (partition !== undefined) {
       if (partition < count) return partition
       return new Refusal(
         'UNKNOWN_TOPIC_OR_PARTITION',
-        `Topic ${topic} has ${count} partitions, and none is ${partition}.`,
+        `Topic ${topic} has ${count} partitions, and none is ${partition}`,
       )
     }
     if (key !== null) return partitionForKey(key, count)
@@ -138,7 +138,10 @@ export class Writing implements Appending {
       return undefined
     }
     const distance = `${Math.abs(aheadMs)} ms in the ${aheadMs > 0 ? 'future' : 'past'}`
-    return new Refusal('INVALID_TIMESTAMP', `The timestamp ${timestampMs} is ${distance}, more than ${topic} allows.`)
+    return new Refusal(
+      'INVALID_TIMESTAMP',
+      `The timestamp ${timestampMs} is ${distance}, more than ${topic} allows`,
+    )
   }
 
   /** The batch being gathered for `partition`, with room for `bytes` more. */
@@ -156,6 +159,7 @@ export class Writing implements Appending {
       bytes: batchHeaderBytes,
       bytesMax: Math.min(limit, batchBytesMax),
     }
+    this.#bytes += fresh.bytes
     this.#gathered.set(partition, fresh)
     return fresh
   }

@@ -74,7 +74,12 @@ export class Connection implements FrameTaker {
     this.localAddress = accepted.localAddress ?? ''
     this.#heardMs = around.clock.monotonicMs()
     this.#sentMs = this.#heardMs
-    this.#arrival = { connection: this, header: new RequestHeader(), reader: new Reader(), nowMs: this.#heardMs }
+    this.#arrival = {
+      connection: this,
+      header: new RequestHeader(),
+      reader: new Reader(),
+      nowMs: this.#heardMs,
+    }
     this.#frames = new Frames(around.memory, around.readBuffer, () => around.frameBytesMax(), this)
     this.#received = receive(
       accepted,
@@ -156,8 +161,10 @@ export class Connection implements FrameTaker {
     this.#tookFrame = false
     const quietMs = nowMs - this.#heardMs
     if (nowMs - this.#sentMs >= stallMs) this.broken(`reads none of its answers for ${stallMs / 1000} s`)
-    else if (halfFrame && quietMs >= stallMs) this.broken(`half a request, then nothing for ${stallMs / 1000} s`)
-    else if (halfFrame && this.#crawls(nowMs)) this.broken('a request that comes too slowly while others wait for memory')
+    else if (halfFrame && quietMs >= stallMs)
+      this.broken(`half a request, then nothing for ${stallMs / 1000} s`)
+    else if (halfFrame && this.#crawls(nowMs))
+      this.broken('a request that comes too slowly while others wait for memory')
     else if (this.idle && quietMs >= this.#around.idleMsMax()) this.close()
   }
 

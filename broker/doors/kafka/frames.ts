@@ -125,7 +125,8 @@ export class Frames implements Receiver {
     const frameBytes = bytes < lengthBytes ? lengthBytes : lengthBytes + buffer.readInt32BE(from)
     const wanted = this.#taker.ready ? this.#memory.take(capacity(frameBytes, bytes), false) : undefined
     const own = wanted ?? this.#memory.takeAnyway(bytes)
-    if (own === undefined) return this.#taker.broken('no memory for its requests: queued.max.request.bytes is used up')
+    if (own === undefined)
+      return this.#taker.broken('no memory for its requests: queued.max.request.bytes is used up')
     buffer.copy(own, 0, from, to)
     this.#own = own
     this.#to = bytes

@@ -6,6 +6,7 @@ import type { Socket } from 'node:net'
 import { assert } from '../../../base/assert.ts'
 import { KIB, MIB } from '../../../base/quantities.ts'
 import { ProduceResponseWriter } from '../../../protocol/kafka/produce-response.ts'
+import type { Counters } from './metrics.ts'
 import { Writer } from '../../../protocol/kafka/writer.ts'
 
 const chunkBytes = 64 * KIB
@@ -23,10 +24,15 @@ export class Outgoing {
   produce = new ProduceResponseWriter(this.writer)
   /** The monotonic time of this turn, for measuring how long requests took. */
   nowMs = 0
+  readonly #counters: Counters
   #pieces: Buffer[] = []
   #releases: (() => void)[] = []
   /** A chunk of the writer that the system still reads from. */
   #unsentChunk: Buffer | undefined
+
+  constructor(counters: Counters) {
+    this.#counters = counters
+  }
 
   /** Puts `piece` behind what was written, without a copy. It must not change until it was sent; see `whenSent`. */
   piece(piece: Buffer): void {
@@ -50,6 +56,7 @@ export class Outgoing {
     const releases = this.#releases
     if (pieces.length > 0) this.#pieces = []
     if (releases.length > 0) this.#releases = []
+    for (const piece of pieces) this.#counters.bytesOut += piece.length
     let sent: Sent = 'all'
     writePieces(socket, pieces, () => {
       if (sent === 'all') return

@@ -1,10 +1,10 @@
 import { api, array, int16, int32, int64, records, string, struct } from '../schema.ts'
 
-/** Versions below 3 carry the message formats before record batches and are refused. */
+/** Versions below 3 carry message formats older than record batches: they are read only so that they can be refused. */
 export const produce = api({
   key: 0,
   name: 'Produce',
-  versions: '3-12',
+  versions: '0-12',
   flexible: '9+',
   request: {
     transactionalId: string.since(3).nullable(3).default(null),

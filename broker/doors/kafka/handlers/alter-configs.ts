@@ -1,15 +1,16 @@
 import { Refusal } from '../../../../base/refusals.ts'
+import type { SettingsChange } from '../../../../control/store.ts'
 import { alterConfigs } from '../../../../protocol/kafka/apis/alter-configs.ts'
 import { incrementalAlterConfigs } from '../../../../protocol/kafka/apis/incremental-alter-configs.ts'
 import type { Router } from '../../../router/router.ts'
-import { planAlteration, planReplacement, type Alteration, type Change } from '../../../settings/check.ts'
+import { planAlteration, planReplacement, type Alteration } from '../../../settings/check.ts'
 import type { Sources } from '../../../settings/resolve.ts'
 import { brokerResource, topicResource } from './config-codes.ts'
 import { attempt, plain, repeated, type Call, type Desk, type Failure, type Handler } from './handler.ts'
 
 type Named = { readonly resourceType: number; readonly resourceName: string }
 /** Decides on the change to a resource's settings, and refuses what is not allowed. */
-type Plan<Resource> = (resource: Resource, level: 'topic' | 'broker', sources: Sources) => Change
+type Plan<Resource> = (resource: Resource, level: 'topic' | 'broker', sources: Sources) => SettingsChange
 
 const operations: readonly Alteration['op'][] = ['set', 'delete', 'append', 'subtract']
 
@@ -21,7 +22,8 @@ export const incrementalAlterConfigsHandler = (desk: Desk): Handler =>
       responses: await alterAll(call, resources, validateOnly, ({ configs }, level, sources) => {
         const alterations = configs.map(({ name, configOperation, value }) => {
           const op = operations[configOperation]
-          if (op === undefined) throw new Refusal('INVALID_REQUEST', `there is no operation ${configOperation}`)
+          if (op === undefined)
+            throw new Refusal('INVALID_REQUEST', `there is no operation ${configOperation}`)
           return { name, op, value }
         })
         return planAlteration(level, alterations, sources)
@@ -79,15 +81,22 @@ async function alter<Resource extends Named>(
     if (topic === undefined) {
       throw new Refusal('UNKNOWN_TOPIC_OR_PARTITION', `there is no topic ${JSON.stringify(resourceName)}`)
     }
-    const change = plan(resource, 'topic', router.sources(topic))
+    const change = plan(resource, 'topic', router.settingsSources(topic.name))
     if (!validateOnly) await router.alterTopicSettings(topic.id, change)
   } else if (resourceType === brokerResource) {
     if (resourceName !== '') {
-      throw new Refusal('INVALID_REQUEST', 'settings change for all brokers at once: leave out the id of the broker')
+      throw new Refusal(
+        'INVALID_REQUEST',
+        'settings change for all brokers at once: leave out the id of the broker',
+      )
     }
-    const change = plan(resource, 'broker', router.sources())
+    const change = plan(resource, 'broker', router.settingsSources())
     if (!validateOnly) await router.alterBrokerSettings(change)
-  } else throw new Refusal('INVALID_REQUEST', `resources of type ${resourceType} have no settings that could change`)
+  } else
+    throw new Refusal(
+      'INVALID_REQUEST',
+      `resources of type ${resourceType} have no settings that could change`,
+    )
 }
 
 const keyOf = ({ resourceType, resourceName }: Named): string => `${resourceType} ${resourceName}`

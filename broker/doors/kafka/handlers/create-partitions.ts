@@ -16,7 +16,8 @@ export const createPartitionsHandler = (desk: Desk): Handler =>
       const results: { name: string; errorCode: number; errorMessage: string | null }[] = []
       for (const asked of topics) {
         const outcome = await attempt(call, 'CreatePartitions', () => {
-          if (twice.has(asked.name)) throw new Refusal('INVALID_REQUEST', `${asked.name} is to be grown twice`)
+          if (twice.has(asked.name))
+            throw new Refusal('INVALID_REQUEST', `${asked.name} is to be grown twice`)
           return grow(desk.router, asked, validateOnly)
         })
         if (!('value' in outcome)) results.push({ name: asked.name, ...outcome })
@@ -27,9 +28,18 @@ export const createPartitionsHandler = (desk: Desk): Handler =>
     (failure, { topics }) => ({ results: topics.map(({ name }) => ({ name, ...failure })) }),
   )
 
-async function grow(router: Router, { name, count, assignments }: Asked, validateOnly: boolean): Promise<void> {
+async function grow(
+  router: Router,
+  { name, count, assignments }: Asked,
+  validateOnly: boolean,
+): Promise<void> {
   const topic = router.topics().get(name)
-  if (topic === undefined) throw new Refusal('UNKNOWN_TOPIC_OR_PARTITION', `there is no topic ${JSON.stringify(name)}`)
+  if (topic === undefined)
+    throw new Refusal('UNKNOWN_TOPIC_OR_PARTITION', `there is no topic ${JSON.stringify(name)}`)
   const replicas = assignments?.map(({ brokerIds }) => brokerIds.map(brokerId))
-  await router.addTablets(topic.id, count, replicas === undefined ? { validateOnly } : { validateOnly, replicas })
+  await router.addTablets(
+    topic.id,
+    count,
+    replicas === undefined ? { validateOnly } : { validateOnly, replicas },
+  )
 }

@@ -31,7 +31,10 @@ export const createTopicsHandler = (desk: Desk): Handler =>
       const made = await desk.router.createTopics(wanted, { validateOnly })
       for (const [n, topic] of made.entries()) {
         const name = wanted[n]?.name ?? ''
-        told.set(name, topic instanceof Refusal ? failed(name, failureOf(topic, call, 'CreateTopics')) : tell(topic, desk))
+        told.set(
+          name,
+          topic instanceof Refusal ? failed(name, failureOf(topic, call, 'CreateTopics')) : tell(topic, desk),
+        )
       }
       return { topics: [...new Set(topics.map(({ name }) => name))].flatMap(name => told.get(name) ?? []) }
     },
@@ -42,7 +45,11 @@ function translate(asked: Asked, twice: boolean, call: Call): NewTopic | Failure
   try {
     if (twice) throw new Refusal('INVALID_REQUEST', `${JSON.stringify(asked.name)} is to be created twice`)
     const configs = Object.fromEntries(asked.configs.map(({ name, value }) => [name, value]))
-    return { name: asked.name, settings: checkTopicSettings(configs), ...shape(asked, call.desk.router.settings) }
+    return {
+      name: asked.name,
+      settings: checkTopicSettings(configs),
+      ...shape(asked, call.desk.router.settings),
+    }
   } catch (error) {
     return failureOf(error, call, 'CreateTopics')
   }

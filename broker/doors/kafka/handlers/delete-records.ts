@@ -14,7 +14,9 @@ export const deleteRecordsHandler = (desk: Desk): Handler =>
         name,
         partitions: await Promise.all(
           partitions.map(async ({ partitionIndex, offset: before }) => {
-            const outcome = await attempt(call, 'DeleteRecords', () => deleteBefore(desk, name, partitionIndex, before))
+            const outcome = await attempt(call, 'DeleteRecords', () =>
+              deleteBefore(desk, name, partitionIndex, before),
+            )
             return 'value' in outcome
               ? { partitionIndex, lowWatermark: outcome.value, errorCode: 0 }
               : { partitionIndex, lowWatermark: -1, errorCode: outcome.errorCode }

@@ -43,7 +43,8 @@ function find(router: Router, { name, topicId }: Asked): Topic {
   }
   if (name !== null) {
     const topic = router.topics().get(name)
-    if (topic === undefined) throw new Refusal('UNKNOWN_TOPIC_OR_PARTITION', `there is no topic ${JSON.stringify(name)}`)
+    if (topic === undefined)
+      throw new Refusal('UNKNOWN_TOPIC_OR_PARTITION', `there is no topic ${JSON.stringify(name)}`)
     return topic
   }
   const topic = router.topicById(topicId)

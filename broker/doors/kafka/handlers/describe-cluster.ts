@@ -12,13 +12,21 @@ export const describeClusterHandler = (desk: Desk): Handler =>
     describeCluster,
     (request, call) => {
       if (request.endpointType !== brokersEndpoint) {
-        throw new Refusal('INVALID_REQUEST', 'this is a broker: there are no controllers of their own to describe')
+        throw new Refusal(
+          'INVALID_REQUEST',
+          'this is a broker: there are no controllers of their own to describe',
+        )
       }
       return {
         errorCode: 0,
         clusterId: desk.router.clusterId,
         controllerId: desk.router.self,
-        brokers: brokerPlaces(call).map(({ nodeId, host, port, rack }) => ({ brokerId: nodeId, host, port, rack })),
+        brokers: brokerPlaces(call).map(({ nodeId, host, port, rack }) => ({
+          brokerId: nodeId,
+          host,
+          port,
+          rack,
+        })),
         clusterAuthorizedOperations: request.includeClusterAuthorizedOperations
           ? clusterOperations
           : operationsUnasked,

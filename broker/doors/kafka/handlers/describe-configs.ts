@@ -24,7 +24,9 @@ export const describeConfigsHandler = (desk: Desk): Handler =>
     desk,
     describeConfigs,
     (request, call) => ({ results: request.resources.map(resource => describe(resource, request, call)) }),
-    (failure, { resources }) => ({ results: resources.map(resource => ({ ...named(resource), ...failure, configs: [] })) }),
+    (failure, { resources }) => ({
+      results: resources.map(resource => ({ ...named(resource), ...failure, configs: [] })),
+    }),
   )
 
 function describe(resource: Resource, request: Request, call: Call): Result {
@@ -51,7 +53,8 @@ function configs({ resourceType, resourceName }: Resource, request: Request, rou
     }
     case brokerResource: {
       const settings = router.describeBrokerSettings()
-      if (resourceName === '') return tell(settings.filter(({ source }) => source === 'dynamic-default-broker'))
+      if (resourceName === '')
+        return tell(settings.filter(({ source }) => source === 'dynamic-default-broker'))
       checkBroker(resourceName, router)
       return tell(settings)
     }

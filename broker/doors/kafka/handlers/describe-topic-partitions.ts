@@ -19,7 +19,10 @@ export const describeTopicPartitionsHandler = (desk: Desk): Handler =>
     desk,
     describeTopicPartitions,
     request => page(desk.router, request),
-    ({ errorCode }, { topics }) => ({ topics: topics.map(({ name }) => missing(name, errorCode)), nextCursor: null }),
+    ({ errorCode }, { topics }) => ({
+      topics: topics.map(({ name }) => missing(name, errorCode)),
+      nextCursor: null,
+    }),
   )
 
 function page(router: Router, request: Request): ResponseOf<typeof describeTopicPartitions> {
@@ -48,7 +51,12 @@ const names = (router: Router, { topics }: Request): string[] =>
 
 const at = (topicName: string, partitionIndex: number): Cursor => ({ topicName, partitionIndex })
 
-const missing = (name: string, errorCode: number): Told => ({ errorCode, name, topicId: noId, partitions: [] })
+const missing = (name: string, errorCode: number): Told => ({
+  errorCode,
+  name,
+  topicId: noId,
+  partitions: [],
+})
 
 const tell = (router: Router, topic: Topic, from: number, to: number): Told => ({
   errorCode: 0,

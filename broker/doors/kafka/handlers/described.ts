@@ -13,9 +13,15 @@ function bits(operations: readonly number[]): number {
 }
 
 /** One tablet as Metadata and DescribeTopicPartitions tell it. One that nobody serves has no leader. */
-export function describeTablet(router: Router, topic: Topic, partitionIndex: number, tablet: TabletAssignment) {
+export function describeTablet(
+  router: Router,
+  topic: Topic,
+  partitionIndex: number,
+  tablet: TabletAssignment,
+) {
   const here = tablet.leader === router.self
-  const served = tablet.leader !== undefined && (!here || router.find(topic.name, partitionIndex)?.role === 'leader')
+  const served =
+    tablet.leader !== undefined && (!here || router.find(topic.name, partitionIndex)?.role === 'leader')
   return {
     errorCode: served ? 0 : codeOf('LEADER_NOT_AVAILABLE'),
     partitionIndex,

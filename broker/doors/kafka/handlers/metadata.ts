@@ -48,7 +48,8 @@ async function find(asked: Asked, call: Call, mayMake: boolean, withOperations: 
   const { name, topicId } = asked
   try {
     if (topicId !== noId) {
-      if (call.version < 12) throw new Refusal('INVALID_REQUEST', 'topics are asked for by id from version 12 on')
+      if (call.version < 12)
+        throw new Refusal('INVALID_REQUEST', 'topics are asked for by id from version 12 on')
       const topic = router.topicById(topicId)
       return topic === undefined
         ? missing(null, topicId, codeOf('UNKNOWN_TOPIC_ID'))
@@ -63,7 +64,11 @@ async function find(asked: Asked, call: Call, mayMake: boolean, withOperations: 
     }
     return tell(await router.ensureTopic(name), call, withOperations)
   } catch (error) {
-    return missing(call.version < 12 ? (name ?? '') : name, topicId, failureOf(error, call, 'Metadata').errorCode)
+    return missing(
+      call.version < 12 ? (name ?? '') : name,
+      topicId,
+      failureOf(error, call, 'Metadata').errorCode,
+    )
   }
 }
 

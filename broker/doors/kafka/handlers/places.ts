@@ -11,7 +11,7 @@ export type BrokerPlace = {
 /** Where this client reaches each broker; those that have no Kafka door are left out. */
 export function brokerPlaces(call: Call): BrokerPlace[] {
   const { router } = call.desk
-  return router.brokers().flatMap(({ id, rack, addresses }) => {
+  return router.brokers().flatMap(({ brokerId: id, rack, addresses }) => {
     const place = id === router.self ? ownPlace(call) : addresses.kafka
     return place === undefined ? [] : [{ nodeId: id, host: place.host, port: place.port, rack: rack || null }]
   })

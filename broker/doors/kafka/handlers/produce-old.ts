@@ -45,7 +45,12 @@ function readTopics(reader: Reader): Topic[] {
   return topics
 }
 
-function writeRefusal({ writer }: Outgoing, version: number, correlationId: number, topics: readonly Topic[]): void {
+function writeRefusal(
+  { writer }: Outgoing,
+  version: number,
+  correlationId: number,
+  topics: readonly Topic[],
+): void {
   const begin = beginResponse(writer, produce, version, correlationId)
   writer.count(topics.length, false)
   for (const { name, partitions } of topics) {

@@ -17,6 +17,7 @@ import { codeOf, type Desk, type Handler } from './handler.ts'
 
 /** The first version that may carry zstd. */
 const zstdSince = 7
+const resultFields = 5
 
 export function produceHandler({ router, counters }: Desk): Handler {
   const request = new ProduceRequest()
@@ -62,7 +63,10 @@ function offer(
   else if (end - at < batchHeaderBytes) {
     answer.refused(slot, new Refusal('INVALID_RECORD', 'the records must be exactly one batch'))
   } else if (request.version < zstdSince && codecOf(reader.buffer, at) === 'zstd') {
-    answer.refused(slot, new Refusal('UNSUPPORTED_COMPRESSION_TYPE', 'zstd may be sent from Produce version 7 on'))
+    answer.refused(
+      slot,
+      new Refusal('UNSUPPORTED_COMPRESSION_TYPE', 'zstd may be sent from Produce version 7 on'),
+    )
   } else {
     const deadlineMs = nowMs + Math.max(0, request.timeoutMs)
     tablet.append(reader.buffer, at, end, request.acks as Acks, deadlineMs, answer, slot)
@@ -88,12 +92,8 @@ class ProduceAnswer implements Answer, Appending {
   readonly #startedMs: number
   readonly #topics: readonly string[]
   readonly #firstPartition: readonly number[]
-  /** By slot. */
-  readonly #partitions: readonly number[]
-  readonly #codes: number[]
-  readonly #baseOffsets: number[]
-  readonly #appendTimesMs: number[]
-  readonly #logStarts: number[]
+  /** By slot, `resultFields` numbers each: partition, error code, base offset, append time in ms, log start. */
+  readonly #results: number[] = []
   /** By slot; made when the first one is refused. */
   #messages: (string | undefined)[] | undefined
   #left: number
@@ -108,11 +108,8 @@ class ProduceAnswer implements Answer, Appending {
     this.#startedMs = nowMs
     this.#topics = request.topics.slice(0, topicCount)
     this.#firstPartition = request.firstPartition.slice(0, topicCount + 1)
-    this.#partitions = request.partitionIndex.slice(0, partitionCount)
-    this.#codes = this.#partitions.map(() => 0)
-    this.#baseOffsets = this.#partitions.map(() => -1)
-    this.#appendTimesMs = this.#baseOffsets.slice()
-    this.#logStarts = this.#baseOffsets.slice()
+    for (let p = 0; p < partitionCount; p++)
+      this.#results.push(request.partitionIndex[p] ?? -1, 0, -1, -1, -1)
     this.#left = partitionCount
   }
 
@@ -121,19 +118,21 @@ class ProduceAnswer implements Answer, Appending {
   }
 
   appended(slot: number, baseOffset: number, logAppendTimeMs: number, logStart: number): void {
-    this.#baseOffsets[slot] = baseOffset
-    this.#appendTimesMs[slot] = logAppendTimeMs
-    this.#logStarts[slot] = logStart
+    const at = slot * resultFields
+    this.#results[at + 2] = baseOffset
+    this.#results[at + 3] = logAppendTimeMs
+    this.#results[at + 4] = logStart
     this.#decided()
   }
 
   refused(slot: number, refusal: Refusal): void {
-    this.#codes[slot] = codeOf(refusal.code)
+    this.#results[slot * resultFields + 1] = codeOf(refusal.code)
     this.#messages ??= []
     this.#messages[slot] = refusal.message
     this.#counters.produceRefused += 1
     // Without an answer, a closed connection is how the client learns of it: as in Kafka.
-    if (this.#silent) this.#connection.broken(`Produce with acks=0 was refused: ${refusal.code}: ${refusal.message}`)
+    if (this.#silent)
+      this.#connection.broken(`Produce with acks=0 was refused: ${refusal.code}: ${refusal.message}`)
     this.#decided()
   }
 
@@ -157,14 +156,16 @@ class ProduceAnswer implements Answer, Appending {
     if (this.#left === 0 && !this.#silent) this.#connection.answered()
   }
 
-  #writePartition({ produce }: Outgoing, p: number): void {
+  #writePartition({ produce }: Outgoing, slot: number): void {
+    const results = this.#results
+    const at = slot * resultFields
     produce.partition(
-      this.#partitions[p] ?? -1,
-      this.#codes[p] ?? 0,
-      this.#baseOffsets[p] ?? -1,
-      this.#appendTimesMs[p] ?? -1,
-      this.#logStarts[p] ?? -1,
-      this.#messages?.[p] ?? null,
+      results[at] ?? -1,
+      results[at + 1] ?? 0,
+      results[at + 2] ?? -1,
+      results[at + 3] ?? -1,
+      results[at + 4] ?? -1,
+      this.#messages?.[slot] ?? null,
     )
   }
 }

@@ -1,0 +1,38 @@
+import type { FastifyInstance } from 'fastify'
+import { Refusal } from '../../../base/refusals.ts'
+import { clusterDocs, healthDocs, readyDocs } from './docs-cluster.ts'
+import { parametersOf } from './parameters.ts'
+import type { Serving } from './serving.ts'
+
+export function addCluster(app: FastifyInstance, { router, world, version, startedAtMs }: Serving): void {
+  app.get('/v1/cluster', { schema: clusterDocs }, async request => {
+    parametersOf(request.url, [])
+    const brokers = router.brokers().map(({ brokerId, addresses }) => ({
+      id: brokerId,
+      host: addresses.http?.host ?? null,
+      port: addresses.http?.port ?? null,
+    }))
+    const uptimeMs = Math.round(world.clock.monotonicMs() - startedAtMs)
+    return { cluster_id: router.clusterId, brokers, version, uptime_ms: uptimeMs }
+  })
+}
+
+/** For probes: they are answered while the broker still recovers. */
+export function addHealth(app: FastifyInstance, serving: Serving): void {
+  app.get('/healthz', { schema: healthDocs, exposeHeadRoute: true }, async () => ({ status: 'ok' }))
+  app.get('/readyz', { schema: readyDocs, exposeHeadRoute: true }, async () => {
+    refuseUnlessReady(serving)
+    return { status: 'ready' }
+  })
+}
+
+/** @throws Refusal BROKER_STOPPING, LEADER_NOT_AVAILABLE */
+export function refuseUnlessReady({ router, stopping }: Serving): void {
+  if (stopping.begun) throw new Refusal('BROKER_STOPPING', 'The broker is stopping')
+  if (!router.ready) {
+    throw new Refusal(
+      'LEADER_NOT_AVAILABLE',
+      `The broker is not ready: ${router.notReadyReason ?? 'it is starting'}`,
+    )
+  }
+}

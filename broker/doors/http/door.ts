@@ -1,0 +1,138 @@
+/**
+ * The HTTP door: records, topics and health over HTTP/1.1 with JSON. In come requests, out go appends and reads on the
+ * tablets of this broker. Always holds: every error is the API's error JSON, and what a client does not read or finish takes a
+ * bounded amount of memory.
+ */
+import fastify, { type FastifyInstance } from 'fastify'
+import type { Logger } from 'pino'
+import type { Registry } from 'prom-client'
+import type { World } from '../../../base/world.ts'
+import type { Router } from '../../router/router.ts'
+import { answerError, answerErrors } from './answering.ts'
+import { Budget } from './budget.ts'
+import { addCluster, addHealth, refuseUnlessReady } from './cluster.ts'
+import { Connections } from './connections.ts'
+import { shapes } from './docs-shapes.ts'
+import { lingerFor } from './lingering.ts'
+import { listenOn, type Listening } from './listening.ts'
+import { addMetrics } from './metrics.ts'
+import { addOpenapi } from './openapi.ts'
+import { addRecordsIn } from './records-in.ts'
+import { addRecordsOut } from './records-out.ts'
+import { answerUnknownRoutes } from './routes.ts'
+import { withoutCompilers } from './schemas.ts'
+import type { Serving } from './serving.ts'
+import { addShortWays } from './short-ways.ts'
+import { Stopping } from './stopping.ts'
+import { addStream } from './stream.ts'
+import { addTopics } from './topics.ts'
+import { unpackingBytesMax } from './unpacking.ts'
+import { Spread } from './writing.ts'
+
+/** Requests under way get so long to end when the door closes. */
+const stopMsMax = 5000
+
+export type HttpDoorOptions = {
+  readonly world: World
+  readonly router: Router
+  readonly log: Logger
+  /** What else is to be seen at /metrics. */
+  readonly metrics: Registry
+  /** HOST:PORT; localhost is 127.0.0.1 and ::1, port 0 any free one. */
+  readonly address: string
+  readonly version: string
+}
+
+export type HttpDoor = {
+  readonly addresses: readonly Listening[]
+  /** Ends streams, finishes what is under way, cuts off what takes longer than five seconds. */
+  stop(): Promise<void>
+}
+
+/**
+ * Opens the door. Probes and metrics are answered from then on, everything else when the router is ready.
+ * @throws Error with a sentence for the user when it cannot listen on `address`
+ */
+export async function openHttpDoor(options: HttpDoorOptions): Promise<HttpDoor> {
+  const { world, router, log, metrics, address, version } = options
+  const serving: Serving = {
+    world,
+    router,
+    log,
+    metrics,
+    version,
+    startedAtMs: world.clock.monotonicMs(),
+    bodies: new Budget(() => router.settings.queuedMaxRequestBytes),
+    unpacking: new Budget(() => unpackingBytesMax),
+    spread: new Spread(),
+    stopping: new Stopping(),
+  }
+  const connections = new Connections({
+    connectionsMax: () => router.settings.maxConnections,
+    idleMsMax: router.settings.connectionsMaxIdleMs,
+  })
+  const app = await buildApp(serving, connections)
+  const addresses = await listenOn(address, () => connections.newServer(app.routing))
+  log.info({ addresses }, 'the HTTP door is open')
+  return { addresses, stop: () => stop(serving, connections, app) }
+}
+
+async function buildApp(serving: Serving, connections: Connections): Promise<FastifyInstance> {
+  const app = fastify({
+    ...withoutCompilers,
+    exposeHeadRoutes: false,
+    routerOptions: { maxParamLength: 1000 },
+    frameworkErrors: (error, request, reply) => {
+      answerError(error, request, reply, serving)
+    },
+  })
+  answerErrors(app, serving)
+  answerUnknownRoutes(app, serving)
+  takeBodiesAsTheyCome(app)
+  app.addHook('onResponse', async request => {
+    lingerFor(serving.world.clock, request.raw)
+    if (serving.stopping.begun) connections.closeIdle()
+  })
+  for (const shape of shapes) app.addSchema(shape)
+  addProbes(app, serving)
+  await app.register(async data => {
+    data.addHook('onRequest', async () => refuseUnlessReady(serving))
+    addData(data, serving)
+  })
+  addOpenapi(app, serving.version, docs => {
+    addData(docs, serving)
+    addProbes(docs, serving)
+  })
+  await app.ready()
+  return app
+}
+
+/** Routes read their bodies themselves: with the limits that hold now, or as a stream. */
+function takeBodiesAsTheyCome(app: FastifyInstance): void {
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('*', (_request, _payload, done) => done(null))
+}
+
+function addProbes(app: FastifyInstance, serving: Serving): void {
+  addHealth(app, serving)
+  addMetrics(app, serving)
+}
+
+function addData(app: FastifyInstance, serving: Serving): void {
+  addShortWays(app, serving)
+  addRecordsIn(app, serving)
+  addRecordsOut(app, serving)
+  addStream(app, serving)
+  addTopics(app, serving)
+  addCluster(app, serving)
+}
+
+async function stop(serving: Serving, connections: Connections, app: FastifyInstance): Promise<void> {
+  serving.stopping.begin()
+  const late = serving.world.clock.after(stopMsMax, () => connections.destroyAll())
+  const closed = connections.close()
+  connections.closeIdle()
+  await closed
+  late.cancel()
+  await app.close()
+}

@@ -1,0 +1,171 @@
+import type { FastifyInstance } from 'fastify'
+import type { Clock } from '../../../base/world.ts'
+import type { Tablet } from '../../tablet/tablet.ts'
+import { metricsDocs } from './docs-cluster.ts'
+import type { Serving } from './serving.ts'
+
+/** So many tablets are written down in one turn of the event loop: well below a millisecond's work for one family. */
+const tabletsPerTurn = 200
+
+type Family = {
+  readonly name: string
+  readonly type: 'counter' | 'gauge'
+  readonly help: string
+  readonly value: (tablet: Tablet) => number
+}
+
+/** Summed up by topic. The names are those that the Prometheus JMX exporter gives Kafka's. */
+export const topicFamilies: readonly Family[] = [
+  {
+    name: 'kafka_server_brokertopicmetrics_messagesin_total',
+    type: 'counter',
+    help: 'Records appended since the broker started.',
+    value: tablet => tablet.counters.messagesIn,
+  },
+  {
+    name: 'kafka_server_brokertopicmetrics_bytesin_total',
+    type: 'counter',
+    help: 'Bytes of batches appended since the broker started, as they came (compressed).',
+    value: tablet => tablet.counters.bytesIn,
+  },
+  {
+    name: 'kafka_server_brokertopicmetrics_bytesout_total',
+    type: 'counter',
+    help: 'Bytes of batches read since the broker started.',
+    value: tablet => tablet.counters.bytesOut,
+  },
+  {
+    name: 'kafka_server_brokertopicmetrics_failedproducerequests_total',
+    type: 'counter',
+    help: 'Batches refused or not written since the broker started.',
+    value: tablet => tablet.counters.failedAppends,
+  },
+]
+
+/** One value a partition. */
+export const partitionFamilies: readonly Family[] = [
+  {
+    name: 'kafka_log_log_logstartoffset',
+    type: 'gauge',
+    help: 'The first offset of the partition that can be read.',
+    value: tablet => tablet.logStart,
+  },
+  {
+    name: 'kafka_log_log_logendoffset',
+    type: 'gauge',
+    help: 'The offset that the next record of the partition gets.',
+    value: tablet => tablet.logEnd,
+  },
+  {
+    name: 'kafka_log_log_size',
+    type: 'gauge',
+    help: 'Bytes of the log of the partition on the disk.',
+    value: tablet => tablet.sizeBytes,
+  },
+  {
+    name: 'kafka_log_log_numlogsegments',
+    type: 'gauge',
+    help: 'Segments of the partition.',
+    value: tablet => tablet.segmentCount,
+  },
+  {
+    name: 'stele_tablet_high_watermark',
+    type: 'gauge',
+    help: 'The offset below which records of the partition can be read.',
+    value: tablet => tablet.highWatermark,
+  },
+  {
+    name: 'stele_tablet_damaged_reads_total',
+    type: 'counter',
+    help: 'Reads of the partition that met a batch whose checksum does not match.',
+    value: tablet => tablet.counters.damagedReads,
+  },
+]
+
+/** One value for the broker. */
+export const brokerFamilies: readonly (Omit<Family, 'value'> & {
+  readonly value: (tablets: readonly Tablet[], serving: Serving) => number
+})[] = [
+  {
+    name: 'kafka_server_replicamanager_partitioncount',
+    type: 'gauge',
+    help: 'Partitions that have a replica on this broker.',
+    value: tablets => tablets.length,
+  },
+  {
+    name: 'kafka_server_replicamanager_leadercount',
+    type: 'gauge',
+    help: 'Partitions that this broker leads.',
+    value: tablets => tablets.filter(tablet => tablet.role === 'leader').length,
+  },
+  {
+    name: 'kafka_server_replicamanager_offlinereplicacount',
+    type: 'gauge',
+    help: 'Partitions of this broker that are out of service because of damage or disk errors.',
+    value: tablets => tablets.filter(tablet => tablet.role === 'offline').length,
+  },
+  {
+    name: 'stele_broker_ready',
+    type: 'gauge',
+    help: '1 when the broker serves requests, 0 while it recovers or stops.',
+    value: (_tablets, { router }) => (router.ready ? 1 : 0),
+  },
+]
+
+export function addMetrics(app: FastifyInstance, serving: Serving): void {
+  /** Everyone who asks meanwhile gets the same answer. */
+  let rendering: Promise<string> | undefined
+  app.get('/metrics', { schema: metricsDocs, exposeHeadRoute: true }, async (_request, reply) => {
+    rendering ??= renderMetrics(serving).finally(() => (rendering = undefined))
+    return reply.type(serving.metrics.contentType).send(await rendering)
+  })
+}
+
+/**
+ * All metrics in Prometheus' text format. Those of tablets are read when asked for, and written in slices: ten thousand tablets
+ * keep the event loop no longer than a few hundred.
+ */
+export async function renderMetrics(serving: Serving): Promise<string> {
+  const { clock } = serving.world
+  const tablets = [...serving.router.tablets()]
+  const parts = [await serving.metrics.metrics()]
+  for (const family of brokerFamilies) {
+    parts.push(`${head(family)}${family.name} ${family.value(tablets, serving)}\n`)
+  }
+  for (const family of topicFamilies) parts.push(await renderTopics(clock, family, tablets))
+  for (const family of partitionFamilies) parts.push(await renderPartitions(clock, family, tablets))
+  return parts.join('')
+}
+
+const head = ({ name, help, type }: Omit<Family, 'value'>): string =>
+  `\n# HELP ${name} ${help}\n# TYPE ${name} ${type}\n`
+
+async function renderTopics(clock: Clock, family: Family, tablets: readonly Tablet[]): Promise<string> {
+  const sums = new Map<string, number>()
+  await inSlices(clock, tablets, tablet => {
+    sums.set(tablet.topic, (sums.get(tablet.topic) ?? 0) + family.value(tablet))
+  })
+  let text = head(family)
+  for (const [topic, sum] of sums) text += `${family.name}{topic="${topic}"} ${sum}\n`
+  return text
+}
+
+async function renderPartitions(clock: Clock, family: Family, tablets: readonly Tablet[]): Promise<string> {
+  let text = head(family)
+  await inSlices(clock, tablets, tablet => {
+    // No name of a topic needs escaping.
+    text += `${family.name}{topic="${tablet.topic}",partition="${tablet.partition}"} ${family.value(tablet)}\n`
+  })
+  return text
+}
+
+async function inSlices(
+  clock: Clock,
+  tablets: readonly Tablet[],
+  act: (tablet: Tablet) => void,
+): Promise<void> {
+  for (let from = 0; from < tablets.length; from += tabletsPerTurn) {
+    for (const tablet of tablets.slice(from, from + tabletsPerTurn)) act(tablet)
+    await new Promise<void>(turned => clock.endOfTurn(turned))
+  }
+}
