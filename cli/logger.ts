@@ -21,14 +21,13 @@ export type LogSettings = {
  * when one is named. All within this process: no worker thread, no line
  * lost on exit.
  */
-export async function openLog(settings: LogSettings): Promise<{ log: Logger; close(): void }> {
+export async function openLog(settings: LogSettings): Promise<Logger> {
   const streams: StreamEntry[] = [
     { level: 'trace', stream: settings.terminal ? await forPeople() : forPrograms() },
   ]
   const file = settings.file === '' ? undefined : await openFile(settings.file)
   if (file !== undefined) streams.push({ level: 'trace', stream: file })
-  const log = pino({ level: settings.level, base: null }, pino.multistream(streams))
-  return { log, close: () => file?.flushSync() }
+  return pino({ level: settings.level, base: null }, pino.multistream(streams))
 }
 
 async function forPeople() {

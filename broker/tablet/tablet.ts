@@ -8,28 +8,16 @@ import { epoch, offset, type BrokerId, type Epoch, type Offset } from '../../bas
 import { Refusal, type RefusalCode } from '../../base/refusals.ts'
 import type { World } from '../../base/world.ts'
 import type { TabletAssignment } from '../../control/model.ts'
-import {
-  baseTimestampOf,
-  checkProduced,
-  countOf,
-  isTransactional,
-  lastOffsetDeltaOf,
-  maxTimestampOf,
-  placeBatch,
-  stampLogAppendTime,
-} from '../../protocol/kafka/record-batch.ts'
 import type { Checkpoints } from '../log/checkpoint.ts'
-import type { LeaderEpochs } from '../log/leader-epochs.ts'
-import { LogBroken, type Log, type LogPosition, type LogShared } from '../log/log.ts'
+import type { LogPosition, LogShared } from '../log/log.ts'
 import { noBatches, StoredBatchDamaged, type Batches } from '../log/read.ts'
 import { retainedFrom } from '../log/retention.ts'
 import type { TopicSettings } from '../settings/resolve.ts'
+import { Appends, type TabletState } from './appends.ts'
 import type { Acks, Appending } from './appending.ts'
 import type { GroupCommit } from './group-commit.ts'
-import type { Producers } from './producers.ts'
 import { nextRole, type Role } from './role.ts'
 import { findTimestamp, type TimestampedOffset } from './timestamps.ts'
-import { Unanswered, type Append } from './unanswered.ts'
 
 /** What the tablets of a broker share. */
 export type TabletShared = {
@@ -49,9 +37,6 @@ export type TabletIdentity = {
   readonly directory: string
 }
 
-/** What `openTablet` found in the directory. */
-export type TabletState = { readonly log: Log; readonly epochs: LeaderEpochs; readonly producers: Producers }
-
 export class Tablet {
   readonly topic: string
   readonly topicId: string
@@ -64,16 +49,12 @@ export class Tablet {
   #role: Role = 'recovering'
   #offlineReason = 'it is still being recovered'
   #state: TabletState | undefined
+  #appends: Appends | undefined
   #assignment: TabletAssignment | undefined
   #logStart: Offset = offset(0)
   #highWatermark: LogPosition = { offset: offset(0), segment: offset(0), position: 0 }
   #readableBytes = 0
   #writtenBytes = 0
-  /** Appends of this turn, until `#flush`. */
-  #staged: Append[] = []
-  #stagedBytes = 0
-  #stagedRecords = 0
-  readonly #unanswered: Unanswered
   readonly #readers = new Set<(tablet: Tablet) => void>()
   #durableWaiters: {
     readonly offset: Offset
@@ -91,7 +72,6 @@ export class Tablet {
     this.partition = identity.partition
     this.#settings = settings
     this.#log = shared.log.child({ topic: identity.topic, partition: identity.partition })
-    this.#unanswered = new Unanswered(shared.world.clock)
   }
 
   get role(): Role {
@@ -154,6 +134,7 @@ export class Tablet {
   opened(state: TabletState, logStart: Offset): void {
     assert(this.#role === 'recovering', 'a tablet is opened once')
     this.#state = state
+    this.#appends = new Appends(this, state, this.#shared.world.clock, this.#log)
     this.#logStart = logStart
     this.#highWatermark = state.log.end
     state.log.settings = this.#settings
@@ -206,38 +187,16 @@ export class Tablet {
     appending: Appending,
     slot: number,
   ): void {
-    const state = this.#state
-    if (this.#role !== 'leader' || state === undefined) return appending.refused(slot, this.#notLeading())
-    const { producers, log } = state
-    const refusal = this.#check(bytes, start, end, acks)
-    if (refusal !== undefined) return this.#refuse(appending, slot, refusal)
-    const verdict = producers.check(bytes, start)
-    if (typeof verdict === 'string' && verdict !== 'next') {
-      return this.#refuse(
-        appending,
-        slot,
-        new Refusal(verdict, `${this.#name()} refused the batch's producer epoch or sequence number`),
-      )
+    const appends = this.#appends
+    if (this.#role !== 'leader' || appends === undefined) return appending.refused(slot, this.#notLeading())
+    const assignment = this.#assignment
+    assert(assignment !== undefined, 'a leader has an assignment')
+    const enough = Math.min(this.#settings.minInsyncReplicas, assignment.replicas.length)
+    if (acks === -1 && assignment.isr.length < enough) {
+      const why = `${assignment.isr.length} replicas of ${this.#name()} are in sync, and acks=all needs ${enough}`
+      return appending.refused(slot, new Refusal('NOT_ENOUGH_REPLICAS', why))
     }
-    if (typeof verdict === 'object') {
-      const { baseOffset, lastOffset } = verdict
-      this.#stage({
-        appending,
-        slot,
-        acks,
-        baseOffset,
-        endOffset: lastOffset + 1,
-        logAppendTimeMs: -1,
-        deadlineMs,
-      })
-      return
-    }
-    const size = end - start
-    if (log.mustRoll(size, log.nextOffset + lastOffsetDeltaOf(bytes, start))) {
-      const failure = this.#roll(log)
-      if (failure !== undefined) return this.#refuse(appending, slot, failure)
-    }
-    this.#appendChecked(state, bytes, start, end, { acks, deadlineMs, appending, slot })
+    appends.offer(bytes, start, end, acks, deadlineMs, appending, slot)
   }
 
   /**
@@ -337,7 +296,7 @@ export class Tablet {
   async checkpoint(): Promise<void> {
     const state = this.#state
     if (state === undefined || !this.#isLeader() || state.log.end.offset === this.#checkpointed) return
-    if (this.#staged.length > 0) this.#flush()
+    this.#appends?.flush()
     const { world, checkpoints } = this.#shared
     const end = state.log.end
     const writtenBytes = this.#writtenBytes
@@ -376,116 +335,13 @@ export class Tablet {
     return this.#role === 'leader'
   }
 
-  #check(bytes: Buffer, start: number, end: number, acks: Acks): Refusal | undefined {
-    const { maxMessageBytes, segmentBytes, minInsyncReplicas, messageTimestampType } = this.#settings
-    const size = end - start
-    if (size > maxMessageBytes) {
-      return new Refusal(
-        'MESSAGE_TOO_LARGE',
-        `a batch of ${size} bytes is larger than max.message.bytes (${maxMessageBytes}) of ${this.topic}`,
-      )
-    }
-    if (size > segmentBytes) {
-      return new Refusal(
-        'RECORD_LIST_TOO_LARGE',
-        `a batch of ${size} bytes is larger than segment.bytes (${segmentBytes}) of ${this.topic}`,
-      )
-    }
-    const wrong = checkProduced(bytes, start, end)
-    if (wrong !== undefined) return new Refusal(wrong, batchComplaints[wrong] ?? 'the batch is not sound')
-    if (isTransactional(bytes, start)) return new Refusal('INVALID_RECORD', 'Stele has no transactions yet')
-    const assignment = this.#assignment
-    assert(assignment !== undefined, 'a leader has an assignment')
-    if (acks === -1 && assignment.isr.length < Math.min(minInsyncReplicas, assignment.replicas.length)) {
-      return new Refusal(
-        'NOT_ENOUGH_REPLICAS',
-        `${assignment.isr.length} replicas of ${this.#name()} are in sync, min.insync.replicas is ${minInsyncReplicas}`,
-      )
-    }
-    return messageTimestampType === 'CreateTime' ? this.#checkTimestamps(bytes, start) : undefined
-  }
-
-  #checkTimestamps(bytes: Buffer, start: number): Refusal | undefined {
-    const { messageTimestampBeforeMaxMs, messageTimestampAfterMaxMs } = this.#settings
-    const base = baseTimestampOf(bytes, start)
-    const max = maxTimestampOf(bytes, start)
-    if (base < 0 && max < 0) return undefined
-    const nowMs = this.#shared.world.clock.nowMs()
-    if (max - nowMs <= messageTimestampAfterMaxMs && nowMs - base <= messageTimestampBeforeMaxMs)
-      return undefined
-    return new Refusal(
-      'INVALID_TIMESTAMP',
-      `the batch has timestamps from ${base} to ${max}, which ${this.topic} does not allow now (${nowMs})`,
-    )
-  }
-
-  #appendChecked(
-    { log, producers }: TabletState,
-    bytes: Buffer,
-    start: number,
-    end: number,
-    asked: Pick<Append, 'acks' | 'deadlineMs' | 'appending' | 'slot'>,
-  ): void {
-    const nowMs = this.#shared.world.clock.nowMs()
-    const baseOffset = log.nextOffset
-    let logAppendTimeMs = -1
-    if (this.#settings.messageTimestampType === 'LogAppendTime') {
-      stampLogAppendTime(bytes, start, nowMs)
-      logAppendTimeMs = nowMs
-    }
-    placeBatch(bytes, start, baseOffset, this.epoch)
-    producers.append(bytes, start, nowMs)
-    const { acks, deadlineMs, appending, slot } = asked
-    this.#stagedBytes += end - start
-    this.#stagedRecords += countOf(bytes, start)
-    const endOffset = baseOffset + lastOffsetDeltaOf(bytes, start) + 1
-    this.#stage({ appending, slot, acks, baseOffset, endOffset, logAppendTimeMs, deadlineMs })
-    try {
-      log.append(bytes, start, end)
-    } catch (error) {
-      this.#failStaged(error)
-    }
-  }
-
-  #stage(append: Append): void {
-    this.#staged.push(append)
-    if (this.#staged.length === 1) this.#shared.world.clock.endOfTurn(() => this.#flush())
-  }
-
-  /** One write for all appends of this turn, then their answers. */
-  #flush(): void {
+  /** For its appends: `bytes` more stand in the file. They can be read once they are as durable as the topic wants. */
+  written(bytes: number): void {
     const state = this.#state
-    if (this.#staged.length === 0 || state === undefined || this.#role !== 'leader') return
-    const before = state.log.nextOffset
-    try {
-      state.log.flush()
-    } catch (error) {
-      this.#failStaged(error)
-      return
-    }
-    assert(state.log.end.offset === before, 'a flush writes everything that was gathered')
-    this.#written(state)
-  }
-
-  #written({ log, epochs, producers }: TabletState): void {
-    const staged = this.#staged
-    this.#staged = []
-    const first = staged.find(append => append.endOffset > this.highWatermark)
-    if (this.#stagedBytes > 0 && first !== undefined) epochs.seen(this.epoch, offset(first.baseOffset))
-    producers.written()
-    this.counters.messagesIn += this.#stagedRecords
-    this.counters.bytesIn += this.#stagedBytes
-    this.#writtenBytes += this.#stagedBytes
-    this.#stagedBytes = 0
-    this.#stagedRecords = 0
-    this.#log.trace({ end: log.end.offset, batches: staged.length }, 'appended')
-    for (const append of staged) {
-      if (append.acks === -1) this.#unanswered.add(append)
-      else append.appending.appended(append.slot, append.baseOffset, append.logAppendTimeMs, this.#logStart)
-    }
-    if (this.#settings.flush === 'fsync') this.#shared.groupCommit.request(this)
-    else this.#advance(log.end, this.#writtenBytes)
-    this.#unanswered.reached(this.highWatermark, this.#logStart)
+    assert(state !== undefined, 'only an open tablet writes')
+    this.#writtenBytes += bytes
+    if (this.#settings.flush === 'os') this.#advance(state.log.end, this.#writtenBytes)
+    else if (bytes > 0) this.#shared.groupCommit.request(this)
   }
 
   /** The high watermark moves to `position`; it never goes back. */
@@ -495,50 +351,8 @@ export class Tablet {
     this.#highWatermark = position
     this.#readableBytes = writtenBytes
     if (!moved) return
-    this.#unanswered.reached(position.offset, this.#logStart)
+    this.#appends?.advanced()
     for (const reader of this.#readers) reader(this)
-  }
-
-  #failStaged(error: unknown): void {
-    const state = this.#state
-    assert(state !== undefined, 'only an open tablet writes')
-    const staged = this.#staged
-    this.#staged = []
-    this.#stagedBytes = 0
-    this.#stagedRecords = 0
-    state.producers.discardFrom(state.log.end.offset)
-    this.counters.failedAppends += staged.length
-    const refusal = this.#storageFailure(error)
-    for (const append of staged) append.appending.refused(append.slot, refusal)
-    if (error instanceof LogBroken) this.fail(error.message)
-  }
-
-  /** Answers why the segment could not be rolled, or undefined. */
-  #roll(log: Log): Refusal | undefined {
-    this.#flush()
-    if (this.#role !== 'leader') return this.#notLeading()
-    try {
-      const { segment } = log.end
-      if (log.end.position > 0) log.roll()
-      this.#log.info({ sealed: segment, baseOffset: log.end.segment }, 'segment rolled')
-      this.#shared.groupCommit.request(this)
-      return undefined
-    } catch (error) {
-      return this.#storageFailure(error)
-    }
-  }
-
-  #storageFailure(error: unknown): Refusal {
-    const { code, message } = error as NodeJS.ErrnoException
-    this.#log.error({ code, error: message }, 'write failed; nothing of it is in the log')
-    const why = code === 'ENOSPC' ? 'the disk is full' : (code ?? message)
-    return new Refusal('KAFKA_STORAGE_ERROR', `${this.#name()} could not be written: ${why}`)
-  }
-
-  #refuse(appending: Appending, slot: number, refusal: Refusal): void {
-    this.counters.failedAppends++
-    this.#log.debug({ code: refusal.code, reason: refusal.message }, 'append refused')
-    appending.refused(slot, refusal)
   }
 
   async #startAt(start: Offset, why: string): Promise<void> {
@@ -581,10 +395,7 @@ export class Tablet {
   }
 
   #endWaiting(refusal: Refusal): void {
-    const staged = this.#staged
-    this.#staged = []
-    for (const append of staged) append.appending.refused(append.slot, refusal)
-    this.#unanswered.refuseAll(refusal)
+    this.#appends?.end(refusal)
     for (const waiter of this.#durableWaiters) waiter.reject(refusal)
     this.#durableWaiters = []
     for (const reader of this.#readers) reader(this)
@@ -627,12 +438,4 @@ export class Tablet {
   #name(): string {
     return `${this.topic}-${this.partition}`
   }
-}
-
-const batchComplaints: Partial<Record<RefusalCode, string>> = {
-  CORRUPT_MESSAGE: 'the batch is torn or its CRC does not match',
-  UNSUPPORTED_FOR_MESSAGE_FORMAT: 'the batch is of an older format: only magic 2 is taken',
-  INVALID_RECORD:
-    'the records must be exactly one batch whose count matches its offsets, without control records',
-  UNSUPPORTED_COMPRESSION_TYPE: 'the batch names a codec that does not exist',
 }

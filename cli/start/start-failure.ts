@@ -1,42 +1,23 @@
+import { DataDirectoryRefused } from '../../broker/log/data-directory.ts'
 import { Failure } from '../failure.ts'
 
-/** What a broker that could not start says to the person who started it, where the system's own words do not. */
-export function startFailure(error: unknown, dataDirectory: string): unknown {
+/** What a broker that could not start says to the person who started it, where the error's own words do not suffice. */
+export function startFailure(error: unknown): unknown {
+  if (error instanceof DataDirectoryRefused) return new Failure(error.message)
   if (!(error instanceof Error) || !('code' in error)) return error
-  const { code } = error
-  const address = 'address' in error && 'port' in error ? `${error.address}:${error.port}` : undefined
-  if (address !== undefined) return doorFailure(String(code), address)
-  if ('hostname' in error && code === 'ENOTFOUND') {
+  if ('hostname' in error) {
     return new Failure(`there is no host ${error.hostname} to listen on`, 'Check --kafka and --http.')
   }
-  const path = 'path' in error ? String(error.path) : dataDirectory
-  switch (code) {
-    case 'EACCES':
-    case 'EPERM':
-    case 'EROFS':
-      return new Failure(
-        `${path} cannot be written: permission denied`,
-        'Choose another directory with --data, or change its owner.',
-      )
-    case 'ENOTDIR':
-    case 'EEXIST':
-      return new Failure(`${path} is in the way: it is no directory`, 'Choose another directory with --data.')
-    case 'ENOSPC':
-      return new Failure(
-        `there is no room left on the disk of ${path}`,
-        'Make room, or choose another directory with --data.',
-      )
-    default:
-      return error
-  }
+  if ('address' in error && 'port' in error) return doorFailure(error.code, `${error.address}:${error.port}`)
+  return error
 }
 
-function doorFailure(code: string, address: string): Failure {
+function doorFailure(code: unknown, address: string): Failure {
   switch (code) {
     case 'EADDRINUSE':
       return new Failure(
         `${address} is in use by another program`,
-        'Stop it, or choose another address with --kafka and --http (port 0: any free one).',
+        'Stop that one, or choose another address with --kafka and --http (port 0: any free one).',
       )
     case 'EACCES':
       return new Failure(
@@ -49,6 +30,6 @@ function doorFailure(code: string, address: string): Failure {
         'Choose another with --kafka and --http.',
       )
     default:
-      return new Failure(`cannot listen on ${address} (${code})`, 'Check --kafka and --http.')
+      return new Failure(`cannot listen on ${address} (${String(code)})`, 'Check --kafka and --http.')
   }
 }

@@ -3,11 +3,13 @@ import { resolve } from 'node:path'
 import { startBroker } from '../../broker/main.ts'
 import { readSettings } from '../../broker/settings/file.ts'
 import { resolveBroker } from '../../broker/settings/resolve.ts'
+import { usageFailure } from '../failure.ts'
 import { openLog } from '../logger.ts'
 import { write } from '../output.ts'
+import { versionText } from '../version.ts'
 import { greeting, readyLine } from './greeting.ts'
 import { startFailure } from './start-failure.ts'
-import { onStop } from './stop-signals.ts'
+import { stopSignal } from './stop-signal.ts'
 
 type Options = {
   readonly data: string
@@ -18,37 +20,37 @@ type Options = {
   readonly json?: true
 }
 
-/** Runs a broker until a signal stops it. The process ends with 0 when it stopped cleanly. */
+/** Runs a broker until a signal stops it; then everything is on disk and the process ends with 0. */
 export async function start(options: Options): Promise<void> {
+  const stopped = stopSignal()
   const settings = readSettings({
-    ...(options.config !== undefined && {
-      file: { path: options.config, text: readFileSync(options.config, 'utf8') },
-    }),
+    ...(options.config !== undefined && { file: readConfig(options.config) }),
     set: options.set ?? [],
   })
   const { logLevel, logFile } = resolveBroker({ dynamic: {}, static: settings })
-  const { log, close } = await openLog({
-    level: logLevel,
-    file: logFile,
-    terminal: process.stderr.isTTY,
-  })
-  const starting = startBroker({
-    dataDirectory: options.data,
-    kafka: options.kafka,
-    http: options.http,
+  const log = await openLog({ level: logLevel, file: logFile, terminal: process.stderr.isTTY })
+  const dataDirectory = resolve(options.data)
+  const { kafka, http } = options
+  const broker = await startBroker({
+    dataDirectory,
+    kafka,
+    http,
     settings,
     log,
+    version: versionText(),
   }).catch((error: unknown) => {
-    throw startFailure(error, options.data)
+    throw startFailure(error)
   })
-  onStop(async signal => {
-    log.info({ signal }, 'stopping')
-    const broker = await starting
-    await broker.stop()
-    log.info('stopped')
-    close()
-    process.exit(0)
-  })
-  const doors = await starting
-  await write(options.json ? readyLine(doors, process.pid) : greeting(doors, resolve(options.data)))
+  await write(options.json ? readyLine(broker, process.pid) : greeting(broker, dataDirectory))
+  log.info({ signal: await stopped }, 'stopping')
+  await broker.stop()
+  process.exit(0)
+}
+
+function readConfig(path: string): { path: string; text: string } {
+  try {
+    return { path, text: readFileSync(path, 'utf8') }
+  } catch (error) {
+    throw usageFailure(`${path} cannot be read: ${(error as Error).message}`, 'Check --config.')
+  }
 }

@@ -100,7 +100,8 @@ function request(apiKey: number, correlationId: number, bodyBytes = 0): Buffer {
   frame.writeInt16BE(-1, 12)
   return frame
 }
-const pipelined = (correlationId: number, bodyBytes = 0): Buffer => request(produce.key, correlationId, bodyBytes)
+const pipelined = (correlationId: number, bodyBytes = 0): Buffer =>
+  request(produce.key, correlationId, bodyBytes)
 const alone = (correlationId: number): Buffer => request(apiVersions.key, correlationId)
 
 const until = async (holds: () => boolean): Promise<void> => {
@@ -121,7 +122,7 @@ async function client(door: TestDoor): Promise<{ socket: Socket; ids: number[]; 
   let pending = Buffer.alloc(0)
   let chunks = 0
   socket.on('error', () => {})
-  socket.on('data', chunk => {
+  socket.on('data', (chunk: Buffer) => {
     chunks += 1
     pending = Buffer.concat([pending, chunk])
     while (pending.length >= 8 && pending.length >= 4 + pending.readInt32BE(0)) {
@@ -138,21 +139,31 @@ afterEach(() => {
   for (const door of opened.splice(0)) door.close()
 })
 
-test.each([true, false])('answers many requests of one read in order and in one write (targets: %s)', async asTargets => {
-  const door = await open({ asTargets })
-  const { socket, ids, chunks } = await client(door)
-  socket.write(Buffer.concat(Array.from({ length: 200 }, (_, id) => pipelined(id, 50))))
-  await until(() => ids.length === 200)
-  expect(ids).toEqual(Array.from({ length: 200 }, (_, id) => id))
-  expect(chunks()).toBe(1)
-})
+test.each([true, false])(
+  'answers many requests of one read in order and in one write (targets: %s)',
+  async asTargets => {
+    const door = await open({ asTargets })
+    const { socket, ids, chunks } = await client(door)
+    socket.write(Buffer.concat(Array.from({ length: 200 }, (_, id) => pipelined(id, 50))))
+    await until(() => ids.length === 200)
+    expect(ids).toEqual(Array.from({ length: 200 }, (_, id) => id))
+    expect(chunks()).toBe(1)
+  },
+)
 
 test.each([true, false])('takes frames of every size, cut anywhere (targets: %s)', async asTargets => {
   const door = await open({ asTargets })
   const { socket, ids } = await client(door)
   socket.setNoDelay(true)
   const bytes = Buffer.concat([0, 5, 70_000, 1, 2 * MIB, 300_000, 0].map((size, id) => pipelined(id, size)))
-  for (const [from, to] of [[0, 3], [3, 20], [20, 21], [21, 90_000], [90_000, MIB], [MIB, bytes.length]] as const) {
+  for (const [from, to] of [
+    [0, 3],
+    [3, 20],
+    [20, 21],
+    [21, 90_000],
+    [90_000, MIB],
+    [MIB, bytes.length],
+  ] as const) {
     await new Promise<void>(resolve => socket.write(bytes.subarray(from, to), () => resolve()))
     await until(() => door.counters.bytesIn >= to)
   }

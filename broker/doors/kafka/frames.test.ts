@@ -37,7 +37,13 @@ const frameOf = (content: Uint8Array): Buffer => {
 }
 
 /** Gives `bytes` to `frames` as the system would: into the target asked for after the last read, at most `sizes` at a time. */
-function feed(frames: Frames, bytes: Buffer, sizes: readonly number[], asEvents: boolean, mayRead: () => boolean): void {
+function feed(
+  frames: Frames,
+  bytes: Buffer,
+  sizes: readonly number[],
+  asEvents: boolean,
+  mayRead: () => boolean,
+): void {
   let at = 0
   let target = asEvents ? undefined : frames.target()
   for (let n = 0; at < bytes.length; n++) {

@@ -16,7 +16,7 @@ export class TestClient {
 
   private constructor(socket: Socket) {
     this.socket = socket
-    socket.on('data', chunk => this.#arrived(chunk))
+    socket.on('data', (chunk: Buffer) => this.#arrived(chunk))
     socket.on('error', () => {})
     this.closed = new Promise(resolve => {
       socket.on('close', () => {
@@ -55,7 +55,8 @@ export class TestClient {
     const frame = await this.frame()
     if (frame === undefined) throw new Error('the connection was closed')
     const response = decodeResponse(frame, api, version)
-    if (response.correlationId !== correlationId) throw new Error(`answer ${response.correlationId}, not ${correlationId}`)
+    if (response.correlationId !== correlationId)
+      throw new Error(`answer ${response.correlationId}, not ${correlationId}`)
     return response.body
   }
 
