@@ -20,7 +20,9 @@ if (major > 23 || (major === 22 && minor >= 18)) {
   const inCheckout = !installed && existsSync(source)
   await import(inCheckout ? source.href : new URL('../dist/stele.mjs', import.meta.url).href)
 } else {
-  runWith(broughtAlong())
+  const node = broughtAlong()
+  if (node === undefined) refuse()
+  else runWith(node)
 }
 
 function broughtAlong() {
@@ -29,8 +31,12 @@ function broughtAlong() {
     const binary = join(dirname(manifest), 'bin', process.platform === 'win32' ? 'node.exe' : 'node')
     if (existsSync(binary)) return binary
   } catch {
-    // Not installed: told below.
+    // Not installed.
   }
+  return undefined
+}
+
+function refuse() {
   process.stderr.write(
     `stele: needs Node 22.18, 24 or newer, this is ${process.versions.node}, and the npm package node that would bring one along is missing: install one of the two\n`,
   )

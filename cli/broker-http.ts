@@ -14,6 +14,11 @@ export type Call = {
   readonly signal?: AbortSignal
 }
 
+/** The broker is away or says that it is not ready: asking again later may help. */
+export class Unavailable extends Failure {
+  override name = 'Unavailable'
+}
+
 /** How an error looks in the HTTP API. */
 export type ErrorBody = { readonly code: string; readonly message: string; readonly todo?: string }
 
@@ -77,13 +82,15 @@ function unreachableFailure(error: unknown, url: URL): unknown {
   const where = url.href.replace(/\/$/, '')
   switch (error.code) {
     case 'ECONNREFUSED':
-      return new Failure(`no broker answers at ${where}: start one with \`stele start\` or say --server URL`)
+      return new Unavailable(
+        `no broker answers at ${where}: start one with \`stele start\` or say --server URL`,
+      )
+    case 'ECONNRESET':
+    case 'EPIPE':
+      return new Unavailable(`the broker at ${where} broke the connection`, 'Look whether it still runs.')
     case 'ENOTFOUND':
     case 'EAI_AGAIN':
       return new Failure(`there is no host ${url.hostname}`, 'Check --server or STELE_SERVER.')
-    case 'ECONNRESET':
-    case 'EPIPE':
-      return new Failure(`the broker at ${where} broke the connection`, 'Look whether it still runs.')
     default:
       if (String(error.code).startsWith('HPE_')) return notStele(url)
       return new Failure(`no connection to ${where}: ${error.message}`)
@@ -91,15 +98,18 @@ function unreachableFailure(error: unknown, url: URL): unknown {
 }
 
 function refusalIn(content: string, status: number, url: URL): Failure {
-  let body: { error?: Partial<ErrorBody> } | undefined
-  try {
-    body = JSON.parse(content) as { error?: Partial<ErrorBody> }
-  } catch {
-    return notStele(url, status)
-  }
-  const { code, message, todo } = body.error ?? {}
+  const { code, message, todo } = errorIn(content) ?? {}
   if (code === undefined || message === undefined) return notStele(url, status)
-  return new Failure(`${message} (${code})`, todo)
+  const Kind = status === 503 ? Unavailable : Failure
+  return new Kind(`${message} (${code})`, todo)
+}
+
+function errorIn(content: string): Partial<ErrorBody> | undefined {
+  try {
+    return (JSON.parse(content) as { error?: Partial<ErrorBody> }).error
+  } catch {
+    return undefined
+  }
 }
 
 const notStele = (url: URL, status?: number): Failure =>

@@ -1,3 +1,4 @@
+import { unreachable } from '../../base/assert.ts'
 import { BrokerHttp, topicPath, type TopicDescription } from '../broker-http.ts'
 import { Failure } from '../failure.ts'
 import { write } from '../output.ts'
@@ -96,5 +97,7 @@ function startOf(partition: Partition, from: Position): Reading['from'] {
       return { offset: from.offset }
     case 'time':
       return { timestamp: from.ms }
+    default:
+      return unreachable(from)
   }
 }

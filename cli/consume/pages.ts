@@ -1,8 +1,13 @@
 import { buffer } from 'node:stream/consumers'
-import { topicPath, type BrokerHttp } from '../broker-http.ts'
+import { setTimeout } from 'node:timers/promises'
+import { topicPath, Unavailable, type BrokerHttp } from '../broker-http.ts'
+import { tell } from '../output.ts'
 
 /** How long the broker keeps a question open when it has nothing new. */
 const waitMs = 30_000
+
+/** How long a reading that has no end waits before it asks a broker again that went away. */
+const againMs = 1_000
 
 export type Reading = {
   readonly topic: string
@@ -15,27 +20,44 @@ export type Reading = {
 
 /**
  * The records of one partition: NDJSON, a page of whole lines at a time. The next page is asked for while the caller still
- * works on this one.
+ * works on this one. A reading without end outlives a restart of the broker.
  */
 export async function* pages(broker: BrokerHttp, reading: Reading): AsyncGenerator<Buffer> {
-  let asked = askPage(broker, reading, reading.from)
+  const ask = (where: Reading['from']): Promise<Page> => {
+    const asked =
+      reading.until === undefined ? askPatiently(broker, reading, where) : askPage(broker, reading, where)
+    // Heard below at the next turn; but the caller may never take one.
+    asked.catch(() => {})
+    return asked
+  }
+  let asked = ask(reading.from)
   let at = -1
   for (;;) {
     const page = await asked
     // A page that is empty and leads nowhere ends a reading that does not wait.
     const over = reading.until !== undefined && (page.next >= reading.until || page.next === at)
     at = page.next
-    if (!over) {
-      asked = askPage(broker, reading, { offset: at })
-      // Heard above at the next turn; but the caller may never take one.
-      asked.catch(() => {})
-    }
+    if (!over) asked = ask({ offset: at })
     yield page.lines
     if (over) return
   }
 }
 
-async function askPage(broker: BrokerHttp, reading: Reading, where: Reading['from']) {
+type Page = { readonly lines: Buffer; readonly next: number }
+
+async function askPatiently(broker: BrokerHttp, reading: Reading, where: Reading['from']): Promise<Page> {
+  for (let tries = 0; ; tries++) {
+    try {
+      return await askPage(broker, reading, where)
+    } catch (error) {
+      if (!(error instanceof Unavailable) || reading.signal.aborted) throw error
+      if (tries === 0) tell(`stele: partition ${reading.partition}: ${error.message}; trying again`)
+      await setTimeout(againMs, undefined, { signal: reading.signal })
+    }
+  }
+}
+
+async function askPage(broker: BrokerHttp, reading: Reading, where: Reading['from']): Promise<Page> {
   const { topic, partition, until, signal } = reading
   const request = broker.begin({
     method: 'GET',

@@ -1,6 +1,14 @@
 import { fstatSync, readSync } from 'node:fs'
 import { MIB } from '../../base/quantities.ts'
-import { batchBytesOf, batchHeaderBytes, checkBatch } from '../../protocol/kafka/record-batch.ts'
+import type { RefusalCode } from '../../base/refusals.ts'
+import {
+  baseOffsetOf,
+  batchBytesOf,
+  batchHeaderBytes,
+  checkBatch,
+  lastOffsetOf,
+  magicOf,
+} from '../../protocol/kafka/record-batch.ts'
 
 /** A batch larger than this is taken for damage rather than read into memory. */
 const batchBytesMax = 256 * MIB
@@ -15,13 +23,14 @@ export type Found = {
 }
 
 /**
- * Walks the batches of the segment file `fd`, one in memory at a time. Goes on behind a damaged batch as long as its length can
+ * Walks the batches of the segment file `fd`, whose name says `baseOffset`, one in memory at a time. Goes on behind a damaged batch as long as its length can
  * be believed, and ends at the first place where no batch begins.
  */
-export function* batchesOf(fd: number): Generator<Found> {
+export function* batchesOf(fd: number, baseOffset: number): Generator<Found> {
   const sizeBytes = fstatSync(fd).size
   const window = new Window(fd)
   let position = 0
+  let offsetMin = baseOffset
   while (position < sizeBytes) {
     const left = sizeBytes - position
     const header = window.at(position, Math.min(batchHeaderBytes, left))
@@ -31,8 +40,11 @@ export function* batchesOf(fd: number): Generator<Found> {
       return
     }
     const bytes = window.at(position, batchBytesOf(header, 0))
-    yield { position, bytes, damage: explained(checkBatch(bytes, 0, bytes.length)) }
-    position += bytes.length
+    const wrong = damageIn(bytes, offsetMin)
+    if (wrong === undefined) offsetMin = lastOffsetOf(bytes, 0) + 1
+    const next = position + bytes.length
+    yield { position, bytes, damage: wrong }
+    position = next
   }
 }
 
@@ -48,19 +60,20 @@ function beginning(header: Buffer, left: number): string | undefined {
   return undefined
 }
 
-function explained(refusal: ReturnType<typeof checkBatch>): string | undefined {
-  switch (refusal) {
-    case undefined:
-      return undefined
-    case 'CORRUPT_MESSAGE':
-      return 'the checksum does not match'
-    case 'UNSUPPORTED_COMPRESSION_TYPE':
-      return 'there is no such codec'
-    case 'UNSUPPORTED_FOR_MESSAGE_FORMAT':
-      return 'an old message format (magic 0 or 1)'
-    default:
-      return 'the count of records contradicts the offsets'
-  }
+const explanations: Partial<Record<RefusalCode, string>> = {
+  CORRUPT_MESSAGE: 'the checksum does not match',
+  UNSUPPORTED_COMPRESSION_TYPE: 'there is no such codec',
+  INVALID_RECORD: 'the count of records contradicts the offsets',
+}
+
+/** What is wrong with a whole batch that should begin at `offsetMin` or later. */
+function damageIn(bytes: Buffer, offsetMin: number): string | undefined {
+  const magic = magicOf(bytes, 0)
+  if (magic !== 2) return `it is no batch of format 2: its magic is ${magic}`
+  const refusal = checkBatch(bytes, 0, bytes.length)
+  if (refusal !== undefined) return explanations[refusal] ?? refusal
+  const first = baseOffsetOf(bytes, 0)
+  return first < offsetMin ? `its first offset is ${first}, it should be ${offsetMin} or more` : undefined
 }
 
 /** A piece of the file in memory, read anew when something outside it is asked for. */

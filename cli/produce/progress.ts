@@ -1,4 +1,4 @@
-import { bytes, count, duration } from '../format.ts'
+import { bytes, count, duration, plural } from '../format.ts'
 
 export type Progress = {
   /** Records the broker has answered. */
@@ -26,7 +26,7 @@ export function progressLine(progress: Progress, columns: number): string {
 export function summary(progress: Progress, refused: number): string {
   const { records, elapsedMs } = progress
   const refusals = refused === 0 ? '' : `, ${count(refused)} refused`
-  return `${count(records)} records written${refusals}, ${bytes(progress.bytes)} in ${duration(elapsedMs)} (${rates(progress)})`
+  return `${plural(records, 'record')} written${refusals}, ${bytes(progress.bytes)} in ${duration(elapsedMs)} (${rates(progress)})`
 }
 
 function rates({ records, bytes: done, elapsedMs }: Progress): string {

@@ -2,33 +2,50 @@
 export type Doors = { readonly kafka: readonly string[]; readonly http: readonly string[] }
 
 /** What a person reads when the broker is ready: its doors, and commands to paste into another terminal. */
-export function greeting(doors: Doors, dataDirectory: string): string {
-  const [kafka] = doors.kafka
-  const [http] = doors.http
+export function greeting(doors: Doors, dataDirectory: string, command: string): string {
+  const kafka = reachable(doors.kafka)
+  const http = reachable(doors.http)
   const lines = ['', 'Stele is ready. Stop it with Ctrl-C.', '']
-  for (const address of doors.kafka) lines.push(`  Kafka  ${address}`)
-  for (const address of doors.http)
-    lines.push(`  HTTP   http://${address}   (its description: http://${address}/docs)`)
+  if (kafka !== undefined) lines.push(`  Kafka  ${kafka}${everywhere(doors.kafka)}`)
+  if (http !== undefined)
+    lines.push(`  HTTP   http://${http}${everywhere(doors.http)}   API: http://${http}/docs`)
   lines.push(`  data   ${dataDirectory}`, '', 'Try, in another terminal:', '')
   if (kafka !== undefined) {
     lines.push(`  echo hello | kcat -b ${kafka} -P -t greetings`, `  kcat -b ${kafka} -C -t greetings -e`)
   }
   if (http !== undefined) {
-    lines.push(`  curl -d hello 'http://${http}/append?topic=greetings'`, `  ${consume(http)}`)
+    lines.push(
+      `  curl -d hello 'http://${http}/append?topic=greetings'`,
+      `  ${command} consume greetings${server(http)}`,
+    )
   }
   return `${lines.join('\n')}\n\n`
 }
 
-const consume = (http: string): string => {
-  const server = http === 'localhost:8080' ? '' : ` --server http://${http}`
-  return `npm run -s stele -- consume greetings${server}`
+/** The same for programs: one line of JSON. */
+export function readyLine(doors: Doors, pid: number): string {
+  const http = reachable(doors.http)
+  const ready = {
+    ready: true,
+    kafka: reachable(doors.kafka) ?? null,
+    http: http === undefined ? null : `http://${http}`,
+    pid,
+  }
+  return `${JSON.stringify(ready)}\n`
 }
 
-/** The same for programs: one line of JSON. */
-export const readyLine = (doors: Doors, pid: number): string =>
-  `${JSON.stringify({
-    ready: true,
-    kafka: doors.kafka[0] ?? null,
-    http: doors.http[0] === undefined ? null : `http://${doors.http[0]}`,
-    pid,
-  })}\n`
+const everyInterface = /^(?:0\.0\.0\.0|\[::\]):/
+
+/** The address that a program on this machine can use; undefined when the door is shut. */
+function reachable(addresses: readonly string[]): string | undefined {
+  const [first] = addresses
+  if (first === undefined) return undefined
+  const bothLoopbacks = first.startsWith('127.0.0.1:') && addresses.length > 1
+  return bothLoopbacks || everyInterface.test(first) ? `localhost:${first.split(':').at(-1)}` : first
+}
+
+const everywhere = (addresses: readonly string[]): string =>
+  addresses.some(address => everyInterface.test(address)) ? ' (on every interface)' : ''
+
+/** Only needed where the client commands would not look by themselves. */
+const server = (http: string): string => (http === 'localhost:8080' ? '' : ` --server http://${http}`)

@@ -20,6 +20,9 @@ type Options = {
   readonly json?: true
 }
 
+/** How this command is said where it runs from. */
+const command = import.meta.url.includes('/node_modules/') ? 'npx stele' : 'npm run -s stele --'
+
 /** Runs a broker until a signal stops it; then everything is on disk and the process ends with 0. */
 export async function start(options: Options): Promise<void> {
   const stopped = stopSignal()
@@ -41,7 +44,7 @@ export async function start(options: Options): Promise<void> {
   }).catch((error: unknown) => {
     throw startFailure(error)
   })
-  await write(options.json ? readyLine(broker, process.pid) : greeting(broker, dataDirectory))
+  await write(options.json ? readyLine(broker, process.pid) : greeting(broker, dataDirectory, command))
   log.info({ signal: await stopped }, 'stopping')
   await broker.stop()
   process.exit(0)

@@ -7,12 +7,12 @@ const sameMs = 500
 const stopSignals = { SIGINT: 2, SIGTERM: 15, SIGHUP: 1 } as const
 
 export type Surroundings = {
-  on(signal: string, act: () => void): void
-  nowMs(): number
-  exit(code: number): void
+  readonly on: (signal: string, act: () => void) => void
+  readonly nowMs: () => number
+  readonly exit: (code: number) => void
 }
 
-const process_: Surroundings = {
+const thisProcess: Surroundings = {
   on: (signal, act) => void process.on(signal, act),
   nowMs: () => performance.now(),
   exit: code => process.exit(code),
@@ -22,7 +22,7 @@ const process_: Surroundings = {
  * Resolves at the first SIGINT, SIGTERM or SIGHUP. Who signals again after that does not want to wait: the process exits at
  * once, with the code a shell gives to that signal.
  */
-export function stopSignal({ on, nowMs, exit }: Surroundings = process_): Promise<string> {
+export function stopSignal({ on, nowMs, exit }: Surroundings = thisProcess): Promise<string> {
   const { promise, resolve } = Promise.withResolvers<string>()
   let firstMs: number | undefined
   for (const [signal, number] of Object.entries(stopSignals)) {

@@ -95,14 +95,15 @@ export function checkBatch(b: Buffer, at: number, end: number): RefusalCode | un
 
 /**
  * What is wrong with the records of one partition in a Produce request, from `at` to `end`: they must be exactly one sound
- * batch as a client may send it: as many records as offsets, and no control records (Kafka's ProduceRequest and LogValidator).
+ * batch as a client may send it: base offset 0, as many records as offsets, no control records (Kafka's ProduceRequest and LogValidator).
  */
 export function checkProduced(b: Buffer, at: number, end: number): RefusalCode | undefined {
   const wrong = checkBatch(b, at, end)
   if (wrong !== undefined) return wrong
   if (batchBytesOf(b, at) !== end - at) return 'INVALID_RECORD'
   const count = countOf(b, at)
-  if (count <= 0 || lastOffsetDeltaOf(b, at) !== count - 1 || isControl(b, at)) return 'INVALID_RECORD'
+  if (count <= 0 || lastOffsetDeltaOf(b, at) !== count - 1) return 'INVALID_RECORD'
+  if (baseOffsetOf(b, at) !== 0 || isControl(b, at)) return 'INVALID_RECORD'
   const idempotent = producerIdOf(b, at) >= 0
   if (idempotent && (producerEpochOf(b, at) < 0 || baseSequenceOf(b, at) < 0)) return 'INVALID_RECORD'
   return undefined

@@ -68,6 +68,8 @@ export class Connections {
 
   #admit(socket: Socket): void {
     this.#open.add(socket)
+    // Pipelined requests that wait each listen for its end.
+    socket.setMaxListeners(0)
     socket.on('close', () => this.#open.delete(socket))
     if (this.#open.size <= this.#limits.connectionsMax()) return
     const refusal = new Refusal(

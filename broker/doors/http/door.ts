@@ -72,7 +72,9 @@ export async function openHttpDoor(options: HttpDoorOptions): Promise<HttpDoor> 
     idleMsMax: router.settings.connectionsMaxIdleMs,
   })
   const app = await buildApp(serving, connections)
-  const addresses = await listenOn(address, () => connections.newServer(app.routing))
+  const addresses = await listenOn(address, () =>
+    connections.newServer((request, response) => app.routing(request, response)),
+  )
   log.info({ addresses }, 'the HTTP door is open')
   return { addresses, stop: () => stop(serving, connections, app) }
 }

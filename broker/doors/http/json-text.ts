@@ -26,9 +26,12 @@ export const hasDelicateNumber = (text: string): boolean => /[\d.]{16}|\d[eE]/.t
 export const parseKeepingNumbers = (text: string): unknown => JSON.parse(text, keepNumber)
 
 // The third argument (TC39's JSON.parse source text access) is not yet in TypeScript's library.
-const rawJson = (JSON as unknown as { rawJSON(source: string): unknown }).rawJSON
+type WithRawJson = { rawJSON(source: string): unknown }
+
 function keepNumber(...[, value, context]: [string, unknown, { source: string }?]): unknown {
-  return typeof value === 'number' && context !== undefined ? rawJson(context.source) : value
+  return typeof value === 'number' && context !== undefined
+    ? (JSON as unknown as WithRawJson).rawJSON(context.source)
+    : value
 }
 
 function breakOf(text: string): string {

@@ -4,8 +4,8 @@ import { KIB, MIB } from '../../../base/quantities.ts'
 import { Refusal } from '../../../base/refusals.ts'
 import type { Timer } from '../../../base/world.ts'
 import { errorBody } from './errors.ts'
-import { hasDelicateNumber, parseJson, parseKeepingNumbers } from './json-text.ts'
-import { Lines, tooLong } from './lines.ts'
+import { hasDelicateNumber, parseJsonText, parseKeepingNumbers } from './json-text.ts'
+import { Lines, notText, tooLong, type Line } from './lines.ts'
 import { lingerFor } from './lingering.ts'
 import { recordOf, takeExactValue, type WantedRecord } from './record-in.ts'
 import type { HowToWrite } from './records-in.ts'
@@ -128,9 +128,9 @@ class LineStream {
     return this.#results.length < linesInFlightMax && this.#writing.bytesInFlight < bytesInFlightMax
   }
 
-  #take(line: Buffer | typeof tooLong): void {
+  #take(line: Line): void {
     this.#lineNumber += 1
-    if (line !== tooLong && isBlank(line)) return
+    if (typeof line === 'string' && isBlank(line)) return
     try {
       const record = this.#parse(line)
       this.#results.push({ line: this.#lineNumber, went: this.#writing.add(record) })
@@ -141,14 +141,14 @@ class LineStream {
     }
   }
 
-  #parse(line: Buffer | typeof tooLong): WantedRecord {
+  #parse(line: Line): WantedRecord {
     if (line === tooLong) {
       throw new Refusal('BODY_TOO_LARGE', `The line is longer than ${this.#lineBytesMax} bytes`)
     }
-    const json = parseJson(line, 'The line')
-    if (isNumberOrObject((json as { value?: unknown } | null)?.value)) {
-      const text = line.toString()
-      if (hasDelicateNumber(text)) takeExactValue(json, parseKeepingNumbers(text))
+    if (line === notText) throw new Refusal('INVALID_JSON', 'The line is not UTF-8, and JSON must be')
+    const json = parseJsonText(line, 'The line')
+    if (isNumberOrObject((json as { value?: unknown } | null)?.value) && hasDelicateNumber(line)) {
+      takeExactValue(json, parseKeepingNumbers(line))
     }
     return recordOf(json, this.#how.encoding)
   }
@@ -219,8 +219,7 @@ class LineStream {
 const isNumberOrObject = (json: unknown): boolean =>
   typeof json === 'number' || (typeof json === 'object' && json !== null)
 
-const isBlank = (line: Buffer): boolean =>
-  line.length === 0 || (line[0] !== undefined && line[0] <= 0x20 && line.toString('latin1').trim() === '')
+const isBlank = (line: string): boolean => line === '' || (line.charCodeAt(0) <= 0x20 && line.trim() === '')
 
 function renderPlaced({ sent, index }: Placed, { acks }: HowToWrite): string {
   if (acks === 0) return `{"partition":${sent.partition}}\n`

@@ -1,19 +1,16 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { Lines, tooLong } from './lines.ts'
+import { Lines, notText, tooLong, type Line } from './lines.ts'
 
-function linesOf(chunks: Buffer[], lineBytesMax: number): (string | typeof tooLong)[] {
+function linesOf(chunks: Buffer[], lineBytesMax: number): Line[] {
   const lines = new Lines(lineBytesMax)
-  const found: (string | typeof tooLong)[] = []
-  const take = (line: Buffer | typeof tooLong): void => {
-    found.push(line === tooLong ? tooLong : line.toString())
-  }
+  const found: Line[] = []
   for (const chunk of chunks) {
     lines.give(chunk)
-    for (let line = lines.next(); line !== undefined; line = lines.next()) take(line)
+    for (let line = lines.next(); line !== undefined; line = lines.next()) found.push(line)
   }
   const rest = lines.rest()
-  if (rest !== undefined) take(rest)
+  if (rest !== undefined) found.push(rest)
   return found
 }
 
@@ -38,6 +35,11 @@ test('any cut of a text gives the same lines', () => {
   )
 })
 
+test('bytes that are no UTF-8 are told apart from a replacement character', () => {
+  expect(linesOf([Buffer.from([0x61, 0xff, 0x0a, 0x62, 0x0a, 0xc3])], 10)).toEqual([notText, 'b', notText])
+  expect(linesOf([Buffer.from('\ufffd\n')], 10)).toEqual(['\ufffd'])
+})
+
 test('one long line takes no more memory than allowed', () => {
   const lines = new Lines(1000)
   const chunk = Buffer.alloc(64 * 1024, 'x')
@@ -47,5 +49,5 @@ test('one long line takes no more memory than allowed', () => {
   }
   lines.give(Buffer.from('\nshort\n'))
   expect(lines.next()).toBe(tooLong)
-  expect(lines.next()?.toString()).toBe('short')
+  expect(lines.next()).toBe('short')
 })

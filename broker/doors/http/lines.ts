@@ -1,3 +1,5 @@
+import { isUtf8 } from 'node:buffer'
+
 const newline = 0x0a
 const carriageReturn = 0x0d
 
@@ -5,9 +7,13 @@ const nothing: Buffer = Buffer.alloc(0)
 
 /** A line that was longer than allowed; its bytes are gone. */
 export const tooLong = Symbol('a line that was too long')
+/** A line whose bytes are no UTF-8. */
+export const notText = Symbol('a line that is not UTF-8')
+
+export type Line = string | typeof tooLong | typeof notText
 
 /**
- * Cuts a stream of bytes into lines. It holds at most one line of `lineBytesMax` besides the chunk it is given, whatever
+ * Cuts a stream of UTF-8 into lines. It holds at most one line of `lineBytesMax` besides the chunk it is given, whatever
  * comes: a longer line is passed over up to its end.
  */
 export class Lines {
@@ -34,26 +40,24 @@ export class Lines {
     this.#at = 0
   }
 
-  /**
-   * The next line without its end (LF or CR LF), or `tooLong`, or undefined when the bytes given hold no more whole lines.
-   * A line is valid until the next call of `give`.
-   */
-  next(): Buffer | typeof tooLong | undefined {
+  /** The next line without its end (LF or CR LF), or undefined when the bytes given hold no more whole lines. */
+  next(): Line | undefined {
     const chunk = this.#chunk
-    const end = chunk.indexOf(newline, this.#at)
+    const from = this.#at
+    const end = chunk.indexOf(newline, from)
     if (end < 0) {
-      this.#keep(chunk.subarray(this.#at))
+      this.#keep(chunk.subarray(from))
       this.#chunk = nothing
       this.#at = 0
       return undefined
     }
-    const piece = chunk.subarray(this.#at, end)
     this.#at = end + 1
-    return this.#begunBytes === 0 && !this.#passingOver ? this.#bounded(piece) : this.#joined(piece)
+    if (this.#begunBytes > 0 || this.#passingOver) return this.#joined(chunk.subarray(from, end))
+    return this.#text(chunk, from, end)
   }
 
   /** What stood behind the last line's end, as a line: for the end of the stream. Undefined when there is nothing. */
-  rest(): Buffer | typeof tooLong | undefined {
+  rest(): Line | undefined {
     return this.#begunBytes === 0 && !this.#passingOver ? undefined : this.#joined(nothing)
   }
 
@@ -76,17 +80,20 @@ export class Lines {
     this.#begunBytes = bytes
   }
 
-  #joined(piece: Buffer): Buffer | typeof tooLong {
+  #joined(piece: Buffer): Line {
     const passedOver = this.#passingOver
     const line = passedOver ? nothing : Buffer.concat([this.#begun.subarray(0, this.#begunBytes), piece])
     this.#passingOver = false
     this.#begun = nothing
     this.#begunBytes = 0
-    return passedOver ? tooLong : this.#bounded(line)
+    return passedOver ? tooLong : this.#text(line, 0, line.length)
   }
 
-  #bounded(line: Buffer): Buffer | typeof tooLong {
-    const plain = line.at(-1) === carriageReturn ? line.subarray(0, -1) : line
-    return plain.length > this.#lineBytesMax ? tooLong : plain
+  #text(bytes: Buffer, from: number, to: number): Line {
+    const end = to > from && bytes[to - 1] === carriageReturn ? to - 1 : to
+    if (end - from > this.#lineBytesMax) return tooLong
+    const text = bytes.toString('utf8', from, end)
+    // Decoding puts this character where bytes are wrong; it is rare enough to look only then.
+    return text.includes('\ufffd') && !isUtf8(bytes.subarray(from, end)) ? notText : text
   }
 }

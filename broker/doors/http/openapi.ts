@@ -19,7 +19,7 @@ export function addOpenapi(
     if (building !== undefined) await (await building).close()
   })
   for (const url of ['/openapi.json', '/docs', '/docs/*']) {
-    app.get(url, { schema: { hide: true } as object }, async (request, reply) => {
+    app.get(url, { schema: { hide: true } }, async (request, reply) => {
       const docs = await built()
       reply.hijack()
       docs.routing(request.raw, reply.raw)
@@ -55,7 +55,7 @@ async function buildDocs(
         { name: 'cluster', description: 'The cluster and the state of this broker.' },
       ],
     },
-    refResolver: { buildLocalReference: shape => String(shape['$id']) },
+    refResolver: { buildLocalReference: shape => shape['$id'] as string },
   })
   await app.register(swaggerUi, {
     routePrefix: '/docs',
@@ -65,7 +65,7 @@ async function buildDocs(
   })
   for (const shape of shapes) app.addSchema(shape)
   addRoutes(app)
-  app.get('/openapi.json', { schema: { hide: true } as object }, async () => app.swagger())
+  app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger())
   await app.ready()
   assert(Object.keys(app.swagger().paths ?? {}).length > 0, 'the description has routes')
   return app

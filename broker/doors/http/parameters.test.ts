@@ -32,7 +32,7 @@ test('what a route does not know is refused, with what was probably meant', () =
     refused(() => parametersOf(`/x?${query}`, ['offset', 'max_bytes', 'wait_ms']))
   expect(ask('ofset=1')).toEqual({
     code: 'INVALID_REQUEST',
-    message: 'This route has no query parameter "ofset".',
+    message: 'This route has no query parameter "ofset"',
     todo: 'Did you mean offset? It takes offset, max_bytes, wait_ms.',
   })
   expect(ask('colour=1').todo).toBe('It takes offset, max_bytes, wait_ms.')
@@ -45,7 +45,7 @@ test('what a route does not know is refused, with what was probably meant', () =
 test.each(['-1', '1.5', '', 'x', '1e3', ' 1', '2147483648', '99999999999999999999'])('partition %j', text => {
   expect(refused(() => partitionOf(text))).toMatchObject({
     code: 'INVALID_REQUEST',
-    message: `partition must be a whole number from 0 to 2147483647, not ${JSON.stringify(text)}.`,
+    message: `partition must be a whole number from 0 to 2147483647, not ${JSON.stringify(text)}`,
   })
 })
 
@@ -57,17 +57,18 @@ test('numbers have bounds', () => {
   expect(() => wholeNumber('n', '0', 1, 5)).toThrow('n must be a whole number from 1 to 5')
 })
 
+const acks = (query: string) => acksOf(parametersOf(query, ['acks']))
+const encoding = (query: string) => encodingOf(parametersOf(query, ['encoding']))
+
 test('acks', () => {
-  const acks = (query: string) => acksOf(parametersOf(query, ['acks']))
   expect(['', '?acks=all', '?acks=-1', '?acks=1', '?acks=0'].map(acks)).toEqual([-1, -1, -1, 1, 0])
   expect(refused(() => acks('?acks=2')).code).toBe('INVALID_REQUIRED_ACKS')
   expect(refused(() => acks('?acks=')).code).toBe('INVALID_REQUIRED_ACKS')
 })
 
 test('encoding', () => {
-  const encoding = (query: string) => encodingOf(parametersOf(query, ['encoding']))
   expect(['', '?encoding=text', '?encoding=base64'].map(encoding)).toEqual([undefined, 'text', 'base64'])
-  expect(refused(() => encoding('?encoding=hex')).message).toBe('encoding must be text or base64, not "hex".')
+  expect(refused(() => encoding('?encoding=hex')).message).toBe('encoding must be text or base64, not "hex"')
 })
 
 test('timestamps', () => {

@@ -67,32 +67,32 @@ test('base64', () => {
   expect(recordOf({ value: 'AAEC', encoding: 'base64' }, 'text').value).toEqual(Buffer.from([0, 1, 2]))
   expect(recordOf({ value: '_-', encoding: 'text' }, 'base64').value).toEqual(Buffer.from('_-'))
   for (const value of ['A', 'AA', 'AAA', 'AA==AA==', 'A A=', '_-8=', '====', 'AAEC\n']) {
-    expect(refused({ value }, 'base64').message).toBe('value is not base64.')
+    expect(refused({ value }, 'base64').message).toBe('value is not base64')
   }
 })
 
 test.each([
-  ['x', 'a record must be an object with a value, not a string.'],
-  [null, 'a record must be an object with a value, not null.'],
-  [[{ value: 1 }], 'a record must be an object with a value, not an array.'],
-  [{ key: 'k' }, 'value is missing.'],
-  [{ value: 1, key: 5 }, 'key must be a string or null, not a number.'],
-  [{ value: 1, key: {} }, 'key must be a string or null, not an object.'],
-  [{ value: 1, headers: 'x' }, 'headers must be an object or an array of [name, value] pairs, not a string.'],
-  [{ value: 1, headers: null }, 'headers must be an object or an array of [name, value] pairs, not null.'],
-  [{ value: 1, headers: { a: 1 } }, 'headers.a must be a string or null, not a number.'],
-  [{ value: 1, headers: [['a']] }, 'headers[0] must be a pair [name, value].'],
-  [{ value: 1, headers: [['a', 'b'], 'c'] }, 'headers[1] must be a pair [name, value].'],
-  [{ value: 1, headers: [['a', 'b', 'c']] }, 'headers[0] must be a pair [name, value].'],
-  [{ value: 1, headers: [['a', 2]] }, 'headers[0][1] must be a string or null, not a number.'],
+  ['x', 'a record must be an object with a value, not a string'],
+  [null, 'a record must be an object with a value, not null'],
+  [[{ value: 1 }], 'a record must be an object with a value, not an array'],
+  [{ key: 'k' }, 'value is missing'],
+  [{ value: 1, key: 5 }, 'key must be a string or null, not a number'],
+  [{ value: 1, key: {} }, 'key must be a string or null, not an object'],
+  [{ value: 1, headers: 'x' }, 'headers must be an object or an array of [name, value] pairs, not a string'],
+  [{ value: 1, headers: null }, 'headers must be an object or an array of [name, value] pairs, not null'],
+  [{ value: 1, headers: { a: 1 } }, 'headers.a must be a string or null, not a number'],
+  [{ value: 1, headers: [['a']] }, 'headers[0] must be a pair [name, value]'],
+  [{ value: 1, headers: [['a', 'b'], 'c'] }, 'headers[1] must be a pair [name, value]'],
+  [{ value: 1, headers: [['a', 'b', 'c']] }, 'headers[0] must be a pair [name, value]'],
+  [{ value: 1, headers: [['a', 2]] }, 'headers[0][1] must be a string or null, not a number'],
   [{ value: 1, timestamp: 1.5 }, 'timestamp must be whole milliseconds'],
   [{ value: 1, timestamp: -2 }, 'timestamp must be whole milliseconds'],
   [{ value: 1, timestamp: '2025-01-01T00:00:00' }, 'timestamp must be whole milliseconds'],
   [{ value: 1, timestamp: null }, 'timestamp must be whole milliseconds'],
-  [{ value: 1, partition: -1 }, 'partition must be a whole number from 0, not -1.'],
-  [{ value: 1, partition: '0' }, 'partition must be a whole number from 0, not "0".'],
-  [{ value: 1, partition: 2 ** 31 }, 'partition must be a whole number from 0, not 2147483648.'],
-  [{ value: 1, encoding: 'hex' }, 'encoding must be "text" or "base64".'],
+  [{ value: 1, partition: -1 }, 'partition must be a whole number from 0, not -1'],
+  [{ value: 1, partition: '0' }, 'partition must be a whole number from 0, not "0"'],
+  [{ value: 1, partition: 2 ** 31 }, 'partition must be a whole number from 0, not 2147483648'],
+  [{ value: 1, encoding: 'hex' }, 'encoding must be "text" or "base64"'],
   [{ value: 'x\ud800' }, 'value holds half of a surrogate pair'],
   [{ value: 1, key: '\udc00' }, 'key holds half of a surrogate pair'],
   [{ value: 1, headers: [['\udc00', '']] }, 'headers[0][0] holds half of a surrogate pair'],
@@ -104,10 +104,10 @@ test.each([
 
 test('a misspelt field is refused with what was probably meant', () => {
   const refusal = refused({ valeu: 1 })
-  expect(refusal.message).toBe('"valeu" is no field of a record.')
+  expect(refusal.message).toBe('"valeu" is no field of a record')
   expect(refusal instanceof Advice && refusal.todo).toContain('Did you mean value?')
 })
 
 test('a value in base64 is a string', () => {
-  expect(refused({ value: 5 }, 'base64').message).toBe('value must be a base64 string or null, not a number.')
+  expect(refused({ value: 5 }, 'base64').message).toBe('value must be a base64 string or null, not a number')
 })

@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { StoredRecord } from '../../../protocol/kafka/records.ts'
 import { recordOf } from './record-in.ts'

@@ -95,8 +95,10 @@ export async function writeAll(
   { topic, acks }: HowToWrite,
 ): Promise<Placed[]> {
   const { router, spread, world } = serving
-  let progress = (): void => {}
-  const writing = new Writing({ router, clock: world.clock, topic, acks, spread }, () => progress())
+  let resolve: (() => void) | undefined
+  const writing = new Writing({ router, clock: world.clock, topic, acks, spread }, () => {
+    if (writing.settled) resolve?.()
+  })
   const placed: Placed[] = []
   await inSlices(
     world.clock,
@@ -104,12 +106,7 @@ export async function writeAll(
     record => placed.push(writing.add(record)),
     () => writing.send(),
   )
-  if (writing.settled) return placed
-  await new Promise<void>(resolve => {
-    progress = () => {
-      if (writing.settled) resolve()
-    }
-  })
+  if (!writing.settled) await new Promise<void>(settled => (resolve = settled))
   return placed
 }
 

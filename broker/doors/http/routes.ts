@@ -12,7 +12,7 @@ type Route = { readonly path: string; readonly pattern: RegExp; readonly methods
 export function answerUnknownRoutes(app: FastifyInstance, serving: Serving): void {
   const routes = new Map<string, Route>()
   app.addHook('onRoute', ({ url, method, schema }) => {
-    if ((schema as { hide?: boolean } | undefined)?.hide === true) return
+    if (schema?.hide === true) return
     const route = routes.get(url) ?? { path: url, pattern: patternOf(url), methods: new Set<string>() }
     for (const name of [method].flat()) route.methods.add(name)
     routes.set(url, route)

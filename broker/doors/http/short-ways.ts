@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import type { FastifyInstance } from 'fastify'
+import type { StoredRecord } from '../../../protocol/kafka/records.ts'
 import { withBody } from './body.ts'
 import { appendDocs, readDocs } from './docs-short-ways.ts'
 import { acksOf, parametersOf, partitionOf } from './parameters.ts'
@@ -8,6 +9,9 @@ import { answerOf } from './records-out.ts'
 import type { Serving } from './serving.ts'
 
 const topicDefault = 'default'
+
+/** Latin-1 keeps every byte as one character. */
+const bytesAsText = ({ value }: StoredRecord): string => value?.toString('latin1') ?? ''
 
 /** The shortest possible ways in and out: one request, no JSON to write. */
 export function addShortWays(app: FastifyInstance, serving: Serving): void {
@@ -36,9 +40,12 @@ export function addShortWays(app: FastifyInstance, serving: Serving): void {
     const parameters = parametersOf(request.url, ['topic', 'partition', 'offset', 'max_bytes', 'wait_ms'])
     const topic = parameters.get('topic') ?? topicDefault
     const partition = partitionOf(parameters.get('partition') ?? '0')
-    // Latin-1 keeps every byte as one character.
-    const render = ({ value }: { value: Buffer | null }): string => value?.toString('latin1') ?? ''
-    const { pieces, nextOffset } = await answerOf(serving, request, { topic, partition, parameters, render })
+    const { pieces, nextOffset } = await answerOf(serving, request, {
+      topic,
+      partition,
+      parameters,
+      render: bytesAsText,
+    })
     pieces.push('')
     const body = Buffer.from(pieces.join('\n'), 'latin1')
     reply.header('stele-next-offset', nextOffset)

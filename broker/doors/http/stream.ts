@@ -108,17 +108,13 @@ class EventStream {
     }
   }
 
-  #drained(): Promise<void> {
-    return new Promise(resolve => {
-      const end = (): void => {
-        this.#response.off('drain', end).off('close', end)
-        forgetStopping()
-        resolve()
-      }
-      let forgetStopping = (): void => {}
-      this.#response.on('drain', end).on('close', end)
-      forgetStopping = this.#serving.stopping.whenBegun(end)
-    })
+  async #drained(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#response.on('drain', resolve).on('close', resolve)
+    const forgetStopping = this.#serving.stopping.whenBegun(resolve)
+    await promise
+    forgetStopping()
+    this.#response.off('drain', resolve).off('close', resolve)
   }
 
   /** A comment now and then, so that what stands between does not take the connection for dead. */

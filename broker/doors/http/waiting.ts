@@ -6,26 +6,22 @@ import type { Serving } from './serving.ts'
  * Resolves when there may be something to read at `from`: the high watermark has passed it, the tablet went away, the client did,
  * the broker stops, or `waitMs` are over (Infinity is for ever). Without polling.
  */
-export function readable(
+export async function readable(
   { world, stopping }: Serving,
   tablet: Tablet,
   from: number,
   waitMs: number,
-  request: IncomingMessage,
+  { socket }: IncomingMessage,
 ): Promise<void> {
-  return new Promise(resolve => {
-    const end = (): void => {
-      forgetReading()
-      forgetStopping()
-      timer?.cancel()
-      request.socket.off('close', end)
-      resolve()
-    }
-    const timer = waitMs === Infinity ? undefined : world.clock.after(waitMs, end)
-    const forgetReading = tablet.onReadable(end)
-    request.socket.on('close', end)
-    let forgetStopping = (): void => {}
-    forgetStopping = stopping.whenBegun(end)
-    if (tablet.highWatermark > from || request.socket.destroyed) end()
-  })
+  if (tablet.highWatermark > from || socket.destroyed || stopping.begun) return
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const timer = waitMs === Infinity ? undefined : world.clock.after(waitMs, resolve)
+  const forgetReading = tablet.onReadable(() => resolve())
+  const forgetStopping = stopping.whenBegun(resolve)
+  socket.on('close', resolve)
+  await promise
+  timer?.cancel()
+  forgetReading()
+  forgetStopping()
+  socket.off('close', resolve)
 }

@@ -49,6 +49,7 @@ export class Writing implements Appending {
   readonly #sent = new Map<number, { sent: Sent; bytes: number }>()
   #slots = 0
   #keyless: number | undefined
+  #nowMs: number | undefined
   #bytes = 0
 
   /** `progress` is called whenever batches were settled, possibly from within `send`. */
@@ -67,7 +68,7 @@ export class Writing implements Appending {
   }
 
   add(record: WantedRecord): Placed {
-    const timestampMs = record.timestampMs ?? this.#target.clock.nowMs()
+    const timestampMs = record.timestampMs ?? this.#now()
     const partition = this.#partitionFor(record)
     const refusal = partition instanceof Refusal ? partition : this.#untimely(record, partition)
     if (partition instanceof Refusal || refusal !== undefined) {
@@ -87,6 +88,7 @@ export class Writing implements Appending {
     for (const gathered of this.#gathered.values()) this.#offer(gathered)
     this.#gathered.clear()
     this.#keyless = undefined
+    this.#nowMs = undefined
   }
 
   appended(slot: number, baseOffset: number, logAppendTimeMs: number): void {
@@ -125,6 +127,12 @@ export class Writing implements Appending {
     if (key !== null) return partitionForKey(key, count)
     this.#keyless ??= spread.next(count)
     return this.#keyless
+  }
+
+  /** The time of all records that are sent together. */
+  #now(): number {
+    this.#nowMs ??= this.#target.clock.nowMs()
+    return this.#nowMs
   }
 
   /** A tablet refuses a whole batch for one record's time: such a record is kept out of it. */

@@ -137,7 +137,7 @@ export function firstOf(
   answer: Read<typeof fetch.response>,
 ): Read<typeof fetch.response>['responses'][number]['partitions'][number]
 export function firstOf(answer: { responses: readonly object[] }): unknown {
-  const topic = answer.responses[0] as { partitionResponses?: unknown[]; partitions?: unknown[] } | undefined
+  const topic: { partitionResponses?: unknown[]; partitions?: unknown[] } | undefined = answer.responses[0]
   const partition = (topic?.partitionResponses ?? topic?.partitions)?.[0]
   if (partition === undefined) throw new Error('no partition was answered')
   return partition
@@ -146,7 +146,8 @@ export function firstOf(answer: { responses: readonly object[] }): unknown {
 /** Every record's value in batches back to back, with its offset in front. */
 export function valuesIn(records: Buffer | null): string[] {
   const values: string[] = []
-  for (let at = 0; records !== null && at < records.length; at += batchBytesOf(records, at)) {
+  if (records === null) return values
+  for (let at = 0; at < records.length; at += batchBytesOf(records, at)) {
     for (const { offset, value } of readRecords(records, at, 1_000_000))
       values.push(`${offset} ${value?.toString()}`)
   }

@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { KIB, MIB } from '../../../base/quantities.ts'
 import { FrameMemory } from './frame-memory.ts'

@@ -71,8 +71,9 @@ function refuse(arrival: Arrival): Answer | undefined {
   const { connection, header } = arrival
   const { apiKey, apiVersion, spoken } = header
   if (apiKey === apiVersions.key) return unknownApiVersions(arrival)
-  if (apiKey === produce.key && apiVersion >= 0 && apiVersion < produce.versions.min)
+  if (apiKey === produce.key && apiVersion >= 0 && apiVersion < (spoken?.served.min ?? 0)) {
     return oldProduce(arrival)
+  }
   connection.broken(
     spoken === undefined
       ? `asks for API ${apiKey}, which is not served`

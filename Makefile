@@ -1,0 +1,57 @@
+# Everything runs with the Node that package.json pins (npm package `node`); the machine's own only has to run npm.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help install run test unit wire ok format build bench clean
+
+machine_path := $(PATH)
+export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
+
+# Written when npm is done: an interrupted install starts again.
+installed := node_modules/.installed
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(installed) ## install what package-lock.json says, when it is not there yet
+
+# npm itself must not run on a Node inside node_modules: it replaces that directory.
+$(installed): package-lock.json package.json
+	@export PATH='$(machine_path)'; \
+	command -v node >/dev/null || { echo 'make: Node is missing: install Node 20 or newer from https://nodejs.org' >&2; exit 1; }; \
+	command -v npm >/dev/null || { echo 'make: npm is missing: install it, it comes with Node from https://nodejs.org' >&2; exit 1; }; \
+	[ "$$(node -p 'process.versions.node.split(".")[0] >= 20')" = true ] || { echo "make: Node $$(node -v) is too old: install Node 20 or newer from https://nodejs.org" >&2; exit 1; }; \
+	npm ci
+	@touch $@
+
+run: install ## start a broker in the foreground, its data in ./data; ARGS='--set …' is passed on
+	@trap '' INT; node bin/stele.mjs start --data ./data $(ARGS)
+
+vitest := vitest run $(if $(VITEST_JSON),--reporter=default --reporter=json --outputFile.json='$(VITEST_JSON)')
+
+test: install ## run all tests, also those with real clients
+	@$(vitest) $(ARGS)
+
+unit: install ## run the unit tests
+	@$(vitest) --project unit $(ARGS)
+
+wire: install ## run the tests with real clients against a real broker
+	@$(vitest) --project wire $(ARGS)
+
+ok: install ## format, lint, types, dead code and unit tests: what has to be fine before a commit
+	@oxfmt --check
+	@oxlint --type-aware --deny-warnings
+	@tsc --noEmit
+	@knip
+	@$(vitest) --project unit
+
+format: install ## format all files
+	@oxfmt
+
+build: install ## make dist/, what the npm package holds
+	@node build.ts
+
+bench: install ## run the benchmarks
+	@node bench/main.ts $(ARGS)
+
+clean: ## remove what was built and installed; data stays
+	rm -rf dist coverage .cache node_modules

@@ -1,0 +1,310 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { alterConfigs } from '../../../../protocol/kafka/apis/alter-configs.ts'
+import { apiVersions } from '../../../../protocol/kafka/apis/api-versions.ts'
+import { createPartitions } from '../../../../protocol/kafka/apis/create-partitions.ts'
+import { createTopics } from '../../../../protocol/kafka/apis/create-topics.ts'
+import { deleteRecords } from '../../../../protocol/kafka/apis/delete-records.ts'
+import { deleteTopics } from '../../../../protocol/kafka/apis/delete-topics.ts'
+import { describeCluster } from '../../../../protocol/kafka/apis/describe-cluster.ts'
+import { describeConfigs } from '../../../../protocol/kafka/apis/describe-configs.ts'
+import { describeLogDirs } from '../../../../protocol/kafka/apis/describe-log-dirs.ts'
+import { describeTopicPartitions } from '../../../../protocol/kafka/apis/describe-topic-partitions.ts'
+import { fetch } from '../../../../protocol/kafka/apis/fetch.ts'
+import { findCoordinator } from '../../../../protocol/kafka/apis/find-coordinator.ts'
+import { incrementalAlterConfigs } from '../../../../protocol/kafka/apis/incremental-alter-configs.ts'
+import { initProducerId } from '../../../../protocol/kafka/apis/init-producer-id.ts'
+import { listOffsets } from '../../../../protocol/kafka/apis/list-offsets.ts'
+import { metadata } from '../../../../protocol/kafka/apis/metadata.ts'
+import { offsetForLeaderEpoch } from '../../../../protocol/kafka/apis/offset-for-leader-epoch.ts'
+import { produce } from '../../../../protocol/kafka/apis/produce.ts'
+import { registry } from '../../../../protocol/kafka/registry.ts'
+import type { Api, Shape, Written } from '../../../../protocol/kafka/schema.ts'
+import { batchOf, fetchBody, makeTopic, produceBody, TestBroker } from '../broker.fixture.ts'
+import type { TestClient } from '../client.fixture.ts'
+
+let broker: TestBroker
+let client: TestClient
+beforeAll(async () => {
+  broker = await TestBroker.start()
+  client = await broker.client()
+  await makeTopic(client, 'known', 3)
+  await makeTopic(client, 'written')
+  await client.ask(produce, 9, produceBody('known', batchOf('a', 'b')))
+})
+afterAll(() => broker.stop())
+
+const noId = 'AAAAAAAAAAAAAAAAAAAAAA'
+const topicResource = { resourceType: 2, resourceName: 'known' }
+const brokerResource = { resourceType: 4, resourceName: '0' }
+const software = { clientSoftwareName: 'test', clientSoftwareVersion: '1.0' }
+
+type Case = {
+  readonly api: Api
+  readonly ask: (version: number) => Promise<unknown>
+  readonly expected: (version: number) => object
+}
+
+/** `expected` is what must stand in the answer to `body`. */
+const everyVersion = <Request extends Shape, Response extends Shape>(
+  api: Api<Request, Response>,
+  body: (version: number) => Written<Request>,
+  expected: (version: number) => object,
+): Case => ({ api, ask: version => client.ask(api, version, body(version)), expected })
+
+const cases: Case[] = [
+  everyVersion(
+    produce,
+    version => produceBody('written', version < 3 ? null : batchOf('x')),
+    version => ({
+      responses: [{ name: 'written', partitionResponses: [{ index: 0, errorCode: version < 3 ? 35 : 0 }] }],
+    }),
+  ),
+  everyVersion(
+    fetch,
+    () => fetchBody('known'),
+    () => ({
+      errorCode: 0,
+      responses: [{ topic: 'known', partitions: [{ errorCode: 0, highWatermark: 2, lastStableOffset: 2 }] }],
+    }),
+  ),
+  everyVersion(
+    apiVersions,
+    () => software,
+    () => ({
+      errorCode: 0,
+      apiKeys: registry.map(({ api, advertised }) => ({
+        apiKey: api.key,
+        minVersion: advertised.min,
+        maxVersion: advertised.max,
+      })),
+    }),
+  ),
+  everyVersion(
+    metadata,
+    () => ({
+      topics: [{ topicId: noId, name: 'known' }],
+      allowAutoTopicCreation: false,
+      includeClusterAuthorizedOperations: true,
+      includeTopicAuthorizedOperations: true,
+    }),
+    version => ({
+      brokers: [{ nodeId: 0, host: '127.0.0.1', port: broker.port, rack: null }],
+      controllerId: version >= 1 ? 0 : -1,
+      topics: [
+        {
+          errorCode: 0,
+          name: 'known',
+          partitions: [0, 1, 2].map(partitionIndex => ({
+            errorCode: 0,
+            partitionIndex,
+            leaderId: 0,
+            replicaNodes: [0],
+            isrNodes: [0],
+          })),
+          topicAuthorizedOperations: version >= 8 ? 3576 : -0x8000_0000,
+        },
+      ],
+      clusterAuthorizedOperations: version >= 8 && version <= 10 ? 8096 : -0x8000_0000,
+    }),
+  ),
+  everyVersion(
+    listOffsets,
+    () => ({
+      replicaId: -1,
+      topics: [{ name: 'known', partitions: [{ partitionIndex: 0, timestamp: -1 }] }],
+    }),
+    () => ({ topics: [{ name: 'known', partitions: [{ partitionIndex: 0, errorCode: 0, offset: 2 }] }] }),
+  ),
+  everyVersion(
+    findCoordinator,
+    version => (version < 4 ? { key: 'group' } : { coordinatorKeys: ['group', 'other'] }),
+    version =>
+      version < 4
+        ? { errorCode: 15, nodeId: -1 }
+        : {
+            coordinators: [
+              { key: 'group', errorCode: 15 },
+              { key: 'other', errorCode: 15 },
+            ],
+          },
+  ),
+  everyVersion(
+    createTopics,
+    version => ({
+      topics: [
+        {
+          name: `made-${version}`,
+          numPartitions: 2,
+          replicationFactor: -1,
+          assignments: [],
+          configs: [{ name: 'retention.ms', value: '1000' }],
+        },
+      ],
+    }),
+    version => ({
+      topics: [
+        {
+          name: `made-${version}`,
+          errorCode: 0,
+          errorMessage: null,
+          ...(version >= 5 ? { numPartitions: 2, replicationFactor: 1 } : {}),
+        },
+      ],
+    }),
+  ),
+  everyVersion(
+    createPartitions,
+    version => ({
+      topics: [{ name: 'known', count: 4 + version, assignments: null }],
+      timeoutMs: 1_000,
+      validateOnly: true,
+    }),
+    () => ({ results: [{ name: 'known', errorCode: 0, errorMessage: null }] }),
+  ),
+  everyVersion(
+    deleteRecords,
+    () => ({ topics: [{ name: 'known', partitions: [{ partitionIndex: 1, offset: 0 }] }], timeoutMs: 1_000 }),
+    () => ({
+      topics: [{ name: 'known', partitions: [{ partitionIndex: 1, lowWatermark: 0, errorCode: 0 }] }],
+    }),
+  ),
+  everyVersion(
+    initProducerId,
+    () => ({ transactionalId: null, transactionTimeoutMs: 0 }),
+    () => ({ errorCode: 0, producerEpoch: 0 }),
+  ),
+  everyVersion(
+    offsetForLeaderEpoch,
+    () => ({ topics: [{ topic: 'known', partitions: [{ partition: 0, leaderEpoch: 0 }] }] }),
+    () => ({
+      topics: [
+        { topic: 'known', partitions: [{ partition: 0, errorCode: 0, leaderEpoch: 0, endOffset: 2 }] },
+      ],
+    }),
+  ),
+  everyVersion(
+    describeConfigs,
+    () => ({
+      resources: [
+        { ...topicResource, configurationKeys: ['retention.ms'] },
+        { ...brokerResource, configurationKeys: ['num.partitions'] },
+      ],
+      includeSynonyms: true,
+      includeDocumentation: true,
+    }),
+    version => ({
+      results: [
+        {
+          ...topicResource,
+          errorCode: 0,
+          configs: [
+            {
+              name: 'retention.ms',
+              readOnly: false,
+              configSource: 5,
+              configType: version >= 3 ? 5 : 0,
+              synonyms: [{ name: 'log.retention.ms', source: 5 }],
+            },
+          ],
+        },
+        {
+          ...brokerResource,
+          errorCode: 0,
+          configs: [
+            {
+              name: 'num.partitions',
+              value: '1',
+              readOnly: true,
+              configSource: 5,
+              synonyms: [{ name: 'num.partitions' }],
+            },
+          ],
+        },
+      ],
+    }),
+  ),
+  everyVersion(
+    alterConfigs,
+    () => ({
+      resources: [{ ...topicResource, configs: [{ name: 'retention.ms', value: '5000' }] }],
+      validateOnly: true,
+    }),
+    () => ({ responses: [{ ...topicResource, errorCode: 0, errorMessage: null }] }),
+  ),
+  everyVersion(
+    incrementalAlterConfigs,
+    () => ({
+      resources: [
+        { ...topicResource, configs: [{ name: 'segment.ms', configOperation: 0, value: '60000' }] },
+      ],
+      validateOnly: false,
+    }),
+    () => ({ responses: [{ ...topicResource, errorCode: 0, errorMessage: null }] }),
+  ),
+  everyVersion(
+    describeLogDirs,
+    () => ({ topics: [{ topic: 'known', partitions: [0] }] }),
+    () => ({
+      errorCode: 0,
+      results: [
+        {
+          errorCode: 0,
+          topics: [{ name: 'known', partitions: [{ partitionIndex: 0, offsetLag: 0, isFutureKey: false }] }],
+        },
+      ],
+    }),
+  ),
+  everyVersion(
+    describeCluster,
+    () => ({ includeClusterAuthorizedOperations: true }),
+    () => ({
+      errorCode: 0,
+      controllerId: 0,
+      clusterAuthorizedOperations: 8096,
+      brokers: [{ brokerId: 0, host: '127.0.0.1', port: broker.port }],
+    }),
+  ),
+  everyVersion(
+    describeTopicPartitions,
+    () => ({ topics: [{ name: 'known' }], responsePartitionLimit: 2 }),
+    () => ({
+      topics: [
+        {
+          name: 'known',
+          errorCode: 0,
+          partitions: [
+            { partitionIndex: 0, eligibleLeaderReplicas: [] },
+            { partitionIndex: 1, lastKnownElr: [] },
+          ],
+        },
+      ],
+      nextCursor: { topicName: 'known', partitionIndex: 2 },
+    }),
+  ),
+  everyVersion(
+    deleteTopics,
+    version =>
+      version < 6
+        ? { topicNames: ['nowhere'], timeoutMs: 1_000 }
+        : { topics: [{ name: 'nowhere', topicId: noId }], timeoutMs: 1_000 },
+    () => ({ responses: [{ name: 'nowhere', errorCode: 3 }] }),
+  ),
+]
+
+const asked = cases.flatMap(({ api, ask, expected }) => {
+  const { min, max } = registry.find(spoken => spoken.api === api)?.advertised ?? { min: 0, max: -1 }
+  return Array.from({ length: max - min + 1 }, (_, n) => ({
+    name: api.name,
+    version: min + n,
+    ask,
+    expected,
+  }))
+})
+
+test.each(asked)('$name version $version', async ({ version, ask, expected }) => {
+  expect(await ask(version)).toMatchObject(expected(version))
+})
+
+test('every API we advertise is asked here', () => {
+  expect(cases.map(({ api }) => api.key).sort()).toEqual(registry.map(({ api }) => api.key).sort())
+})
