@@ -24,7 +24,7 @@ $(installed): package-lock.json package.json
 	@touch $@
 
 run: install ## start a broker in the foreground, its data in ./data; ARGS='--set …' is passed on
-	@trap '' INT; node bin/stele.mjs start --data ./data $(ARGS)
+	@node bin/stele.mjs start --data ./data $(ARGS)
 
 vitest := vitest run $(if $(VITEST_JSON),--reporter=default --reporter=json --outputFile.json='$(VITEST_JSON)')
 

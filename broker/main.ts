@@ -12,6 +12,7 @@ import { openKafkaDoor } from './doors/kafka/door.ts'
 import { Checkpoints } from './log/checkpoint.ts'
 import { DataDirectory } from './log/data-directory.ts'
 import { ReadBuffers } from './log/read-buffers.ts'
+import { Reserve, withReserve } from './log/reserve.ts'
 import { SegmentCache } from './log/segment-cache.ts'
 import { TailMemory } from './log/tail-memory.ts'
 import { Router } from './router/router.ts'
@@ -47,8 +48,11 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
   const { log } = options
   const staticSettings = withDoors(options)
   const settings = resolveBroker({ dynamic: {}, static: staticSettings })
-  const world = realWorld()
-  const directory = DataDirectory.open(world, options.dataDirectory, brokerId(settings.brokerId))
+  const real = realWorld()
+  const directory = DataDirectory.open(real, options.dataDirectory, brokerId(settings.brokerId))
+  const reserve = new Reserve(real.disk, `${directory.path}/reserve`)
+  const world = { ...real, disk: withReserve(real.disk, reserve) }
+  reserve.keep(world.clock)
   const undo: (() => Promise<void> | void)[] = [() => directory.release()]
   try {
     const { router, tablets, checkpoints, store } = await openTablets(world, directory, staticSettings, log)
@@ -87,9 +91,13 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
       await kafka.stop()
       await http.stop()
       const clean = await tablets.stop()
-      checkpoints.saveNow()
       await store.close()
-      if (clean) directory.endCleanly()
+      try {
+        checkpoints.saveNow()
+        if (clean) directory.endCleanly()
+      } catch (error) {
+        log.warn({ error }, 'could not mark the stop as a clean one: the next start recovers')
+      }
       directory.release()
       log.info({ clean }, 'broker stopped')
     }

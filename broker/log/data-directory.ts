@@ -118,7 +118,7 @@ function makeMeta(world: World, path: string, brokerId: BrokerId): Meta {
   const { disk } = world
   const foreign = disk
     .list(path)
-    .filter(name => !['lock', 'tablets', 'meta.json.tmp', 'lost+found'].includes(name))
+    .filter(name => !['lock', 'tablets', 'meta.json.tmp', 'reserve', 'lost+found'].includes(name))
   if (foreign.length > 0 || disk.list(`${path}/tablets`).length > 0) {
     throw new DataDirectoryRefused(
       `${path} is not empty and has no meta.json, so it is not a data directory of Stele` +

@@ -10,6 +10,9 @@ import { spokenFor, type Spoken } from './registry.ts'
 import type { Api, Read, Shape, Written } from './schema.ts'
 import type { Writer } from './writer.ts'
 
+// One for all connections: an idle one shall cost next to nothing.
+const clientIds = new NameCache()
+
 /** The header of one request; one object serves a connection's requests one after the other. */
 export class RequestHeader {
   apiKey = 0
@@ -18,7 +21,6 @@ export class RequestHeader {
   clientId: string | null = null
   /** The API asked for, or undefined for one that we do not speak: nothing behind the correlation id was read then. */
   spoken: Spoken | undefined
-  readonly #names = new NameCache()
 
   /**
    * Reads headers v1 and v2 and leaves the reader at the body. `reader` holds one frame without its length.
@@ -32,7 +34,7 @@ export class RequestHeader {
     this.spoken = spokenFor(this.apiKey)
     if (this.spoken === undefined) return
     const length = reader.stringLength(false)
-    if (length >= 0) this.clientId = this.#names.text(reader.buffer, reader.skip(length), length)
+    if (length >= 0) this.clientId = clientIds.text(reader.buffer, reader.skip(length), length)
     if (this.apiVersion >= this.spoken.api.flexibleSince) reader.skipTags()
   }
 

@@ -132,8 +132,9 @@ class LineStream {
     this.#lineNumber += 1
     if (typeof line === 'string' && isBlank(line)) return
     try {
-      const record = this.#parse(line)
-      this.#results.push({ line: this.#lineNumber, went: this.#writing.add(record) })
+      const went = this.#writing.add(this.#parse(line))
+      this.#results.push({ line: this.#lineNumber, went })
+      if (went.sent.settled) this.#planFlush()
     } catch (error) {
       if (!(error instanceof Refusal)) throw error
       this.#results.push({ line: this.#lineNumber, went: error })

@@ -14,31 +14,34 @@ import { TestClient } from './client.fixture.ts'
 /** A real broker on a directory of its own, for tests of the door. */
 export class TestBroker {
   readonly port: number
+  readonly httpPort: number
   /** The lines of its log. */
   readonly lines: { readonly level: number; readonly msg: string; readonly client?: string }[]
   readonly #stop: () => Promise<void>
+  #stopped: Promise<void> | undefined
   readonly #clients: TestClient[] = []
 
-  private constructor(port: number, lines: TestBroker['lines'], stop: () => Promise<void>) {
+  private constructor(port: number, httpPort: number, lines: TestBroker['lines'], stop: () => Promise<void>) {
     this.port = port
+    this.httpPort = httpPort
     this.lines = lines
     this.#stop = stop
   }
 
-  static async start(settings: Record<string, string> = {}): Promise<TestBroker> {
+  static async start(settings: Record<string, string> = {}, kafka = '127.0.0.1:0'): Promise<TestBroker> {
     const dataDirectory = mkdtempSync(join(tmpdir(), 'stele-kafka-door-'))
     const lines: TestBroker['lines'] = []
     const log = pino({ level: 'info' }, { write: (line: string) => void lines.push(JSON.parse(line)) })
     const broker = await startBroker({
       dataDirectory,
-      kafka: '127.0.0.1:0',
+      kafka,
       http: '127.0.0.1:0',
       settings,
       log,
       version: 'test',
     })
-    const port = Number(broker.kafka[0]?.split(':')[1])
-    return new TestBroker(port, lines, async () => {
+    const [port, httpPort] = [broker.kafka[0], broker.http[0]].map(place => Number(place?.split(':').at(-1)))
+    return new TestBroker(port ?? 0, httpPort ?? 0, lines, async () => {
       await broker.stop()
       rmSync(dataDirectory, { recursive: true })
     })
@@ -50,9 +53,22 @@ export class TestBroker {
     return client
   }
 
+  /** A metric of the door, without its prefix. */
+  async metric(name: string): Promise<number> {
+    const response = await globalThis.fetch(`http://127.0.0.1:${this.httpPort}/metrics`)
+    const line = (await response.text()).split('\n').find(line => line.startsWith(`stele_kafka_${name} `))
+    return Number(line?.split(' ')[1])
+  }
+
+  /** Stops the broker, with its clients connected. */
+  shut(): Promise<void> {
+    this.#stopped ??= this.#stop()
+    return this.#stopped
+  }
+
   async stop(): Promise<void> {
     for (const client of this.#clients) client.close()
-    await this.#stop()
+    await this.shut()
   }
 }
 

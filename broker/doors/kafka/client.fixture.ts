@@ -9,7 +9,10 @@ export class TestClient {
   /** Frames received and not asked for yet, without their length. */
   readonly #frames: Buffer[] = []
   readonly #asking: ((frame: Buffer | undefined) => void)[] = []
-  #bytes = Buffer.alloc(0)
+  #chunks: Buffer[] = []
+  #bytes = 0
+  /** Bytes up to the end of the next frame, as far as that is known. */
+  #wanted = 4
   #correlationId = 0
   #ended = false
   readonly closed: Promise<void>
@@ -72,14 +75,23 @@ export class TestClient {
   }
 
   #arrived(chunk: Buffer): void {
-    this.#bytes = Buffer.concat([this.#bytes, chunk])
-    while (this.#bytes.length >= 4 && this.#bytes.length >= 4 + this.#bytes.readInt32BE(0)) {
-      const end = 4 + this.#bytes.readInt32BE(0)
-      const frame = this.#bytes.subarray(4, end)
-      this.#bytes = this.#bytes.subarray(end)
-      const ask = this.#asking.shift()
-      if (ask === undefined) this.#frames.push(frame)
-      else ask(frame)
+    this.#chunks.push(chunk)
+    this.#bytes += chunk.length
+    if (this.#bytes < this.#wanted) return
+    let rest = Buffer.concat(this.#chunks)
+    for (;;) {
+      this.#wanted = rest.length < 4 ? 4 : 4 + rest.readInt32BE(0)
+      if (rest.length < this.#wanted) break
+      this.#told(rest.subarray(4, this.#wanted))
+      rest = rest.subarray(this.#wanted)
     }
+    this.#chunks = [rest]
+    this.#bytes = rest.length
+  }
+
+  #told(frame: Buffer): void {
+    const ask = this.#asking.shift()
+    if (ask === undefined) this.#frames.push(frame)
+    else ask(frame)
   }
 }

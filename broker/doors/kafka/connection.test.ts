@@ -46,6 +46,7 @@ class TestDoor {
       counters: this.counters,
       frameBytesMax: () => 4 * MIB,
       idleMsMax: () => 600_000,
+      wanted: () => ({ requestMemory: this.memory.waiting > 0, answerMemory: false }),
       report: (_connection, reason) => this.reasons.push(reason),
       closed: () => {
         this.closedCount += 1

@@ -11,16 +11,12 @@ import type { Clock } from '../../../base/world.ts'
 import type { Answer, Serve } from './answer.ts'
 import type { FrameMemory } from './frame-memory.ts'
 import { Frames, type FrameTaker } from './frames.ts'
+import { Manners, type Wanted } from './manners.ts'
 import type { Counters } from './metrics.ts'
 import type { Outgoing } from './outgoing.ts'
 import { receive, type Received } from './receive.ts'
 
 const unansweredMax = 1_000
-/** Who neither sends the rest of a frame nor reads its answers for so long is closed. */
-const stallMs = 30_000
-/** While others wait for memory, a frame that is older than `stallMs` must come at least this fast. */
-const crawlBytesPerSecond = 16 * 1024
-
 /** What all connections of a door have in common. */
 export type Surroundings = {
   readonly clock: Clock
@@ -32,6 +28,7 @@ export type Surroundings = {
   readonly counters: Counters
   frameBytesMax(): number
   idleMsMax(): number
+  wanted(): Wanted
   /** Says in the log why a connection was closed by us. */
   report(connection: Connection, reason: string): void
   /** The connection is closed for good. */
@@ -59,26 +56,22 @@ export class Connection implements FrameTaker {
   #obstacles = 0
   #flushPlanned = false
   #paused = false
-  // What the sweeps have seen.
-  #heard = true
-  #heardMs: number
-  #sentBytes = 0
-  #sentMs: number
-  #tookFrame = false
-  #partialSinceMs: number | undefined
+  readonly #manners: Manners
+  #bytesIn = 0
+  #requests = 0
 
   /** Takes over `accepted`, a socket of a server with `pauseOnConnect`. */
   constructor(accepted: Socket, around: Surroundings, asTargets?: boolean) {
     this.#around = around
     this.client = hostPort(accepted.remoteAddress, accepted.remotePort)
     this.localAddress = accepted.localAddress ?? ''
-    this.#heardMs = around.clock.monotonicMs()
-    this.#sentMs = this.#heardMs
+    const nowMs = around.clock.monotonicMs()
+    this.#manners = new Manners(nowMs)
     this.#arrival = {
       connection: this,
       header: new RequestHeader(),
       reader: new Reader(),
-      nowMs: this.#heardMs,
+      nowMs,
     }
     this.#frames = new Frames(around.memory, around.readBuffer, () => around.frameBytesMax(), this)
     this.#received = receive(
@@ -105,7 +98,7 @@ export class Connection implements FrameTaker {
 
   frame(buffer: Buffer, start: number, end: number): void {
     const arrival = this.#arrival
-    this.#tookFrame = true
+    this.#requests += 1
     arrival.reader.reset(buffer, start, end)
     try {
       arrival.header.read(arrival.reader)
@@ -125,7 +118,6 @@ export class Connection implements FrameTaker {
   }
 
   roomAgain(): void {
-    this.#heard = true
     this.#steerReading()
   }
 
@@ -150,32 +142,21 @@ export class Connection implements FrameTaker {
 
   /** Called from time to time: closes a connection that is idle or stuck for too long. */
   sweep(nowMs: number): void {
-    if (this.#heard) this.#heardMs = nowMs
-    this.#heard = false
-    const sentBytes = this.#received.sentBytes()
-    const waitsForClient = (this.#obstacles & unsent) !== 0
-    if (sentBytes !== this.#sentBytes || !waitsForClient) this.#sentMs = nowMs
-    this.#sentBytes = sentBytes
-    const halfFrame = this.ready && this.#frames.heldBytes > 0 && !this.#frames.waitsForMemory
-    this.#partialSinceMs = halfFrame && !this.#tookFrame ? (this.#partialSinceMs ?? nowMs) : undefined
-    this.#tookFrame = false
-    const quietMs = nowMs - this.#heardMs
-    if (nowMs - this.#sentMs >= stallMs) this.broken(`reads none of its answers for ${stallMs / 1000} s`)
-    else if (halfFrame && quietMs >= stallMs)
-      this.broken(`half a request, then nothing for ${stallMs / 1000} s`)
-    else if (halfFrame && this.#crawls(nowMs))
-      this.broken('a request that comes too slowly while others wait for memory')
-    else if (this.idle && quietMs >= this.#around.idleMsMax()) this.close()
-  }
-
-  #crawls(nowMs: number): boolean {
-    const ageMs = nowMs - (this.#partialSinceMs ?? nowMs)
-    if (ageMs < stallMs || this.#around.memory.waiting === 0) return false
-    return this.#frames.heldBytes < (ageMs / 1000) * crawlBytesPerSecond
+    const doing = {
+      halfRequest: this.ready && this.#frames.heldBytes > 0 && !this.#frames.waitsForMemory,
+      unread: (this.#obstacles & unsent) !== 0,
+      idle: this.idle,
+      bytesIn: this.#bytesIn,
+      bytesOut: this.#received.sentBytes(),
+      requests: this.#requests,
+    }
+    const verdict = this.#manners.judge(nowMs, doing, this.#around.wanted(), this.#around.idleMsMax())
+    if (verdict === 'idle') this.close()
+    else if (verdict !== undefined) this.broken(verdict)
   }
 
   #arrived(buffer: Buffer, bytes: number): void {
-    this.#heard = true
+    this.#bytesIn += bytes
     this.#arrival.nowMs = this.#around.clock.monotonicMs()
     this.#around.counters.bytesIn += bytes
     if ((this.#obstacles & closing) !== 0) return

@@ -139,6 +139,10 @@ class Door implements KafkaDoor {
       counters: this.#counters,
       frameBytesMax: () => router.settings.socketRequestMaxBytes,
       idleMsMax: () => router.settings.connectionsMaxIdleMs,
+      wanted: () => ({
+        requestMemory: this.#memory.waiting > 0,
+        answerMemory: this.#fetchBudget.waiting > 0,
+      }),
       report: (connection, reason) => {
         this.#counters.connectionsBroken += 1
         log.warn({ client: connection.client }, `connection closed: ${reason}`)

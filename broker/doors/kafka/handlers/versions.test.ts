@@ -306,5 +306,5 @@ test.each(asked)('$name version $version', async ({ version, ask, expected }) =>
 })
 
 test('every API we advertise is asked here', () => {
-  expect(cases.map(({ api }) => api.key).sort()).toEqual(registry.map(({ api }) => api.key).sort())
+  expect(new Set(cases.map(({ api }) => api))).toEqual(new Set(registry.map(({ api }) => api)))
 })
