@@ -33,7 +33,7 @@ export type TabletAssignment = {
 export type InSync = { readonly broker: BrokerId; readonly incarnation: Incarnation }
 
 /** A place to reach a broker at, as clients shall use it. */
-export type Address = { readonly host: string; readonly port: number }
+type Address = { readonly host: string; readonly port: number }
 
 export type Addresses = Readonly<Partial<Record<'kafka' | 'http', Address>>>
 

@@ -7,7 +7,7 @@ import { readFile, replaceFileNow } from '../../base/files.ts'
 import type { BrokerId } from '../../base/quantities.ts'
 import type { World } from '../../base/world.ts'
 
-export const formatVersion = 1
+const formatVersion = 1
 
 export type Meta = {
   readonly formatVersion: number

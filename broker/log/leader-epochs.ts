@@ -1,5 +1,5 @@
 /** `leader-epochs.json`: which epoch began at which offset (KIP-101). Both rise; an epoch in which nothing was written has no entry. */
-import { readFile, replaceFile, replaceFileNow } from '../../base/files.ts'
+import { readFile, replaceFile } from '../../base/files.ts'
 import { epoch, offset, type Epoch, type Offset } from '../../base/quantities.ts'
 import type { Disk } from '../../base/world.ts'
 
@@ -72,10 +72,6 @@ export class LeaderEpochs {
     if (text === this.#saved) return
     await replaceFile(this.#disk, this.#path, this.#content())
     this.#saved = text
-  }
-
-  saveNow(): void {
-    if (JSON.stringify(this.#entries) !== this.#saved) replaceFileNow(this.#disk, this.#path, this.#content())
   }
 
   #content(): Buffer {

@@ -2,7 +2,7 @@
  * From a request to the tablet that serves it. In come topic names and partitions from the doors, out come tablets led here, or the refusal that
  * says why not; and every change of topics and settings, which resolves when this broker serves it.
  */
-import type { BrokerId, Incarnation } from '../../base/quantities.ts'
+import { MIB, type BrokerId, type Incarnation } from '../../base/quantities.ts'
 import { Refusal } from '../../base/refusals.ts'
 import type { World } from '../../base/world.ts'
 import type { Broker, Topic } from '../../control/model.ts'
@@ -76,7 +76,6 @@ export class Router {
     if (this.#state === 'ready') return undefined
     if (this.#state === 'stopping') return 'the broker is stopping'
     const { tabletsDone, tablets, bytesDone, bytes } = this.#options.tablets.progress
-    const mib = (n: number): number => Math.round(n / 1024 / 1024)
     return `recovering: ${tabletsDone} of ${tablets} tablets, ${mib(bytesDone)} of about ${mib(bytes)} MiB checked`
   }
 
@@ -224,3 +223,5 @@ export class Router {
     return topic === undefined ? both : { ...both, topic: topic.settings }
   }
 }
+
+const mib = (bytes: number): number => Math.round(bytes / MIB)

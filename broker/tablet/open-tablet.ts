@@ -69,7 +69,7 @@ async function open(
   if (tablet.role === 'removed') return recovered.log.close()
   const logStart = offset(Math.max(checkpoint?.logStart ?? 0, recovered.log.firstOffset))
   epochs.startAt(logStart)
-  tablet.opened({ log: recovered.log, epochs, producers }, logStart)
+  tablet.opened({ log: recovered.log, epochs, producers }, logStart, checkpoint?.recoveryPoint)
 }
 
 /** Shows every batch of the log to `visit`. */

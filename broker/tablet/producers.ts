@@ -2,7 +2,7 @@
  * What a tablet remembers of idempotent producers: the epoch and the last five batches of each. In come batch headers, out comes whether a
  * batch is next in line, was written before, or must be refused. Rules: Kafka's ProducerStateManager, KIP-98 and KIP-360.
  */
-import { readFile, replaceFile, replaceFileNow } from '../../base/files.ts'
+import { readFile, replaceFile } from '../../base/files.ts'
 import type { Offset } from '../../base/quantities.ts'
 import type { RefusalCode } from '../../base/refusals.ts'
 import type { Disk } from '../../base/world.ts'
@@ -120,15 +120,12 @@ export class Producers {
     }
   }
 
-  /** Writes the state as of `at`, the log's end, and removes all but the newest two snapshots. */
-  async save(disk: Disk, directory: string, at: Offset): Promise<void> {
+  /** Writes the state as of `at`, the log's end. All other snapshots go, but for that of `recoveryPoint`, which may still be needed. */
+  async save(disk: Disk, directory: string, at: Offset, recoveryPoint: Offset | undefined): Promise<void> {
     await replaceFile(disk, segmentPath(directory, at, 'snapshot'), this.#content())
-    for (const old of snapshots(disk, directory).slice(0, -2))
-      await disk.remove(segmentPath(directory, old, 'snapshot'))
-  }
-
-  saveNow(disk: Disk, directory: string, at: Offset): void {
-    replaceFileNow(disk, segmentPath(directory, at, 'snapshot'), this.#content())
+    for (const old of snapshots(disk, directory)) {
+      if (old !== at && old !== recoveryPoint) await disk.remove(segmentPath(directory, old, 'snapshot'))
+    }
   }
 
   /** The state as of offset `at`, or undefined when no readable snapshot of that offset is there. */
@@ -166,10 +163,7 @@ export class Producers {
 const addSequence = (sequence: number, count: number): number => (sequence + count) % 0x8000_0000
 
 const snapshots = (disk: Disk, directory: string): Offset[] =>
-  disk
-    .list(directory)
-    .flatMap(name => baseOffsetOfName(name, 'snapshot') ?? [])
-    .sort((a, b) => a - b)
+  disk.list(directory).flatMap(name => baseOffsetOfName(name, 'snapshot') ?? [])
 
 type Format = {
   producers: {

@@ -131,11 +131,12 @@ export class Tablet {
   }
 
   /** Its directory was opened and checked. */
-  opened(state: TabletState, logStart: Offset): void {
+  opened(state: TabletState, logStart: Offset, recoveryPoint: Offset | undefined): void {
     assert(this.#role === 'recovering', 'a tablet is opened once')
     this.#state = state
     this.#appends = new Appends(this, state, this.#shared.world.clock, this.#log)
     this.#logStart = logStart
+    this.#checkpointed = recoveryPoint
     this.#highWatermark = state.log.end
     state.log.settings = this.#settings
   }
@@ -300,7 +301,12 @@ export class Tablet {
     const { world, checkpoints } = this.#shared
     const end = state.log.end
     const writtenBytes = this.#writtenBytes
-    const producers = state.producers.save(world.disk, this.identity.directory, end.offset)
+    const producers = state.producers.save(
+      world.disk,
+      this.identity.directory,
+      end.offset,
+      this.#checkpointed,
+    )
     await Promise.all([producers, this.#durable(end.offset)])
     if (!this.#isLeader()) return
     await state.log.syncIndexes()

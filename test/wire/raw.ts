@@ -182,7 +182,13 @@ export function batch(parts: BatchParts): Buffer {
   })
   const now = int64(Date.now())
   const covered = join(
-    join(int16(parts.attributes ?? 0), int32(parts.lastOffsetDelta ?? parts.values.length - 1), now, now, int64(parts.producerId ?? -1)),
+    join(
+      int16(parts.attributes ?? 0),
+      int32(parts.lastOffsetDelta ?? parts.values.length - 1),
+      now,
+      now,
+      int64(parts.producerId ?? -1),
+    ),
     join(int16(parts.producerEpoch ?? -1), int32(parts.baseSequence ?? -1), int32(count), ...records),
   )
   const crc = Buffer.alloc(4)
