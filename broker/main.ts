@@ -9,6 +9,7 @@ import type { World } from '../base/world.ts'
 import { openEmbeddedStore } from '../control/embedded/store.ts'
 import { openHttpDoor } from './doors/http/door.ts'
 import { openKafkaDoor } from './doors/kafka/door.ts'
+import { Groups } from './groups/groups.ts'
 import { Checkpoints } from './log/checkpoint.ts'
 import { DataDirectory } from './log/data-directory.ts'
 import { ReadBuffers } from './log/read-buffers.ts'
@@ -88,6 +89,7 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
     }))
     const stop = async (): Promise<void> => {
       router.end()
+      router.groups.end()
       await kafka.stop()
       await http.stop()
       const clean = await tablets.stop()
@@ -118,11 +120,8 @@ async function openTablets(
   const { checkpoints, damaged } = Checkpoints.open(world.disk, directory.path)
   if (damaged) log.warn('recovery-point.json is not readable: every log is checked from its start')
   const store = openEmbeddedStore({ ...world, path: `${directory.path}/control.json` })
-  const {
-    brokerId: self,
-    rack,
-    ...settings
-  } = resolveBroker({ dynamic: store.brokerSettings(), static: staticSettings })
+  const settings = resolveBroker({ dynamic: store.brokerSettings(), static: staticSettings })
+  const { brokerId: self, rack } = settings
   const { diskId, clusterId } = directory.meta
   const { incarnation } = await store.registerBroker({
     brokerId: brokerId(self),
@@ -149,7 +148,8 @@ async function openTablets(
     clean: directory.wasClean && !damaged,
   })
   const identity = { self: brokerId(self), incarnation, clusterId, dataDirectory: directory.path }
-  const router = new Router({ world, store, tablets, staticSettings, ...identity })
+  const groups = new Groups({ world, store, tablets, log, settings })
+  const router = new Router({ world, store, tablets, groups, staticSettings, ...identity })
   return { router, tablets, checkpoints, store }
 }
 
@@ -172,6 +172,7 @@ async function recover(
   world.clock.after(progressMs, report)
   await tablets.start()
   recovering = false
+  router.groups.begin()
   router.begin()
   const tookMs = Math.round(world.clock.monotonicMs() - startedMs)
   const { tablets: count, bytesDone } = tablets.progress

@@ -66,8 +66,11 @@ export type TabletChange = {
 /** A stretch of this many tablets of one topic changes as one; see `ControlStore.changeTablets`. */
 export const sliceTablets = 64
 
-/** Topics whose name begins so are the broker's own, as in Kafka. */
-export const isInternal = (topicName: string): boolean => topicName.startsWith('__')
+/** Where groups and their committed offsets are kept. */
+export const offsetsTopic = '__consumer_offsets'
+
+/** The topics that are the brokers' own, as in Kafka; others may begin with two underscores too. */
+export const isInternal = (topicName: string): boolean => topicName === offsetsTopic
 
 /**
  * `tablets` after `changes`, or undefined when any tablet is not as its test says: then nothing changes. Changes that could

@@ -5,8 +5,9 @@
 import { MIB, type BrokerId, type Incarnation } from '../../base/quantities.ts'
 import { Refusal } from '../../base/refusals.ts'
 import type { World } from '../../base/world.ts'
-import type { Broker, Topic } from '../../control/model.ts'
+import { isInternal, offsetsTopic, type Broker, type Topic } from '../../control/model.ts'
 import type { AddOptions, ControlStore, NewTopic, SettingsChange, WriteOptions } from '../../control/store.ts'
+import type { Groups } from '../groups/groups.ts'
 import {
   describeBroker,
   describeTopic,
@@ -25,6 +26,7 @@ export type RouterOptions = {
   readonly world: World
   readonly store: ControlStore
   readonly tablets: Tablets
+  readonly groups: Groups
   readonly self: BrokerId
   readonly incarnation: Incarnation
   readonly clusterId: string
@@ -47,6 +49,8 @@ export type LogDirectory = {
 export class Router {
   readonly clusterId: string
   readonly self: BrokerId
+  /** From the name of a group to its coordinator. */
+  readonly groups: Groups
   readonly #options: RouterOptions
   readonly #producerIds: ProducerIds
   readonly #creating = new Map<string, Promise<Topic>>()
@@ -57,6 +61,7 @@ export class Router {
     this.#options = options
     this.clusterId = options.clusterId
     this.self = options.self
+    this.groups = options.groups
     this.#producerIds = new ProducerIds(options.self, options.incarnation)
     this.#settings = resolveBroker(this.#sources())
     options.store.watch(event => {
@@ -128,6 +133,16 @@ export class Router {
     throw new Refusal('NOT_LEADER_OR_FOLLOWER', `this broker does not lead ${topic}-${partition}`)
   }
 
+  /**
+   * The same for a client that writes or deletes records itself: the brokers' own topics are theirs alone.
+   * @throws Refusal INVALID_TOPIC_EXCEPTION too
+   */
+  forClients(topic: string, partition: number): Tablet {
+    if (isInternal(topic))
+      throw new Refusal('INVALID_TOPIC_EXCEPTION', `only the broker itself writes to ${topic}`)
+    return this.leading(topic, partition)
+  }
+
   /** The topic; made with the defaults when it is missing and `auto.create.topics.enable` says so. Rejects with a Refusal. */
   async ensureTopic(name: string): Promise<Topic> {
     const topic = this.topics().get(name)
@@ -161,6 +176,10 @@ export class Router {
   }
 
   async addTablets(id: string, total: number, options?: AddOptions): Promise<Topic> {
+    if (this.topicById(id)?.name === offsetsTopic) {
+      const why = `which partition of ${offsetsTopic} a group belongs to depends on how many there are: they stay as many`
+      throw new Refusal('INVALID_PARTITIONS', why)
+    }
     const topic = await this.#options.store.addTablets(id, total, options)
     await this.#options.tablets.settled()
     return topic
@@ -206,15 +225,20 @@ export class Router {
   }
 
   async #autoCreate(name: string): Promise<Topic> {
+    if (name === offsetsTopic) await this.groups.ensureTopic()
+    else await this.#createByDefault(name)
+    const topic = this.topics().get(name)
+    if (topic === undefined)
+      throw new Refusal('LEADER_NOT_AVAILABLE', `topic ${name} was deleted while it was being made`)
+    return topic
+  }
+
+  async #createByDefault(name: string): Promise<void> {
     const { numPartitions, defaultReplicationFactor } = this.#settings
     const [made] = await this.createTopics([
       { name, settings: {}, tablets: numPartitions, replication: defaultReplicationFactor },
     ])
     if (made instanceof Refusal && made.code !== 'TOPIC_ALREADY_EXISTS') throw made
-    const topic = this.topics().get(name)
-    if (topic === undefined)
-      throw new Refusal('LEADER_NOT_AVAILABLE', `topic ${name} was deleted while it was being made`)
-    return topic
   }
 
   #sources(topic?: Topic): Sources {

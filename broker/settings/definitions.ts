@@ -223,6 +223,66 @@ export const brokerRows = {
     default: dayMs,
     doc: 'An idempotent producer that wrote nothing for this many milliseconds is forgotten.',
   }),
+  offsetsTopicNumPartitions: forBroker('offsets.topic.num.partitions', {
+    kind: int({ min: 1 }),
+    default: 50,
+    doc: 'How many partitions __consumer_offsets gets when it is made. A group belongs to one of them by the hash of its name, so the number never changes; as many as in Kafka.',
+  }),
+  offsetsTopicReplicationFactor: forBroker('offsets.topic.replication.factor', {
+    kind: int({ min: 1, max: 32_767 }),
+    default: 3,
+    doc: 'How many replicas __consumer_offsets gets when it is made; fewer when there are fewer brokers.',
+  }),
+  offsetsTopicSegmentBytes: forBroker('offsets.topic.segment.bytes', {
+    kind: int({ min: 1 }),
+    default: 100 * MIB,
+    doc: 'The size of the segments of __consumer_offsets, in bytes, when it is made.',
+  }),
+  offsetsRetentionMinutes: forBroker('offsets.retention.minutes', {
+    kind: int({ min: 1 }),
+    default: 7 * 24 * 60,
+    doc: 'Committed offsets are kept for this many minutes after the last member of their group has gone, or after the commit when there never was one.',
+  }),
+  offsetsRetentionCheckIntervalMs: forBroker('offsets.retention.check.interval.ms', {
+    kind: long({ min: 1 }),
+    default: 10 * minuteMs,
+    doc: 'How often old committed offsets are looked for, in milliseconds.',
+  }),
+  offsetsCommitTimeoutMs: forBroker('offsets.commit.timeout.ms', {
+    kind: int({ min: 1 }),
+    default: 5_000,
+    doc: 'A commit that is not durable after this many milliseconds is answered with an error that says to try again.',
+  }),
+  offsetMetadataMaxBytes: forBroker('offset.metadata.max.bytes', {
+    kind: int({ min: 0 }),
+    default: 4 * KIB,
+    doc: 'The longest text that may be committed beside an offset.',
+  }),
+  groupMinSessionTimeoutMs: forBroker('group.min.session.timeout.ms', {
+    kind: int({ min: 1 }),
+    default: 6_000,
+    doc: 'The shortest session time-out that members of a group may ask for, in milliseconds.',
+  }),
+  groupMaxSessionTimeoutMs: forBroker('group.max.session.timeout.ms', {
+    kind: int({ min: 1 }),
+    default: 30 * minuteMs,
+    doc: 'The longest session time-out that members of a group may ask for, in milliseconds.',
+  }),
+  groupMaxSize: forBroker('group.max.size', {
+    kind: int({ min: 1 }),
+    default: 2_147_483_647,
+    doc: 'As many members as one group may have.',
+  }),
+  groupInitialRebalanceDelayMs: forBroker('group.initial.rebalance.delay.ms', {
+    kind: int({ min: 0 }),
+    default: 500,
+    doc: 'So long an empty group waits for more members before it shares out the work, in milliseconds, and as long again after each stretch in which somebody came. Half a second gathers what is started together, and nobody who starts one consumer by hand waits for Kafka’s three.',
+  }),
+  groupMemoryBytes: forBroker('stele.group.memory.bytes', {
+    kind: long({ min: MIB }),
+    default: 256 * MIB,
+    doc: 'As much memory as all groups with their members and committed offsets may take, in bytes, about. When it is used up, new groups, members and partitions to commit for are refused; what is there goes on.',
+  }),
   tailMemoryBytes: forBroker('stele.tail.memory.bytes', {
     kind: long({ min: 0 }),
     default: 32 * MIB,

@@ -5,20 +5,30 @@ import { alterConfigs } from './apis/alter-configs.ts'
 import { apiVersions } from './apis/api-versions.ts'
 import { createPartitions } from './apis/create-partitions.ts'
 import { createTopics } from './apis/create-topics.ts'
+import { deleteGroups } from './apis/delete-groups.ts'
 import { deleteRecords } from './apis/delete-records.ts'
 import { deleteTopics } from './apis/delete-topics.ts'
 import { describeCluster } from './apis/describe-cluster.ts'
 import { describeConfigs } from './apis/describe-configs.ts'
+import { describeGroups } from './apis/describe-groups.ts'
 import { describeLogDirs } from './apis/describe-log-dirs.ts'
 import { describeTopicPartitions } from './apis/describe-topic-partitions.ts'
 import { fetch } from './apis/fetch.ts'
 import { findCoordinator } from './apis/find-coordinator.ts'
+import { heartbeat } from './apis/heartbeat.ts'
 import { incrementalAlterConfigs } from './apis/incremental-alter-configs.ts'
 import { initProducerId } from './apis/init-producer-id.ts'
+import { joinGroup } from './apis/join-group.ts'
+import { leaveGroup } from './apis/leave-group.ts'
+import { listGroups } from './apis/list-groups.ts'
 import { listOffsets } from './apis/list-offsets.ts'
 import { metadata } from './apis/metadata.ts'
+import { offsetCommit } from './apis/offset-commit.ts'
+import { offsetDelete } from './apis/offset-delete.ts'
+import { offsetFetch } from './apis/offset-fetch.ts'
 import { offsetForLeaderEpoch } from './apis/offset-for-leader-epoch.ts'
 import { produce } from './apis/produce.ts'
+import { syncGroup } from './apis/sync-group.ts'
 import { parseRange, type Api, type Range } from './schema.ts'
 
 export type Spoken = {
@@ -37,7 +47,15 @@ export const registry: readonly Spoken[] = [
   speak(fetch, '4-12'),
   speak(listOffsets, '1-8'),
   speak(metadata, '0-12'),
+  speak(offsetCommit, '2-9'),
+  speak(offsetFetch, '1-9'),
   speak(findCoordinator, '0-5'),
+  speak(joinGroup, '0-9'),
+  speak(heartbeat, '0-4'),
+  speak(leaveGroup, '0-5'),
+  speak(syncGroup, '0-5'),
+  speak(describeGroups, '0-5'),
+  speak(listGroups, '0-5'),
   speak(apiVersions, '0-4'),
   speak(createTopics, '2-7'),
   speak(deleteTopics, '1-6'),
@@ -48,7 +66,9 @@ export const registry: readonly Spoken[] = [
   speak(alterConfigs, '0-2'),
   speak(describeLogDirs, '1-4'),
   speak(createPartitions, '0-3'),
+  speak(deleteGroups, '0-2'),
   speak(incrementalAlterConfigs, '0-1'),
+  speak(offsetDelete, '0-0'),
   speak(describeCluster, '0-2'),
   speak(describeTopicPartitions, '0-0'),
 ]

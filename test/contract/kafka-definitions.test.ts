@@ -2,6 +2,12 @@
 import { readFileSync } from 'node:fs'
 import { beforeAll, expect, test } from 'vitest'
 import { valueWhenAbsent } from '../../protocol/kafka/codec.ts'
+import {
+  groupKeyShape,
+  groupValueShape,
+  offsetKeyShape,
+  offsetValueShape,
+} from '../../protocol/kafka/group-records.ts'
 import { registry } from '../../protocol/kafka/registry.ts'
 import { Field, type Shape, type Type } from '../../protocol/kafka/schema.ts'
 import { kafkaJar } from '../kafka-jars.ts'
@@ -35,10 +41,11 @@ type Fact = {
   fields: Fact[]
 }
 
-let jar: Map<string, () => Buffer>
+const jars = new Map<string, Map<string, () => Buffer>>()
 
 beforeAll(async () => {
-  jar = readZip(readFileSync(await kafkaJar('kafka-clients')))
+  for (const name of ['kafka-clients', 'kafka-group-coordinator'])
+    jars.set(name, readZip(readFileSync(await kafkaJar(name))))
 }, 240_000)
 
 const pairs = registry.flatMap(spoken => [
@@ -73,13 +80,30 @@ test.each(pairs)('$name has no field that no served version has', ({ name, shape
   expect(paths('', shape).sort()).toEqual(ever('', definitionOf(name).fields).sort())
 })
 
+test.each([
+  { name: 'OffsetCommitKey', apiKey: 1, shape: offsetKeyShape, layouts: [0] },
+  { name: 'OffsetCommitValue', apiKey: 1, shape: offsetValueShape, layouts: [0, 1, 2, 3, 4] },
+  { name: 'GroupMetadataKey', apiKey: 2, shape: groupKeyShape, layouts: [0] },
+  { name: 'GroupMetadataValue', apiKey: 2, shape: groupValueShape, layouts: [0, 1, 2, 3, 4] },
+])('$name is stored as Kafka stores it', ({ name, apiKey, shape, layouts }) => {
+  const theirs = definitionOf(name, 'kafka-group-coordinator')
+  expect(theirs.apiKey).toBe(apiKey)
+  const structs = new Map((theirs.commonStructs ?? []).map(s => [s.name, s.fields]))
+  for (const layout of layouts) {
+    expect(within(theirs.validVersions, layout), `Kafka has layout ${layout}`).toBe(true)
+    expect(ourFacts(shape, layout), `fields of layout ${layout}`).toEqual(
+      theirFacts(theirs.fields, layout, structs),
+    )
+  }
+})
+
 test('every served version was compared', () => {
-  expect(registry.length).toBeGreaterThanOrEqual(18)
+  expect(registry.length).toBeGreaterThanOrEqual(28)
   expect(ourFacts(pairs[0]?.shape ?? {}, 3).length).toBeGreaterThan(0)
 })
 
-function definitionOf(name: string): Definition {
-  const file = jar.get(`common/message/${name}.json`)
+function definitionOf(name: string, jar = 'kafka-clients'): Definition {
+  const file = jars.get(jar)?.get(`common/message/${name}.json`)
   if (file === undefined) throw new Error(`${name} is not in Kafka's jar`)
   return JSON.parse(
     file()

@@ -8,13 +8,14 @@ import { Registry } from 'prom-client'
 import { brokerId, MIB } from '../../../base/quantities.ts'
 import type { Timer, World } from '../../../base/world.ts'
 import { openEmbeddedStore } from '../../../control/embedded/store.ts'
+import { Groups } from '../../groups/groups.ts'
 import { Checkpoints } from '../../log/checkpoint.ts'
 import { DataDirectory } from '../../log/data-directory.ts'
 import { ReadBuffers } from '../../log/read-buffers.ts'
 import { SegmentCache } from '../../log/segment-cache.ts'
 import { TailMemory } from '../../log/tail-memory.ts'
 import { Router } from '../../router/router.ts'
-import { resolveTopic } from '../../settings/resolve.ts'
+import { resolveBroker, resolveTopic } from '../../settings/resolve.ts'
 import { GroupCommit } from '../../tablet/group-commit.ts'
 import { Tablets } from '../../tablet/tablets.ts'
 import { realWorld } from '../../world/world.ts'
@@ -80,8 +81,18 @@ export class TimedDoor {
     await tablets.start()
     const { clusterId } = directory.meta
     const identity = { self, incarnation, clusterId, dataDirectory: path }
-    const router = new Router({ world, store, tablets, staticSettings: settings, ...identity })
-    if (ready) router.begin()
+    const groups = new Groups({
+      world,
+      store,
+      tablets,
+      log,
+      settings: resolveBroker({ dynamic: {}, static: settings }),
+    })
+    const router = new Router({ world, store, tablets, groups, staticSettings: settings, ...identity })
+    if (ready) {
+      groups.begin()
+      router.begin()
+    }
     const time = new HandTime()
     const metrics = new Registry()
     const timedWorld: World = {
@@ -97,6 +108,7 @@ export class TimedDoor {
       version: '9.8.7',
     })
     return new TimedDoor(door, router, metrics, time, async () => {
+      groups.end()
       await tablets.stop()
       await store.close()
       directory.release()

@@ -178,7 +178,7 @@ export class Writing implements Appending {
     const { sent, records, bytes } = gathered
     this.#sent.set(slot, { sent, bytes })
     try {
-      const tablet = router.leading(topic, sent.partition)
+      const tablet = router.forClients(topic, sent.partition)
       const batch = buildBatch(records)
       tablet.append(batch, 0, batch.length, acks, clock.monotonicMs() + appendMsMax, this, slot)
     } catch (error) {

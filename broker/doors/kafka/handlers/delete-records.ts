@@ -34,7 +34,7 @@ export const deleteRecordsHandler = (desk: Desk): Handler =>
   )
 
 function deleteBefore({ router }: Desk, topic: string, partition: number, before: number): Promise<number> {
-  const tablet = router.leading(topic, partition)
+  const tablet = router.forClients(topic, partition)
   if (before < toHighWatermark) throw new Refusal('OFFSET_OUT_OF_RANGE', `${before} is no offset`)
   return tablet.deleteRecordsBefore(before === toHighWatermark ? tablet.highWatermark : offset(before))
 }

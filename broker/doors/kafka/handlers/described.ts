@@ -4,6 +4,7 @@ import { codeOf } from './handler.ts'
 
 /** What a client may do, as Kafka answers it without an authorizer: a bit an AclOperation. */
 export const topicOperations = bits([3, 4, 5, 6, 7, 8, 10, 11])
+export const groupOperations = bits([3, 6, 8, 10, 11])
 export const clusterOperations = bits([5, 7, 8, 9, 10, 11, 12])
 /** Was not asked for. */
 export const operationsUnasked = -0x8000_0000

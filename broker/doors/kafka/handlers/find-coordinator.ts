@@ -1,26 +1,24 @@
-import type { RefusalCode } from '../../../../base/refusals.ts'
+import { Refusal } from '../../../../base/refusals.ts'
 import { findCoordinator } from '../../../../protocol/kafka/apis/find-coordinator.ts'
-import { codeOf, plain, type Desk, type Handler } from './handler.ts'
+import { attempt, plain, type Call, type Desk, type Handler } from './handler.ts'
+import { brokerPlaces } from './places.ts'
 
 const nowhere = { nodeId: -1, host: '', port: -1 }
-
-/** By key type: consumer groups may come to be served while a client waits, transactions do not. */
-const refusedKeys: readonly { code: RefusalCode; message: string }[] = [
-  { code: 'COORDINATOR_NOT_AVAILABLE', message: 'consumer groups are not served yet' },
-  { code: 'TRANSACTIONAL_ID_AUTHORIZATION_FAILED', message: 'there are no transactions' },
-]
+const manySince = 4
+/** Key types: 0 for groups. */
+const transaction = 1
 
 export const findCoordinatorHandler = (desk: Desk): Handler =>
   plain(
     desk,
     findCoordinator,
-    ({ keyType, coordinatorKeys }) => {
-      const { code, message } = refusedKeys[keyType] ?? {
-        code: 'INVALID_REQUEST',
-        message: `there are no coordinators for keys of type ${keyType}`,
-      }
-      const refused = { ...nowhere, errorCode: codeOf(code), errorMessage: message }
-      return { ...refused, coordinators: coordinatorKeys.map(key => ({ key, ...refused })) }
+    async ({ keyType, key, coordinatorKeys }, call) => {
+      if (call.version < manySince) return tell(keyType, key, call)
+      const coordinators = coordinatorKeys.map(async asked => ({
+        key: asked,
+        ...(await tell(keyType, asked, call)),
+      }))
+      return { coordinators: await Promise.all(coordinators) }
     },
     (failure, { coordinatorKeys }) => ({
       ...nowhere,
@@ -28,3 +26,21 @@ export const findCoordinatorHandler = (desk: Desk): Handler =>
       coordinators: coordinatorKeys.map(key => ({ key, ...nowhere, ...failure })),
     }),
   )
+
+async function tell(keyType: number, key: string, call: Call) {
+  const outcome = await attempt(call, 'FindCoordinator', () => find(keyType, key, call))
+  if (!('value' in outcome)) return { ...nowhere, ...outcome }
+  const { nodeId, host, port } = outcome.value
+  return { nodeId, host, port, errorCode: 0, errorMessage: call.version < manySince ? 'NONE' : '' }
+}
+
+async function find(keyType: number, key: string, call: Call) {
+  if (keyType === transaction)
+    throw new Refusal('TRANSACTIONAL_ID_AUTHORIZATION_FAILED', 'there are no transactions')
+  if (keyType !== 0)
+    throw new Refusal('INVALID_REQUEST', `there are no coordinators for keys of type ${keyType}`)
+  const nodeId = await call.desk.router.groups.coordinatorId(key)
+  const place = brokerPlaces(call).find(broker => broker.nodeId === nodeId)
+  if (place !== undefined) return place
+  throw new Refusal('COORDINATOR_NOT_AVAILABLE', `broker ${nodeId}, which coordinates ${key}, is away`)
+}

@@ -47,7 +47,7 @@ export function plain<Request extends Shape, Response extends Shape>(
   desk: Desk,
   api: Api<Request, Response>,
   answer: (request: Read<Request>, call: Call) => Written<Response> | Promise<Written<Response>>,
-  failed: (failure: Failure, request: Read<Request>) => Written<Response>,
+  failed: (failure: Failure, request: Read<Request>, call: Call) => Written<Response>,
 ): Handler {
   const serve = (arrival: Arrival): Answer => {
     const { connection, header, reader } = arrival
@@ -58,7 +58,8 @@ export function plain<Request extends Shape, Response extends Shape>(
     const place = new PlainAnswer(connection, header.correlationId, (out, correlationId, body) => {
       encodeResponse(out.writer, api, version, correlationId, body as Written<Response>)
     })
-    const refuse = (error: unknown): void => place.give(failed(failureOf(error, call, api.name), request))
+    const refuse = (error: unknown): void =>
+      place.give(failed(failureOf(error, call, api.name), request, call))
     try {
       const body = answer(request, call)
       if (body instanceof Promise) body.then(given => place.give(given), refuse).catch(stopProcess)

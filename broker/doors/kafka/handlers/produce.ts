@@ -3,6 +3,7 @@
  * Always holds: everything of the request's bytes was used when `serve` returns; one object and no closures a request.
  */
 import { Refusal } from '../../../../base/refusals.ts'
+import { isInternal } from '../../../../control/model.ts'
 import { produce } from '../../../../protocol/kafka/apis/produce.ts'
 import { ProduceRequest } from '../../../../protocol/kafka/produce-request.ts'
 import { batchHeaderBytes, codecOf } from '../../../../protocol/kafka/record-batch.ts'
@@ -58,7 +59,8 @@ function offer(
   const partition = request.partitionIndex[slot] ?? -1
   const at = request.recordsAt[slot] ?? -1
   const end = request.recordsEnd[slot] ?? -1
-  const tablet = router.find(topic, partition) ?? whyNot(router, topic, partition)
+  const found = isInternal(topic) ? undefined : router.find(topic, partition)
+  const tablet = found ?? whyNot(router, topic, partition)
   if (tablet instanceof Refusal) answer.refused(slot, tablet)
   else if (end - at < batchHeaderBytes) {
     answer.refused(slot, new Refusal('INVALID_RECORD', 'the records must be exactly one batch'))
@@ -75,7 +77,7 @@ function offer(
 
 function whyNot(router: Router, topic: string, partition: number): Tablet | Refusal {
   try {
-    return router.leading(topic, partition)
+    return router.forClients(topic, partition)
   } catch (error) {
     if (error instanceof Refusal) return error
     throw error

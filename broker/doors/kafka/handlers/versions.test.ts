@@ -3,20 +3,30 @@ import { alterConfigs } from '../../../../protocol/kafka/apis/alter-configs.ts'
 import { apiVersions } from '../../../../protocol/kafka/apis/api-versions.ts'
 import { createPartitions } from '../../../../protocol/kafka/apis/create-partitions.ts'
 import { createTopics } from '../../../../protocol/kafka/apis/create-topics.ts'
+import { deleteGroups } from '../../../../protocol/kafka/apis/delete-groups.ts'
 import { deleteRecords } from '../../../../protocol/kafka/apis/delete-records.ts'
 import { deleteTopics } from '../../../../protocol/kafka/apis/delete-topics.ts'
 import { describeCluster } from '../../../../protocol/kafka/apis/describe-cluster.ts'
 import { describeConfigs } from '../../../../protocol/kafka/apis/describe-configs.ts'
+import { describeGroups } from '../../../../protocol/kafka/apis/describe-groups.ts'
 import { describeLogDirs } from '../../../../protocol/kafka/apis/describe-log-dirs.ts'
 import { describeTopicPartitions } from '../../../../protocol/kafka/apis/describe-topic-partitions.ts'
 import { fetch } from '../../../../protocol/kafka/apis/fetch.ts'
 import { findCoordinator } from '../../../../protocol/kafka/apis/find-coordinator.ts'
+import { heartbeat } from '../../../../protocol/kafka/apis/heartbeat.ts'
 import { incrementalAlterConfigs } from '../../../../protocol/kafka/apis/incremental-alter-configs.ts'
 import { initProducerId } from '../../../../protocol/kafka/apis/init-producer-id.ts'
+import { joinGroup } from '../../../../protocol/kafka/apis/join-group.ts'
+import { leaveGroup } from '../../../../protocol/kafka/apis/leave-group.ts'
+import { listGroups } from '../../../../protocol/kafka/apis/list-groups.ts'
 import { listOffsets } from '../../../../protocol/kafka/apis/list-offsets.ts'
 import { metadata } from '../../../../protocol/kafka/apis/metadata.ts'
+import { offsetCommit } from '../../../../protocol/kafka/apis/offset-commit.ts'
+import { offsetDelete } from '../../../../protocol/kafka/apis/offset-delete.ts'
+import { offsetFetch } from '../../../../protocol/kafka/apis/offset-fetch.ts'
 import { offsetForLeaderEpoch } from '../../../../protocol/kafka/apis/offset-for-leader-epoch.ts'
 import { produce } from '../../../../protocol/kafka/apis/produce.ts'
+import { syncGroup } from '../../../../protocol/kafka/apis/sync-group.ts'
 import { registry } from '../../../../protocol/kafka/registry.ts'
 import type { Api, Shape, Written } from '../../../../protocol/kafka/schema.ts'
 import { batchOf, fetchBody, makeTopic, produceBody, TestBroker } from '../broker.fixture.ts'
@@ -25,8 +35,9 @@ import type { TestClient } from '../client.fixture.ts'
 let broker: TestBroker
 let client: TestClient
 beforeAll(async () => {
-  broker = await TestBroker.start()
+  broker = await TestBroker.start({ 'offsets.topic.num.partitions': '3' })
   client = await broker.client()
+  await client.ask(findCoordinator, 0, { key: 'any' })
   await makeTopic(client, 'known', 3)
   await makeTopic(client, 'written')
   await client.ask(produce, 9, produceBody('known', batchOf('a', 'b')))
@@ -116,17 +127,132 @@ const cases: Case[] = [
     () => ({ topics: [{ name: 'known', partitions: [{ partitionIndex: 0, errorCode: 0, offset: 2 }] }] }),
   ),
   everyVersion(
+    offsetCommit,
+    version => ({
+      groupId: `commits-${version}`,
+      memberId: '',
+      topics: [
+        {
+          name: 'known',
+          partitions: [
+            { partitionIndex: 0, committedOffset: 7, committedMetadata: null },
+            { partitionIndex: 9, committedOffset: 7, committedMetadata: null },
+          ],
+        },
+      ],
+    }),
+    () => ({
+      topics: [
+        {
+          name: 'known',
+          partitions: [
+            { partitionIndex: 0, errorCode: 0 },
+            { partitionIndex: 9, errorCode: 3 },
+          ],
+        },
+      ],
+    }),
+  ),
+  everyVersion(
+    offsetFetch,
+    version => {
+      const topics = [{ name: 'known', partitionIndexes: [0] }]
+      return version < 8 ? { groupId: 'nobody', topics } : { groups: [{ groupId: 'nobody', topics }] }
+    },
+    version => {
+      const nothing = { partitionIndex: 0, committedOffset: -1, metadata: '', errorCode: 0 }
+      const topics = [{ name: 'known', partitions: [nothing] }]
+      return version < 8
+        ? { errorCode: 0, topics }
+        : { groups: [{ groupId: 'nobody', errorCode: 0, topics }] }
+    },
+  ),
+  everyVersion(
     findCoordinator,
     version => (version < 4 ? { key: 'group' } : { coordinatorKeys: ['group', 'other'] }),
-    version =>
-      version < 4
-        ? { errorCode: 15, nodeId: -1 }
+    version => {
+      const here = { errorCode: 0, nodeId: 0, host: '127.0.0.1', port: broker.port }
+      return version < 4
+        ? here
         : {
             coordinators: [
-              { key: 'group', errorCode: 15 },
-              { key: 'other', errorCode: 15 },
+              { key: 'group', ...here },
+              { key: 'other', ...here },
             ],
-          },
+          }
+    },
+  ),
+  everyVersion(
+    joinGroup,
+    version => ({
+      groupId: `joins-${version}`,
+      sessionTimeoutMs: 10_000,
+      memberId: '',
+      protocolType: 'consumer',
+      protocols: [{ name: 'range', metadata: Buffer.from('m') }],
+    }),
+    version =>
+      version < 4
+        ? { errorCode: 0, generationId: 1, protocolName: 'range', members: [{ metadata: Buffer.from('m') }] }
+        : { errorCode: 79, generationId: -1, memberId: expect.stringMatching(/^test-/), members: [] },
+  ),
+  everyVersion(
+    heartbeat,
+    () => ({ groupId: 'nobody', generationId: 1, memberId: 'm' }),
+    () => ({ errorCode: 25 }),
+  ),
+  everyVersion(
+    leaveGroup,
+    version =>
+      version < 3
+        ? { groupId: 'commits-2', memberId: 'm' }
+        : { groupId: 'commits-2', members: [{ memberId: 'm' }] },
+    version =>
+      version < 3 ? { errorCode: 25 } : { errorCode: 0, members: [{ memberId: 'm', errorCode: 25 }] },
+  ),
+  everyVersion(
+    syncGroup,
+    () => ({ groupId: 'nobody', generationId: 1, memberId: 'm', assignments: [] }),
+    () => ({ errorCode: 25, assignment: Buffer.alloc(0) }),
+  ),
+  everyVersion(
+    describeGroups,
+    () => ({ groups: ['nobody'], includeAuthorizedOperations: true }),
+    version => ({
+      groups: [
+        {
+          groupId: 'nobody',
+          errorCode: 0,
+          groupState: 'Dead',
+          members: [],
+          authorizedOperations: version >= 3 ? 3400 : -0x8000_0000,
+        },
+      ],
+    }),
+  ),
+  everyVersion(
+    listGroups,
+    () => ({ statesFilter: ['empty'], typesFilter: ['classic'] }),
+    version => ({
+      errorCode: 0,
+      groups: expect.arrayContaining([
+        expect.objectContaining({
+          groupId: 'commits-2',
+          groupState: version >= 4 ? 'Empty' : '',
+          groupType: version >= 5 ? 'classic' : '',
+        }),
+      ]),
+    }),
+  ),
+  everyVersion(
+    deleteGroups,
+    () => ({ groupsNames: ['nobody'] }),
+    () => ({ results: [{ groupId: 'nobody', errorCode: 69 }] }),
+  ),
+  everyVersion(
+    offsetDelete,
+    () => ({ groupId: 'nobody', topics: [] }),
+    () => ({ errorCode: 69, topics: [] }),
   ),
   everyVersion(
     createTopics,

@@ -1,0 +1,27 @@
+import { syncGroup } from '../../../../protocol/kafka/apis/sync-group.ts'
+import { checkGroupId, errorOf } from './group-requests.ts'
+import { plain, type Desk, type Handler } from './handler.ts'
+
+const nothing = Buffer.alloc(0)
+
+export const syncGroupHandler = (desk: Desk): Handler =>
+  plain(
+    desk,
+    syncGroup,
+    async asked => {
+      const { groupId } = asked
+      checkGroupId(groupId)
+      const told = await desk.router.groups.of(groupId).sync(groupId, {
+        memberId: asked.memberId,
+        instanceId: asked.groupInstanceId,
+        generation: asked.generationId,
+        protocolType: asked.protocolType,
+        protocol: asked.protocolName,
+        assignments: new Map(asked.assignments.map(({ memberId, assignment }) => [memberId, assignment])),
+      })
+      if (told.refused !== undefined) return { errorCode: errorOf(told.refused), assignment: nothing }
+      const { protocolType, protocol, assignment } = told
+      return { errorCode: 0, protocolType, protocolName: protocol, assignment }
+    },
+    ({ errorCode }) => ({ errorCode, assignment: nothing }),
+  )
