@@ -14,6 +14,7 @@ import {
   type StoredGroup,
   type StoredOffset,
 } from '../../protocol/kafka/group-records.ts'
+import { consumerProtocolType } from '../../protocol/kafka/consumer-protocol.ts'
 import { MalformedRequest } from '../../protocol/kafka/malformed.ts'
 import type { StoredRecord } from '../../protocol/kafka/records.ts'
 import type { Tablet } from '../tablet/tablet.ts'
@@ -147,7 +148,7 @@ export class Coordinator {
   }
 
   leave(groupId: string, leavers: readonly Leaver[]): RefusalCode | (RefusalCode | undefined)[] {
-    return this.#groups.get(groupId)?.group.leave(leavers) ?? 'UNKNOWN_MEMBER_ID'
+    return this.#groups.get(groupId)?.group.leave(leavers) ?? leavers.map(() => 'UNKNOWN_MEMBER_ID')
   }
 
   /** Keeps offsets. Answers undefined once they are as durable as acks=all, or why they are not. */
@@ -158,7 +159,7 @@ export class Coordinator {
   ): Promise<RefusalCode | undefined> {
     const found = this.#groups.get(groupId)
     // A client outside of any group commits as nobody in no generation; that is also how a group without members begins.
-    if (found === undefined && speaker.generation >= 0) return Promise.resolve('ILLEGAL_GENERATION')
+    if (found === undefined && speaker.generation >= 0) return Promise.resolve('GROUP_ID_NOT_FOUND')
     const entry = found ?? this.#create(groupId)
     if (entry === undefined) return Promise.resolve('INVALID_COMMIT_OFFSET_SIZE')
     const refused = entry.group.mayCommit(speaker)
@@ -202,11 +203,12 @@ export class Coordinator {
   ): Promise<RefusalCode | (RefusalCode | undefined)[]> {
     const entry = this.#groups.get(groupId)
     if (entry === undefined || entry.group.state === 'Dead') return 'GROUP_ID_NOT_FOUND'
-    const read = topicsRead(entry.group)
-    if (entry.group.state !== 'Empty' && read === undefined) return 'NON_EMPTY_GROUP'
-    const stays = places.map(({ topic }) =>
-      read?.has(topic) === true ? 'GROUP_SUBSCRIBED_TO_TOPIC' : undefined,
-    )
+    const { group } = entry
+    if (group.state !== 'Empty' && group.protocolType !== consumerProtocolType) return 'NON_EMPTY_GROUP'
+    // Consumers whose subscriptions nobody understands may read anything.
+    const isRead = (topic: string): boolean =>
+      group.state !== 'Empty' && (topicsRead(group)?.has(topic) ?? true)
+    const stays = places.map(({ topic }) => (isRead(topic) ? 'GROUP_SUBSCRIBED_TO_TOPIC' : undefined))
     const doomed = places.filter(
       ({ topic, partition }, i) =>
         stays[i] === undefined && (entry.writing > 0 || entry.offsets.get(topic, partition) !== undefined),

@@ -8,6 +8,9 @@ import { failureOf, plain, type Call, type Desk, type Handler } from './handler.
 type Asked = RequestOf<typeof offsetCommit>
 type AskedPartition = Asked['topics'][number]['partitions'][number]
 
+/** Clients before that do not know GROUP_ID_NOT_FOUND here. */
+const groupNotFoundSince = 9
+
 export const offsetCommitHandler = (desk: Desk): Handler =>
   plain(
     desk,
@@ -67,7 +70,9 @@ async function commit(asked: Asked, wanted: readonly OffsetCommit[], call: Call)
   const { groupId, memberId, groupInstanceId, generationIdOrMemberEpoch } = asked
   const speaker = { memberId, instanceId: groupInstanceId, generation: generationIdOrMemberEpoch }
   try {
-    return errorOf(await call.desk.router.groups.of(groupId).commit(groupId, speaker, wanted))
+    const refused = await call.desk.router.groups.of(groupId).commit(groupId, speaker, wanted)
+    const olderClient = refused === 'GROUP_ID_NOT_FOUND' && call.version < groupNotFoundSince
+    return errorOf(olderClient ? 'ILLEGAL_GENERATION' : refused)
   } catch (error) {
     return failureOf(error, call, 'OffsetCommit').errorCode
   }

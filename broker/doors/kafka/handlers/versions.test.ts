@@ -47,6 +47,7 @@ afterAll(() => broker.stop())
 const noId = 'AAAAAAAAAAAAAAAAAAAAAA'
 const topicResource = { resourceType: 2, resourceName: 'known' }
 const brokerResource = { resourceType: 4, resourceName: '0' }
+const consumerRange = { protocolType: 'consumer', protocolName: 'range' }
 const software = { clientSoftwareName: 'test', clientSoftwareVersion: '1.0' }
 
 type Case = {
@@ -212,7 +213,7 @@ const cases: Case[] = [
   ),
   everyVersion(
     syncGroup,
-    () => ({ groupId: 'nobody', generationId: 1, memberId: 'm', assignments: [] }),
+    () => ({ groupId: 'nobody', generationId: 1, memberId: 'm', ...consumerRange, assignments: [] }),
     () => ({ errorCode: 25, assignment: Buffer.alloc(0) }),
   ),
   everyVersion(
