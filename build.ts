@@ -1,5 +1,5 @@
-// Makes dist/ from source: what the npm package holds. Enters: cli/main.ts and all it imports. Leaves: dist/stele.mjs, the
-// chunks it loads when a command needs them, and the licenses of what is bundled. What is native or brings files of its own
+// Makes dist/ from source: what the npm package holds. Enters: cli/main.ts and the program of the compacting thread, with all they
+// import. Leaves: both, the chunks they load when a command needs them, and the licenses of what is bundled. What is native or brings files of its own
 // stays an npm dependency.
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -12,7 +12,7 @@ const external = ['@fastify/swagger-ui', '@node-rs/crc32', 'fs-native-extensions
 rmSync(outdir, { recursive: true, force: true })
 const { metafile } = await build({
   absWorkingDir: root,
-  entryPoints: { stele: 'cli/main.ts' },
+  entryPoints: { stele: 'cli/main.ts', 'compaction-worker': 'broker/compaction-worker.ts' },
   outdir,
   outExtension: { '.js': '.mjs' },
   chunkNames: 'chunks/[name]-[hash]',

@@ -7,6 +7,7 @@ import { collectDefaultMetrics, Registry } from 'prom-client'
 import { MIB, brokerId } from '../base/quantities.ts'
 import type { World } from '../base/world.ts'
 import { openEmbeddedStore } from '../control/embedded/store.ts'
+import { cleanerOnThread } from './compaction-thread.ts'
 import { openHttpDoor } from './doors/http/door.ts'
 import { openKafkaDoor } from './doors/kafka/door.ts'
 import { Groups } from './groups/groups.ts'
@@ -18,7 +19,8 @@ import { SegmentCache } from './log/segment-cache.ts'
 import { TailMemory } from './log/tail-memory.ts'
 import { Router } from './router/router.ts'
 import { advertised, withListener } from './settings/listeners.ts'
-import { resolveBroker, resolveTopic } from './settings/resolve.ts'
+import { resolveBroker, resolveTopic, type BrokerSettings } from './settings/resolve.ts'
+import { Compactions } from './tablet/compactions.ts'
 import { GroupCommit } from './tablet/group-commit.ts'
 import { Tablets } from './tablet/tablets.ts'
 import { realWorld } from './world/world.ts'
@@ -87,11 +89,14 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
       checkpointMs: router.settings.logFlushOffsetCheckpointIntervalMs,
       producerIdExpirationMs: router.settings.producerIdExpirationMs,
     }))
+    const compactions = compactionsOf(world, tablets, settings, log)
+    if (settings.logCleanerEnable) compactions.start()
     const stop = async (): Promise<void> => {
       router.end()
       router.groups.end()
       await kafka.stop()
       await http.stop()
+      await compactions.stop()
       const clean = await tablets.stop()
       await store.close()
       try {
@@ -152,6 +157,19 @@ async function openTablets(
   const router = new Router({ world, store, tablets, groups, staticSettings, ...identity })
   return { router, tablets, checkpoints, store }
 }
+
+const compactionsOf = (world: World, tablets: Tablets, settings: BrokerSettings, log: Logger): Compactions =>
+  new Compactions({
+    world,
+    log,
+    cleaner: cleanerOnThread(),
+    tablets,
+    limits: {
+      mapBytesMax: settings.logCleanerDedupeBufferSize,
+      bytesPerSecond: settings.logCleanerIoMaxBytesPerSecond,
+    },
+    backoffMs: settings.logCleanerBackoffMs,
+  })
 
 const progressMs = 2_000
 

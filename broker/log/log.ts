@@ -8,11 +8,21 @@ import type { World } from '../../base/world.ts'
 import {
   baseOffsetOf,
   batchBytesOf,
+  batchHeaderBytes,
   lastOffsetOf,
   maxTimestampOf,
 } from '../../protocol/kafka/record-batch.ts'
-import { readActiveNow, readSegmentLater, readTail, type Batches, type ReadRequest } from './read.ts'
+import { swapIn, SwapUnfinished } from './compaction/swap.ts'
+import {
+  nothingLeft,
+  readActiveNow,
+  readSegmentLater,
+  readTail,
+  type Batches,
+  type ReadRequest,
+} from './read.ts'
 import type { ReadBuffers } from './read-buffers.ts'
+import type { SegmentFacts } from './retention.ts'
 import type { SegmentCache } from './segment-cache.ts'
 import { Segment } from './segment.ts'
 import { chunkBytesMax, type TailMemory } from './tail-memory.ts'
@@ -62,6 +72,9 @@ export class Log {
   /** Position in the active segment from which on this run has written. */
   #warmFrom: number
   #unsynced = new Set<Segment>()
+  /** Their files are being replaced. */
+  readonly #swapping = new Set<Segment>()
+  #swaps = 0
   #directoryUnsynced = false
   #sealedBytes: number
 
@@ -190,11 +203,14 @@ export class Log {
    * From memory or the page cache at once, else as a promise.
    */
   read(from: Offset, to: LogPosition, bytesMax: number, atLeastOne: boolean): Batches | Promise<Batches> {
-    const segment = this.#segmentOf(from)
-    const active = segment === this.#active
-    const endPosition = segment.baseOffset === to.segment ? to.position : segment.sizeBytes
+    const i = this.#indexOf(from)
+    const segment = this.#segment(i)
+    const next = this.#segments[i + 1]
+    // A position in a sealed segment means nothing any more once it was compacted.
+    const whole = next === undefined ? segment.baseOffset !== to.segment : next.baseOffset <= to.offset
+    const endPosition = whole ? segment.sizeBytes : to.position
     const request: ReadRequest = { segment, from, endPosition, bytesMax, atLeastOne }
-    if (active) {
+    if (next === undefined) {
       const floor = segment.floorPosition(from)
       if (floor >= this.#tail.from) return readTail(this.#tail, floor, request)
       const warmFrom = Math.max(this.#warmFrom, segment.sizeBytes - warmBytes)
@@ -202,7 +218,11 @@ export class Log {
         return readActiveNow(this.#shared.readBuffers, floor, request)
       }
     }
-    return readSegmentLater(this.#shared, request)
+    const reading = readSegmentLater(this.#shared, request)
+    if (next === undefined || next.baseOffset >= to.offset) return reading
+    return reading.then(batches =>
+      batches === nothingLeft ? this.read(next.baseOffset, to, bytesMax, atLeastOne) : batches,
+    )
   }
 
   /** Where to begin looking for the first record of at least `timestampMs`; undefined when all are older. */
@@ -210,6 +230,7 @@ export class Log {
     for (const segment of this.#segments.slice()) {
       const max = await this.#maxTimestampOf(segment)
       if (max === undefined || max.ms < timestampMs) continue
+      if (segment.retired) return this.searchFrom(timestampMs)
       const files = await this.#shared.segmentCache.pin(segment)
       const entry = files.times.floor(timestampMs)
       this.#shared.segmentCache.unpin(segment)
@@ -229,11 +250,9 @@ export class Log {
   }
 
   /** What retention decides on: every segment, the active one last. Learns each one's age from its files when it must. */
-  async segmentFacts(): Promise<
-    { baseOffset: Offset; endOffset: Offset; sizeBytes: number; maxTimestampMs: number | undefined }[]
-  > {
+  async segmentFacts(): Promise<SegmentFacts[]> {
     const segments = this.#segments.slice()
-    const facts = []
+    const facts: SegmentFacts[] = []
     for (const [i, segment] of segments.entries()) {
       const endOffset = segments[i + 1]?.baseOffset ?? this.#end.offset
       const max = await this.#maxTimestampOf(segment)
@@ -252,6 +271,7 @@ export class Log {
     const names: string[] = []
     while (this.#segments.length > 1 && this.#segment(1).baseOffset <= start) {
       const segment = this.#segment(0)
+      if (this.#swapping.has(segment)) break
       names.push(...segment.markDeleted())
       this.#segments.shift()
       this.#unsynced.delete(segment)
@@ -261,10 +281,88 @@ export class Log {
     return names
   }
 
+  /** The sealed segments that are on the disk, the oldest first: what may be compacted. */
+  async sealed(): Promise<SegmentFacts[]> {
+    const facts = (await this.segmentFacts()).slice(0, -1)
+    const unsynced = facts.findIndex(({ baseOffset }) =>
+      this.#unsynced.has(this.#segment(this.#indexOf(baseOffset))),
+    )
+    return unsynced < 0 ? facts : facts.slice(0, unsynced)
+  }
+
+  /** The largest timestamp of the first batch of the segment that begins at `base`; undefined when it is empty or not there any more. */
+  async firstTimestamp(base: Offset): Promise<number | undefined> {
+    const segment = this.#segment(this.#indexOf(base))
+    if (segment.baseOffset !== base || segment.sizeBytes < batchHeaderBytes) return undefined
+    const files = await this.#shared.segmentCache.pin(segment)
+    const header = Buffer.alloc(batchHeaderBytes)
+    const got = files.log.read(header, 0)
+    this.#shared.segmentCache.unpin(segment)
+    return got < batchHeaderBytes ? undefined : maxTimestampOf(header, 0)
+  }
+
+  /**
+   * Puts cleaned files in the place of the sealed segments that make up [from, to). Reads that are under way go on in the old ones. Answers the
+   * files to remove later, or undefined when the segments are not the same any more and nothing was done.
+   * @throws SwapUnfinished; another error before anything was changed
+   */
+  async swap(from: Offset, to: Offset, sizeBytes: number): Promise<string[] | undefined> {
+    const { world, segmentCache } = this.#shared
+    const old = this.#segments.slice(this.#indexOf(from), this.#indexOf(to))
+    const pinned: Segment[] = []
+    const unpin = (): void => pinned.forEach(segment => segmentCache.unpin(segment))
+    try {
+      for (const segment of old) {
+        pinned.push(segment)
+        await segmentCache.pin(segment)
+      }
+    } catch (error) {
+      pinned.pop()
+      unpin()
+      throw error
+    }
+    if (!this.#consistsOf(from, to, old)) {
+      unpin()
+      return undefined
+    }
+    for (const segment of old) this.#swapping.add(segment)
+    try {
+      const replaced = await swapIn(world.disk, this.directory, old, to, String(this.#swaps++))
+      this.#replace(old, new Segment(world.disk, this.directory, from, sizeBytes))
+      unpin()
+      return replaced
+    } catch (error) {
+      // Behind the rename that decides, the old files have no names to be opened by: they stay open.
+      if (error instanceof SwapUnfinished) throw error
+      for (const segment of old) this.#swapping.delete(segment)
+      unpin()
+      throw error
+    }
+  }
+
   /** Closes all files. What was not written is gone, what was not synced may be. */
   close(): void {
     this.#tail.close()
     for (const segment of this.#segments) this.#shared.segmentCache.drop(segment)
+  }
+
+  #consistsOf(from: Offset, to: Offset, segments: readonly Segment[]): boolean {
+    const at = this.#indexOf(from)
+    return (
+      segments[0]?.baseOffset === from &&
+      segments.every((segment, i) => this.#segments[at + i] === segment) &&
+      this.#segments[at + segments.length]?.baseOffset === to
+    )
+  }
+
+  #replace(old: readonly Segment[], segment: Segment): void {
+    this.#segments.splice(this.#indexOf(segment.baseOffset), old.length, segment)
+    this.#sealedBytes += segment.sizeBytes
+    for (const one of old) {
+      this.#swapping.delete(one)
+      this.#sealedBytes -= one.sizeBytes
+      this.#shared.segmentCache.retire(one)
+    }
   }
 
   get #active(): Segment {
@@ -278,8 +376,8 @@ export class Log {
   }
 
   /** Binary search over base offsets: the last segment that begins at or before `at`. */
-  #segmentOf(at: Offset): Segment {
-    if (at >= this.#active.baseOffset) return this.#active
+  #indexOf(at: Offset): number {
+    if (at >= this.#active.baseOffset) return this.#segments.length - 1
     let low = 0
     let high = this.#segments.length - 1
     while (low < high) {
@@ -287,7 +385,7 @@ export class Log {
       if (this.#segment(middle).baseOffset <= at) low = middle
       else high = middle - 1
     }
-    return this.#segment(low)
+    return low
   }
 
   /** Learns it from the segment's files when it must. */

@@ -8,6 +8,8 @@ import { KIB, MIB, offset, type Offset } from '../../base/quantities.ts'
 import type { Disk } from '../../base/world.ts'
 import { lastOffsetOf, maxTimestampOf } from '../../protocol/kafka/record-batch.ts'
 import type { TabletCheckpoint } from './checkpoint.ts'
+import { cleanedSuffix } from './compaction/cleaned-segment.ts'
+import { finishSwaps } from './compaction/swap.ts'
 import { Log, type LogSettings, type LogShared } from './log.ts'
 import { scanBatches, type BatchVisitor } from './scan.ts'
 import { baseOffsetOf, segmentPath } from './segment-names.ts'
@@ -70,12 +72,14 @@ type Checked = { end: Offset; checkedBytes: number; cut: Recovered['cut'] }
 
 /** The segments by base offset; leftovers of interrupted deletions and rolls are cleared away. */
 async function findSegments(disk: Disk, directory: string, logStart: Offset): Promise<Segment[]> {
+  await finishSwaps(disk, directory)
   const names = disk.list(directory)
   const bases = names.flatMap(name => baseOffsetOf(name, 'log') ?? [])
   const known = new Set(bases)
   for (const name of names) {
     const orphan = baseOffsetOf(name, 'index') ?? baseOffsetOf(name, 'timeindex')
-    if (name.endsWith('.deleted') || name.endsWith('.tmp') || (orphan !== undefined && !known.has(orphan))) {
+    const leftover = ['.deleted', '.tmp', cleanedSuffix].some(suffix => name.endsWith(suffix))
+    if (leftover || (orphan !== undefined && !known.has(orphan))) {
       await disk.remove(`${directory}/${name}`)
     }
   }

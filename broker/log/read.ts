@@ -2,9 +2,9 @@
  * The three ways to bytes: the tail in memory, the page cache on the event loop, the disk through the thread pool. All answer whole
  * batches; those that come from a file were checked, so that a reader never sees one whose CRC is wrong.
  */
-import type { Offset } from '../../base/quantities.ts'
+import { offset, type Offset } from '../../base/quantities.ts'
 import { Refusal } from '../../base/refusals.ts'
-import { batchBytesOf, batchHeaderBytes, lastOffsetOf } from '../../protocol/kafka/record-batch.ts'
+import { batchBytesOf, batchHeaderBytes, countOf, lastOffsetOf } from '../../protocol/kafka/record-batch.ts'
 import { cutBatches, type Cut } from './cut-batches.ts'
 import type { LogShared } from './log.ts'
 import type { ReadBuffers } from './read-buffers.ts'
@@ -38,6 +38,20 @@ export class StoredBatchDamaged extends Refusal {
 }
 
 export const noBatches: Batches = { pieces: [], bytes: 0, release: () => undefined }
+/** There is no batch at or behind the asked offset in the segment: its offsets end in a hole. */
+export const nothingLeft: Batches = { pieces: [], bytes: 0, release: () => undefined }
+
+/** The offset behind batches of which none has a record; undefined when one has, or there are none. */
+export function endOfEmpty({ pieces }: Batches): Offset | undefined {
+  let end: Offset | undefined
+  for (const piece of pieces) {
+    for (let at = 0; at < piece.length; at += batchBytesOf(piece, at)) {
+      if (countOf(piece, at) > 0) return undefined
+      end = offset(lastOffsetOf(piece, at) + 1)
+    }
+  }
+  return end
+}
 
 /** From memory, in place. `floor` is a position at or before the batch looked for. */
 export function readTail(
@@ -88,6 +102,7 @@ export async function readSegmentLater(
     let position = segment.floorPosition(request.from)
     let wanted = firstReadBytes(request, position)
     while (true) {
+      if (position === endPosition) return nothingLeft
       const buffer = readBuffers.take(wanted)
       const got = await log.readLater(buffer.subarray(0, Math.min(wanted, endPosition - position)), position)
       const next = take(readBuffers, buffer, got, position, request)

@@ -27,7 +27,7 @@ export class SegmentCache {
     try {
       const files = await segment.open()
       this.#open.delete(segment)
-      if (!segment.inUse) this.#open.add(segment)
+      if (!segment.inUse && !segment.retired) this.#open.add(segment)
       this.#shrink()
       return files
     } catch (error) {
@@ -39,7 +39,9 @@ export class SegmentCache {
   unpin(segment: Segment): void {
     assert(segment.pins > 0, 'only what was pinned is unpinned')
     segment.pins--
-    if (segment.pins === 0) this.#shrink()
+    if (segment.pins > 0) return
+    if (segment.retired) segment.close()
+    this.#shrink()
   }
 
   /** Takes over the open files of a segment that was sealed. */
@@ -47,6 +49,13 @@ export class SegmentCache {
     segment.inUse = false
     this.#open.add(segment)
     this.#shrink()
+  }
+
+  /** Another segment has taken its place; reads that are under way go on. */
+  retire(segment: Segment): void {
+    segment.retired = true
+    this.#open.delete(segment)
+    if (segment.pins === 0) segment.close()
   }
 
   /** The segment is gone or its tablet closes; its files are closed. */

@@ -29,24 +29,29 @@ export class Segment {
   inUse = false
   /** How many reads are using the open files. */
   pins = 0
+  /** Another one has taken its place: its files are closed after the last read. */
+  retired = false
   readonly #disk: Disk
+  readonly #suffix: string
   #files: SegmentFiles | undefined
   #opening: Promise<SegmentFiles> | undefined
   #bytesSinceEntry = 0
   #maxTimestamp: { readonly ms: number; readonly offset: Offset } | undefined
 
-  constructor(disk: Disk, directory: string, baseOffset: Offset, sizeBytes: number) {
+  /** `suffix` stands behind the names of files that are not part of the log yet. */
+  constructor(disk: Disk, directory: string, baseOffset: Offset, sizeBytes: number, suffix = '') {
     this.#disk = disk
+    this.#suffix = suffix
     this.directory = directory
     this.baseOffset = baseOffset
     this.sizeBytes = sizeBytes
   }
 
   /** Makes the files of a new, empty segment. They count only after the directory was synced. */
-  static create(disk: Disk, directory: string, baseOffset: Offset): Segment {
-    const segment = new Segment(disk, directory, baseOffset, 0)
+  static create(disk: Disk, directory: string, baseOffset: Offset, suffix = ''): Segment {
+    const segment = new Segment(disk, directory, baseOffset, 0, suffix)
     segment.inUse = true
-    const log = disk.open(segmentPath(directory, baseOffset, 'log'), 'create')
+    const log = disk.open(segment.#path('log'), 'create')
     try {
       segment.#files = { log, ...segment.#newIndexes() }
     } catch (error) {
@@ -79,7 +84,7 @@ export class Segment {
   /** Opens the files after a crash: index entries at or behind `recoveryPoint` are not believed. */
   async openForRecovery(recoveryPoint: Offset): Promise<void> {
     const below = Math.max(recoveryPoint - this.baseOffset, 0)
-    const log = this.#disk.open(segmentPath(this.directory, this.baseOffset, 'log'), 'write')
+    const log = this.#disk.open(this.#path('log'), 'write')
     const offsets =
       below === 0
         ? undefined
@@ -151,6 +156,11 @@ export class Segment {
     return this.#rename('.deleted')
   }
 
+  /** The same, but what reads in them reads on. `mark` tells these files from those of other segments that had the same place. */
+  markReplaced(mark: string): string[] {
+    return this.#rename(`.${mark}.deleted`)
+  }
+
   /** Sets the files aside for a person to look at. */
   setAside(): string[] {
     this.close()
@@ -159,7 +169,7 @@ export class Segment {
 
   #rename(suffix: string): string[] {
     return fileKinds.flatMap(kind => {
-      const path = segmentPath(this.directory, this.baseOffset, kind)
+      const path = this.#path(kind)
       if (this.#disk.stat(path) === undefined) return []
       this.#disk.rename(path, path + suffix)
       return [path + suffix]
@@ -170,7 +180,7 @@ export class Segment {
     offsetLimit: { key: number; value: number },
     timeLimit: { key: number; value: number },
   ): Promise<SegmentFiles> {
-    const log = this.#disk.open(segmentPath(this.directory, this.baseOffset, 'log'), 'write')
+    const log = this.#disk.open(this.#path('log'), 'write')
     const offsets = await this.#index('index', offsetEntries, offsetLimit)
     const times = await this.#index('timeindex', timeEntries, timeLimit)
     if (offsets !== undefined && times !== undefined) {
@@ -197,26 +207,22 @@ export class Segment {
   }
 
   #index(kind: 'index' | 'timeindex', layout: typeof offsetEntries, limit: { key: number; value: number }) {
-    return SparseIndex.open(this.#disk, segmentPath(this.directory, this.baseOffset, kind), layout, limit)
+    return SparseIndex.open(this.#disk, this.#path(kind), layout, limit)
   }
 
   #newIndexes(): { offsets: SparseIndex; times: SparseIndex } {
-    const offsets = SparseIndex.create(
-      this.#disk,
-      segmentPath(this.directory, this.baseOffset, 'index'),
-      offsetEntries,
-    )
+    const offsets = SparseIndex.create(this.#disk, this.#path('index'), offsetEntries)
     try {
-      const times = SparseIndex.create(
-        this.#disk,
-        segmentPath(this.directory, this.baseOffset, 'timeindex'),
-        timeEntries,
-      )
+      const times = SparseIndex.create(this.#disk, this.#path('timeindex'), timeEntries)
       return { offsets, times }
     } catch (error) {
       offsets.close()
       throw error
     }
+  }
+
+  #path(kind: (typeof fileKinds)[number]): string {
+    return segmentPath(this.directory, this.baseOffset, kind) + this.#suffix
   }
 
   #noteTimestamp(): void {

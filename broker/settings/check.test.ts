@@ -31,7 +31,21 @@ test.each([
     'segment.bytes must be a whole number of at most 2147483647, not "2147483648"',
   ],
   ['retention.ms', '-2', 'retention.ms must be a whole number of at least 0, or -1 for no limit, not "-2"'],
-  ['cleanup.policy', 'compact', 'cleanup.policy must be delete, not "compact": logs are not compacted yet'],
+  [
+    'cleanup.policy',
+    'compacted',
+    'cleanup.policy must be a list of one or more of delete, compact, not "compacted"',
+  ],
+  [
+    'min.cleanable.dirty.ratio',
+    '1.01',
+    'min.cleanable.dirty.ratio must be a number of at least 0 and at most 1, not "1.01"',
+  ],
+  [
+    'min.cleanable.dirty.ratio',
+    'half',
+    'min.cleanable.dirty.ratio must be a number of at least 0 and at most 1, not "half"',
+  ],
   [
     'compression.type',
     'zstd',
@@ -75,20 +89,22 @@ test.each([
 })
 
 test('good settings are answered as they will be kept', () => {
-  expect(checkTopicSettings({ 'segment.bytes': ' 100 ', 'cleanup.policy': 'delete' })).toEqual({
-    'segment.bytes': '100',
-    'cleanup.policy': 'delete',
-  })
+  const wanted = {
+    'segment.bytes': ' 100 ',
+    'cleanup.policy': 'compact, delete',
+    'min.cleanable.dirty.ratio': '1e-1',
+  }
+  expect(checkTopicSettings(wanted)).toEqual({ ...wanted, 'segment.bytes': '100' })
 })
 
 test('alterations become one change', () => {
   const alterations: Alteration[] = [
     { name: 'segment.bytes', op: 'set', value: '100' },
     { name: 'retention.ms', op: 'delete', value: null },
-    { name: 'cleanup.policy', op: 'append', value: 'delete' },
+    { name: 'cleanup.policy', op: 'append', value: 'compact' },
   ]
   expect(planAlteration('topic', alterations, none)).toEqual({
-    set: { 'segment.bytes': '100', 'cleanup.policy': 'delete' },
+    set: { 'segment.bytes': '100', 'cleanup.policy': 'delete,compact' },
     unset: ['retention.ms'],
   })
 })
@@ -107,12 +123,12 @@ test.each<[Alteration[], string]>([
     'INVALID_CONFIG: segment.bytes is not a list: set it instead of using append',
   ],
   [
-    [{ name: 'cleanup.policy', op: 'append', value: 'compact' }],
-    'INVALID_CONFIG: cleanup.policy must be delete, not "delete,compact": logs are not compacted yet',
+    [{ name: 'cleanup.policy', op: 'append', value: 'both' }],
+    'INVALID_CONFIG: cleanup.policy must be a list of one or more of delete, compact, not "delete,both"',
   ],
   [
     [{ name: 'cleanup.policy', op: 'subtract', value: 'delete' }],
-    'INVALID_CONFIG: cleanup.policy must be delete, not "": logs are not compacted yet',
+    'INVALID_CONFIG: cleanup.policy must be a list of one or more of delete, compact, not ""',
   ],
   [[{ name: 'cleanup.policy', op: 'subtract', value: null }], 'INVALID_CONFIG: cleanup.policy needs a value'],
 ])('%j is refused', (alterations, message) => {

@@ -4,7 +4,7 @@
  * written from here.
  */
 import { GIB, KIB, MIB } from '../../base/quantities.ts'
-import { boolean, int, listeners, long, oneOf, text } from './values.ts'
+import { boolean, decimal, int, listeners, long, oneOf, someOf, text } from './values.ts'
 import type { Kind } from './values.ts'
 
 export type Row<T = unknown> = {
@@ -82,9 +82,29 @@ export const topicRows = {
     doc: 'The oldest segments of a partition are removed while it holds more than this many bytes without them.',
   }),
   cleanupPolicy: forTopic('cleanup.policy', 'log.cleanup.policy', {
-    kind: oneOf(['delete'], { type: 'list', because: 'logs are not compacted yet' }),
+    kind: someOf(['delete', 'compact']),
     default: 'delete',
-    doc: 'What happens to old records. Only delete is served: they go by age and size.',
+    doc: 'What happens to old records: delete, they go by age and size; compact, of every key the newest record stays; or both.',
+  }),
+  minCleanableDirtyRatio: forTopic('min.cleanable.dirty.ratio', 'log.cleaner.min.cleanable.ratio', {
+    kind: decimal({ min: 0, max: 1 }),
+    default: 0.5,
+    doc: 'A partition is compacted when more than this part of the bytes of its older segments was never compacted.',
+  }),
+  minCompactionLagMs: forTopic('min.compaction.lag.ms', 'log.cleaner.min.compaction.lag.ms', {
+    kind: long({ min: 0 }),
+    default: 0,
+    doc: 'Records younger than this many milliseconds are not compacted.',
+  }),
+  maxCompactionLagMs: forTopic('max.compaction.lag.ms', 'log.cleaner.max.compaction.lag.ms', {
+    kind: long({ min: 1 }),
+    default: '9223372036854775807',
+    doc: 'A record that is this many milliseconds old is compacted whatever the dirty ratio. The current segment ends after this time.',
+  }),
+  deleteRetentionMs: forTopic('delete.retention.ms', 'log.cleaner.delete.retention.ms', {
+    kind: long({ min: 0 }),
+    default: dayMs,
+    doc: 'A tombstone (a record with a key and without a value) stays this many milliseconds after it was first compacted, so that readers see it.',
   }),
   maxMessageBytes: forTopic('max.message.bytes', 'message.max.bytes', {
     kind: int({ min: 0 }),
@@ -283,6 +303,26 @@ export const brokerRows = {
     default: 256 * MIB,
     doc: 'As much memory as all groups with their members and committed offsets may take, in bytes, about. When it is used up, new groups, members and partitions to commit for are refused; what is there goes on.',
   }),
+  logCleanerEnable: forBroker('log.cleaner.enable', {
+    kind: boolean,
+    default: true,
+    doc: 'Whether partitions with cleanup.policy=compact are compacted.',
+  }),
+  logCleanerBackoffMs: forBroker('log.cleaner.backoff.ms', {
+    kind: long({ min: 1 }),
+    default: 15_000,
+    doc: 'How long to wait, in milliseconds, when no partition has to be compacted, before looking again.',
+  }),
+  logCleanerDedupeBufferSize: forBroker('log.cleaner.dedupe.buffer.size', {
+    kind: long({ min: 1 }),
+    default: 128 * MIB,
+    doc: 'As much memory as compaction takes at most for remembering keys, in bytes; it takes as much as the keys need. What does not fit is compacted in several passes, about 36 bytes a key.',
+  }),
+  logCleanerIoMaxBytesPerSecond: forBroker('log.cleaner.io.max.bytes.per.second', {
+    kind: decimal({ min: 1 }),
+    default: '1.7976931348623157E308',
+    doc: 'As many bytes as compaction reads and writes in a second.',
+  }),
   tailMemoryBytes: forBroker('stele.tail.memory.bytes', {
     kind: long({ min: 0 }),
     default: 32 * MIB,
@@ -321,16 +361,10 @@ export const notHere: ReadonlyMap<string, string> = new Map([
     'log.flush.interval.messages',
     'log.flush.interval.ms',
   ]),
-  ...same('logs are not compacted yet', [
-    'delete.retention.ms',
-    'max.compaction.lag.ms',
-    'min.cleanable.dirty.ratio',
-    'min.compaction.lag.ms',
-    'log.cleaner.enable',
-    'log.cleaner.delete.retention.ms',
-    'log.cleaner.max.compaction.lag.ms',
-    'log.cleaner.min.cleanable.ratio',
-    'log.cleaner.min.compaction.lag.ms',
+  ...same('one partition is compacted at a time, with memory as log.cleaner.dedupe.buffer.size says', [
+    'log.cleaner.threads',
+    'log.cleaner.io.buffer.size',
+    'log.cleaner.io.buffer.load.factor',
   ]),
   ...same('the data directory is given with --data', ['log.dir', 'log.dirs']),
   ...same('there is no controller quorum and no ZooKeeper', [

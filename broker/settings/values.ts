@@ -6,7 +6,7 @@ import { parseListeners } from './listeners.ts'
 import type { Listener } from './listeners.ts'
 
 /** The types of DescribeConfigs. */
-export type KafkaType = 'boolean' | 'string' | 'int' | 'long' | 'list'
+export type KafkaType = 'boolean' | 'string' | 'int' | 'long' | 'double' | 'list'
 
 export type Kind<T> = {
   readonly type: KafkaType
@@ -49,6 +49,18 @@ function wholeNumber(type: 'int' | 'long', typeMax: bigint, { min, max, unlimite
 export const integerOf = (text: string): bigint | undefined =>
   /^\s*[+-]?\d{1,30}\s*$/.test(text) ? BigInt(text.trim().replace(/^\+/, '')) : undefined
 
+export function decimal({ min, max }: { min: number; max?: number }): Kind<number> {
+  const allowed = `a number of at least ${min}${max === undefined ? '' : ` and at most ${max}`}`
+  return {
+    type: 'double',
+    allowed,
+    read(text) {
+      const number = /^\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*$/i.test(text) ? Number(text) : Number.NaN
+      return number >= min && number <= (max ?? Number.MAX_VALUE) ? { value: number } : { allowed }
+    },
+  }
+}
+
 export const boolean: Kind<boolean> = {
   type: 'boolean',
   allowed: 'true or false',
@@ -77,6 +89,20 @@ export function oneOf<const W extends string>(
       const word = words.find(one => one === value.trim())
       if (word !== undefined) return { value: word }
       return because === undefined ? { allowed } : { allowed, because }
+    },
+  }
+}
+
+/** A list of some of `words`, at least one. */
+export function someOf<const W extends string>(words: readonly W[]): Kind<ReadonlySet<W>> {
+  const allowed = `a list of one or more of ${words.join(', ')}`
+  return {
+    type: 'list',
+    allowed,
+    read(value) {
+      const given = value.split(',').map(item => words.find(word => word === item.trim()))
+      const found = new Set(given.filter(word => word !== undefined))
+      return given.includes(undefined) ? { allowed } : { value: found }
     },
   }
 }

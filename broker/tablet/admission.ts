@@ -1,11 +1,14 @@
 /** What a topic takes: batches that are sound, small enough and of the right time. */
 import { Refusal, type RefusalCode } from '../../base/refusals.ts'
+import { MalformedRecords } from '../../protocol/kafka/malformed.ts'
 import {
   baseTimestampOf,
   checkProduced,
   isTransactional,
   maxTimestampOf,
 } from '../../protocol/kafka/record-batch.ts'
+import { walkRecords } from '../../protocol/kafka/record-walk.ts'
+import { unpackedBytesMax } from '../log/compaction/filter-batch.ts'
 import type { TopicSettings } from '../settings/resolve.ts'
 
 /** Why `topic` does not take the batch at bytes[start, end), or undefined. */
@@ -17,7 +20,7 @@ export function refuseBatch(
   end: number,
   nowMs: number,
 ): Refusal | undefined {
-  const { maxMessageBytes, segmentBytes, messageTimestampType } = settings
+  const { maxMessageBytes, segmentBytes, messageTimestampType, cleanupPolicy } = settings
   const size = end - start
   if (size > maxMessageBytes) {
     return new Refusal(
@@ -34,9 +37,26 @@ export function refuseBatch(
   const wrong = checkProduced(bytes, start, end)
   if (wrong !== undefined) return new Refusal(wrong, complaints[wrong] ?? 'the batch is not sound')
   if (isTransactional(bytes, start)) return new Refusal('INVALID_RECORD', 'Stele has no transactions yet')
-  return messageTimestampType === 'CreateTime'
-    ? refuseTimestamps(topic, settings, bytes, start, nowMs)
-    : undefined
+  const refused =
+    messageTimestampType === 'CreateTime' ? refuseTimestamps(topic, settings, bytes, start, nowMs) : undefined
+  return refused ?? (cleanupPolicy.has('compact') ? refuseKeys(topic, bytes, start) : undefined)
+}
+
+/** A compacted topic keeps records by their keys: only there are records looked at, and all of them must be readable and have one. */
+function refuseKeys(topic: string, bytes: Buffer, start: number): Refusal | undefined {
+  try {
+    const walk = walkRecords(bytes, start, unpackedBytesMax)
+    while (walk.next()) {
+      if (walk.keyBytes < 0) {
+        const which = `record ${walk.offsetDelta} of the batch has no key`
+        return new Refusal('INVALID_RECORD', `${which}, and ${topic} is compacted: every record needs one`)
+      }
+    }
+    return undefined
+  } catch (error) {
+    if (!(error instanceof MalformedRecords)) throw error
+    return new Refusal('INVALID_RECORD', `the records of the batch cannot be read: ${error.reason}`)
+  }
 }
 
 function refuseTimestamps(

@@ -10,6 +10,7 @@ import {
   baseOffsetOf,
   baseSequenceOf,
   countOf,
+  lastOffsetDeltaOf,
   lastOffsetOf,
   producerEpochOf,
   producerIdOf,
@@ -82,7 +83,8 @@ export class Producers {
     const firstSequence = baseSequenceOf(bytes, at)
     producer.batches.push({
       firstSequence,
-      lastSequence: addSequence(firstSequence, countOf(bytes, at) - 1),
+      // Compaction leaves a batch its offsets, not its count.
+      lastSequence: addSequence(firstSequence, lastOffsetDeltaOf(bytes, at)),
       baseOffset: baseOffsetOf(bytes, at),
       lastOffset: lastOffsetOf(bytes, at),
     })
@@ -111,6 +113,11 @@ export class Producers {
       else this.#producers.set(id, producer.previous)
     }
     this.#unwritten.clear()
+  }
+
+  /** The last offset of each producer's last batch: what compaction must leave something of. */
+  lastOffsets(): number[] {
+    return [...this.#producers.values()].flatMap(({ batches }) => batches.at(-1)?.lastOffset ?? [])
   }
 
   /** Forgets producers that appended nothing since `beforeMs` (producer.id.expiration.ms). */

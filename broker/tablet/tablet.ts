@@ -9,8 +9,11 @@ import { Refusal, type RefusalCode } from '../../base/refusals.ts'
 import type { World } from '../../base/world.ts'
 import type { TabletAssignment } from '../../control/model.ts'
 import type { Checkpoints } from '../log/checkpoint.ts'
+import { CleanState } from '../log/compaction/clean-state.ts'
+import type { Cleaner } from '../log/compaction/cleaner.ts'
+import { Compaction, type PassLimits } from '../log/compaction/compaction.ts'
 import type { LogPosition, LogShared } from '../log/log.ts'
-import { noBatches, StoredBatchDamaged, type Batches } from '../log/read.ts'
+import { endOfEmpty, noBatches, StoredBatchDamaged, type Batches } from '../log/read.ts'
 import { retainedFrom } from '../log/retention.ts'
 import type { TopicSettings } from '../settings/resolve.ts'
 import { Appends, type TabletState } from './appends.ts'
@@ -63,6 +66,7 @@ export class Tablet {
   }[] = []
   #checkpointed: Offset | undefined
   #checkpointedBytes = 0
+  #compaction: Compaction | undefined
 
   constructor(shared: TabletShared, identity: TabletIdentity, settings: TopicSettings) {
     this.#shared = shared
@@ -128,6 +132,20 @@ export class Tablet {
   /** What a recovery would have to check, as far as this run has written it. */
   get uncheckpointedBytes(): number {
     return this.#writtenBytes - this.#checkpointedBytes
+  }
+
+  /** What it counts about being compacted; undefined before it first was looked at for that. */
+  get compaction(): Pick<Compaction, 'counters' | 'dirtyRatio' | 'isStuck'> | undefined {
+    return this.#compaction
+  }
+
+  /** Compaction keeps below it: what a recovery would read stays as it was written, and so does what may still be cut. */
+  get stableEnd(): Offset {
+    return offset(Math.min(this.highWatermark, this.#checkpointed ?? 0))
+  }
+
+  get serves(): boolean {
+    return this.#role === 'leader'
   }
 
   /** Its directory was opened and checked. */
@@ -219,13 +237,28 @@ export class Tablet {
       const batches = state.log.read(from, this.#highWatermark, bytesMax, atLeastOne)
       if (!(batches instanceof Promise)) return this.#counted(batches)
       return batches.then(
-        read => this.#counted(read),
+        read => this.#pastEmpty(read, bytesMax, atLeastOne),
         (error: unknown) => {
           throw this.#readFailure(error)
         },
       )
     } catch (error) {
       throw this.#readFailure(error)
+    }
+  }
+
+  /** Compaction leaves batches without records; some clients go through their offsets one by one, so those that follow are answered instead. */
+  async #pastEmpty(read: Batches, bytesMax: number, atLeastOne: boolean): Promise<Batches> {
+    const next = endOfEmpty(read)
+    if (next === undefined || next >= this.highWatermark) return this.#counted(read)
+    try {
+      const further = await this.read(next, bytesMax, atLeastOne)
+      if (further.bytes === 0) return this.#counted(read)
+      read.release()
+      return further
+    } catch (error) {
+      read.release()
+      throw error
     }
   }
 
@@ -280,17 +313,40 @@ export class Tablet {
   async applyRetention(producerIdExpirationMs: number): Promise<void> {
     if (this.#role !== 'leader' || this.#state === undefined) return
     const { log, producers } = this.#state
-    const start = retainedFrom(
-      await log.segmentFacts(),
-      this.#settings,
-      this.#shared.world.clock.nowMs(),
-      this.highWatermark,
-    )
+    const start = this.#settings.cleanupPolicy.has('delete')
+      ? retainedFrom(
+          await log.segmentFacts(),
+          this.#settings,
+          this.#shared.world.clock.nowMs(),
+          this.highWatermark,
+        )
+      : undefined
     if (start !== undefined && start > this.#logStart && this.#isLeader()) {
       if (start === log.end.offset && log.end.position > 0 && !log.hasStaged) log.roll()
       await this.#startAt(start, 'retention')
     }
     producers.expire(this.#shared.world.clock.nowMs() - producerIdExpirationMs)
+  }
+
+  /** Answers how much of it should be compacted now, by `cleanup.policy` and what belongs to it: a part of its bytes, or undefined. */
+  async compactionDue(): Promise<number | undefined> {
+    const compaction = this.#compactable()
+    if (compaction === undefined) return undefined
+    await this.#rollOverdue()
+    const { dirtyRatio, filter } = await compaction.look()
+    return filter.length > 0 ? dirtyRatio : undefined
+  }
+
+  /** One pass of compaction, when it is due. Answers whether it came to its end. */
+  async compact(cleaner: Cleaner, limits: PassLimits): Promise<boolean> {
+    const compaction = this.#compactable()
+    const plan = await compaction?.look()
+    if (compaction === undefined || plan === undefined || plan.filter.length === 0) return false
+    return this.#isLeader() && compaction.run(plan, cleaner, limits)
+  }
+
+  lastOfProducers(): readonly number[] {
+    return this.#state?.producers.lastOffsets() ?? []
   }
 
   /** Makes everything written until now durable and lets recovery begin there. */
@@ -376,10 +432,11 @@ export class Tablet {
       { logStart: start, segments: names.filter(name => name.endsWith('.log.deleted')).length, why },
       'log start moved',
     )
-    if (names.length > 0) this.#removeLater(names)
+    this.removeLater(names)
   }
 
-  #removeLater(names: readonly string[]): void {
+  removeLater(names: readonly string[]): void {
+    if (names.length === 0) return
     const { clock, disk } = this.#shared.world
     clock.after(this.#settings.fileDeleteDelayMs, () => {
       for (const name of names) {
@@ -390,6 +447,27 @@ export class Tablet {
           )
       }
     })
+  }
+
+  #compactable(): Compaction | undefined {
+    if (this.#state === undefined || !this.#isLeader() || !this.#settings.cleanupPolicy.has('compact'))
+      return undefined
+    const { world } = this.#shared
+    const state = (): CleanState => CleanState.open(world.disk, this.identity.directory)
+    this.#compaction ??= new Compaction(world, this.#log, this.#state.log, state(), this)
+    return this.#compaction
+  }
+
+  /** What stands in the active segment is not compacted: it ends when its first record is as old as `max.compaction.lag.ms` allows. */
+  async #rollOverdue(): Promise<void> {
+    const log = this.#state?.log
+    const before = this.#shared.world.clock.nowMs() - this.#settings.maxCompactionLagMs
+    if (log === undefined || before <= 0) return
+    const first = await log.firstTimestamp(log.end.segment)
+    if (first === undefined || first <= 0 || first >= before || !this.#isLeader()) return
+    if (log.end.position === 0 || log.hasStaged) return
+    log.roll()
+    await this.#durable(log.end.offset)
   }
 
   /** Resolves when everything below `end` is on the disk. */

@@ -4,6 +4,7 @@ import { KIB, MIB, offset, type Offset } from '../../base/quantities.ts'
 import {
   baseOffsetOf,
   batchBytesOf,
+  countOf,
   lastOffsetOf,
   maxTimestampOf,
 } from '../../protocol/kafka/record-batch.ts'
@@ -30,7 +31,7 @@ export async function findTimestamp(
       for (const piece of batches.pieces) {
         for (let at = 0; at < piece.length; at += batchBytesOf(piece, at)) {
           next = offset(lastOffsetOf(piece, at) + 1)
-          if (maxTimestampOf(piece, at) < timestampMs) continue
+          if (maxTimestampOf(piece, at) < timestampMs || countOf(piece, at) === 0) continue
           return inBatch(piece, at, timestampMs)
         }
       }

@@ -17,5 +17,12 @@ export const sourceCode = (source: Source): number => sources[source]
 export const brokerLoggerSource = 6
 
 /** Kafka's DescribeConfigsResponse.ConfigType. */
-const types: Readonly<Record<KafkaType, number>> = { boolean: 1, string: 2, int: 3, long: 5, list: 7 }
+const types: Readonly<Record<KafkaType, number>> = {
+  boolean: 1,
+  string: 2,
+  int: 3,
+  long: 5,
+  double: 6,
+  list: 7,
+}
 export const typeCode = (type: KafkaType): number => types[type]

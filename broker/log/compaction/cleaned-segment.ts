@@ -1,0 +1,98 @@
+/**
+ * The segment that takes the place of others: batches enter in rising order, files named `.cleaned` leave, written and synced a piece at a time so that
+ * no large write holds up the disk. They mean nothing until they are swapped in.
+ */
+import { MIB, offset } from '../../../base/quantities.ts'
+import type { Disk } from '../../../base/world.ts'
+import { batchBytesOf, lastOffsetOf, maxTimestampOf } from '../../../protocol/kafka/record-batch.ts'
+import { Segment } from '../segment.ts'
+import { segmentPath } from '../segment-names.ts'
+import type { Pace } from './pace.ts'
+
+export const cleanedSuffix = '.cleaned'
+
+const pieceBytes = MIB
+const syncBytes = 8 * MIB
+
+export class CleanedSegment {
+  readonly #segment: Segment
+  readonly #pace: Pace
+  readonly #indexIntervalBytes: number
+  readonly #piece = Buffer.allocUnsafe(pieceBytes)
+  #pieceBytes = 0
+  #writtenBytes = 0
+  #unsyncedBytes = 0
+
+  private constructor(segment: Segment, indexIntervalBytes: number, pace: Pace) {
+    this.#segment = segment
+    this.#indexIntervalBytes = indexIntervalBytes
+    this.#pace = pace
+  }
+
+  /** Files of an attempt before are replaced. */
+  static async create(
+    disk: Disk,
+    directory: string,
+    baseOffset: number,
+    indexIntervalBytes: number,
+    pace: Pace,
+  ): Promise<CleanedSegment> {
+    await removeCleaned(disk, directory, baseOffset)
+    const segment = Segment.create(disk, directory, offset(baseOffset), cleanedSuffix)
+    return new CleanedSegment(segment, indexIntervalBytes, pace)
+  }
+
+  get sizeBytes(): number {
+    return this.#writtenBytes + this.#pieceBytes
+  }
+
+  /** Takes the batch at b[at, …), by copy. */
+  add(b: Buffer, at: number): void {
+    const bytes = batchBytesOf(b, at)
+    this.#segment.note(
+      lastOffsetOf(b, at),
+      this.sizeBytes,
+      bytes,
+      maxTimestampOf(b, at),
+      this.#indexIntervalBytes,
+    )
+    if (this.#pieceBytes + bytes > pieceBytes) this.#flush()
+    if (bytes > pieceBytes) return this.#write(b.subarray(at, at + bytes))
+    b.copy(this.#piece, this.#pieceBytes, at, at + bytes)
+    this.#pieceBytes += bytes
+  }
+
+  /** Everything is on the disk; only the names are not yet. */
+  async finish(): Promise<void> {
+    this.#flush()
+    this.#segment.persistIndexes()
+    this.#segment.files.log.syncNow()
+    await this.#segment.syncIndexes()
+    this.#segment.close()
+  }
+
+  close(): void {
+    this.#segment.close()
+  }
+
+  #flush(): void {
+    this.#write(this.#piece.subarray(0, this.#pieceBytes))
+    this.#pieceBytes = 0
+  }
+
+  #write(bytes: Buffer): void {
+    const { log } = this.#segment.files
+    log.write([bytes], this.#writtenBytes)
+    this.#writtenBytes += bytes.length
+    this.#pace.did(bytes.length)
+    this.#unsyncedBytes += bytes.length
+    if (this.#unsyncedBytes < syncBytes) return
+    log.syncNow()
+    this.#unsyncedBytes = 0
+  }
+}
+
+export async function removeCleaned(disk: Disk, directory: string, baseOffset: number): Promise<void> {
+  for (const kind of ['log', 'index', 'timeindex'] as const)
+    await disk.remove(segmentPath(directory, offset(baseOffset), kind) + cleanedSuffix)
+}

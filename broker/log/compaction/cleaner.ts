@@ -1,0 +1,253 @@
+/**
+ * The heavy work of compaction: in come orders that name sealed segments, out come files that can take their place. One pass is one map of newest
+ * offsets and any number of segments filtered by it. It reads and writes on whatever thread it runs, as fast as it may, and changes nothing
+ * that the log knows of.
+ */
+import { offset } from '../../../base/quantities.ts'
+import type { DiskFile, World } from '../../../base/world.ts'
+import { emptiedBatch } from '../../../protocol/kafka/compacted-batch.ts'
+import { MalformedRecords } from '../../../protocol/kafka/malformed.ts'
+import {
+  baseOffsetOf,
+  countOf,
+  isControl,
+  lastOffsetDeltaOf,
+  lastOffsetOf,
+} from '../../../protocol/kafka/record-batch.ts'
+import { RecordWalk, walkRecords } from '../../../protocol/kafka/record-walk.ts'
+import { scanBatches } from '../scan.ts'
+import { segmentPath } from '../segment-names.ts'
+import { CleanedSegment, removeCleaned } from './cleaned-segment.ts'
+import { filterBatch, FilterCounts, unpackedBytesMax } from './filter-batch.ts'
+import { OffsetMap } from './offset-map.ts'
+import { Pace } from './pace.ts'
+
+/** A sealed segment: its files hold `sizeBytes` and its offsets are [baseOffset, endOffset). */
+export type Span = { readonly baseOffset: number; readonly endOffset: number; readonly sizeBytes: number }
+
+export type Pass = {
+  readonly directory: string
+  /** Whose keys to learn, from offset `from` on. */
+  readonly dirty: readonly Span[]
+  readonly from: number
+  /** Where to end when there is nothing to learn: everything below was compacted before. */
+  readonly cleaned: number
+  readonly mapBytesMax: number
+  /** 16 bytes nobody can guess. */
+  readonly hashKey: Uint8Array
+  readonly nowMs: number
+  readonly deleteRetentionMs: number
+  /** Last offsets of batches that stay though they are empty, because they hold the last sequence number of a producer. */
+  readonly lastOfProducers: readonly number[]
+  readonly segmentBytes: number
+  readonly indexIntervalBytes: number
+  readonly bytesPerSecond: number
+}
+
+/** Stored bytes that are not what was written. */
+export type Damage = {
+  readonly kind: 'damage'
+  readonly path: string
+  readonly position: number
+  readonly why: string
+}
+
+/** The map holds every key from `Pass.from` up to `endOffset`, which is short of the end of what is dirty when the map is full. */
+export type Begun = { readonly kind: 'begun'; readonly endOffset: number; readonly keys: number }
+
+export type Cleaned = {
+  readonly kind: 'cleaned'
+  /** How many of the spans it stands for. */
+  readonly spans: number
+  readonly sizeBytes: number
+  /** When tombstones that stayed may go; undefined when none waits. */
+  readonly horizonMs: number | undefined
+  /** False when there was nothing to take away: no files were left. */
+  readonly changed: boolean
+  readonly records: number
+  readonly recordsRemoved: number
+  readonly tombstonesRemoved: number
+  readonly unreadableBatches: number
+}
+
+export type Cleaner = {
+  /** Begins a pass; the one before is over. */
+  begin(pass: Pass): Promise<Begun | Damage>
+  /**
+   * Filters the first of `spans`, and as many of those behind it as fit into one segment with it, into files named `.cleaned` of the first one's
+   * base offset. Rejects with the disk's error, and leaves no files then.
+   */
+  clean(spans: readonly Span[]): Promise<Cleaned | Damage>
+  /** Frees what the last pass holds. */
+  end(): Promise<void>
+}
+
+type Running = {
+  readonly pass: Pass
+  readonly newest: OffsetMap
+  readonly endOffset: number
+  readonly pace: Pace
+}
+
+const relativeOffsetMax = 0x7fff_ffff
+
+export class LocalCleaner implements Cleaner {
+  readonly #world: World
+  #running: Running | undefined
+
+  constructor(world: World) {
+    this.#world = world
+  }
+
+  async begin(pass: Pass): Promise<Begun | Damage> {
+    this.#running = undefined
+    const newest = new OffsetMap(pass.mapBytesMax, pass.hashKey)
+    const pace = new Pace(this.#world.clock, pass.bytesPerSecond)
+    let endOffset = pass.cleaned
+    for (const span of pass.dirty) {
+      let full: number | undefined
+      const damage = await this.#scan(pass, span, pace, (bytes, at) => {
+        full ??= learn(newest, bytes, at, pass.from)
+      })
+      if (damage !== undefined) return damage
+      endOffset = full ?? span.endOffset
+      if (full !== undefined) break
+    }
+    this.#running = { pass, newest, endOffset, pace }
+    return { kind: 'begun', endOffset, keys: newest.size }
+  }
+
+  async clean(spans: readonly Span[]): Promise<Cleaned | Damage> {
+    const running = this.#running
+    const [first] = spans
+    if (running === undefined || first === undefined) throw new Error('there is nothing to clean')
+    const { pass, pace } = running
+    const { disk } = this.#world
+    const into = await CleanedSegment.create(
+      disk,
+      pass.directory,
+      first.baseOffset,
+      pass.indexIntervalBytes,
+      pace,
+    )
+    let done: Cleaned | Damage | undefined
+    try {
+      done = await this.#cleanInto(into, spans, running)
+      return done
+    } finally {
+      into.close()
+      if (done?.kind !== 'cleaned' || !done.changed)
+        await removeCleaned(disk, pass.directory, first.baseOffset)
+    }
+  }
+
+  end(): Promise<void> {
+    this.#running = undefined
+    return Promise.resolve()
+  }
+
+  async #cleanInto(
+    into: CleanedSegment,
+    spans: readonly Span[],
+    { pass, newest, endOffset, pace }: Running,
+  ): Promise<Cleaned | Damage> {
+    const counts = new FilterCounts()
+    const rules = { newest, endOffset, nowMs: pass.nowMs, deleteRetentionMs: pass.deleteRetentionMs }
+    const lastOfProducers = new Set(pass.lastOfProducers)
+    const base = spans[0]?.baseOffset ?? 0
+    let changed = false
+    let taken = 0
+    /** The last batch of a segment stays in any case: it says where the segment's offsets end. */
+    let last: Buffer | undefined
+    for (const span of spans) {
+      const fits = into.sizeBytes + span.sizeBytes <= pass.segmentBytes
+      if (taken > 0 && !(fits && span.endOffset - base <= relativeOffsetMax)) break
+      taken++
+      const damage = await this.#scan(pass, span, pace, (bytes, at) => {
+        const filtered = filterBatch(bytes, at, rules, counts)
+        changed ||= last !== undefined || (filtered.kind !== 'same' && countOf(bytes, at) > 0)
+        last = undefined
+        if (filtered.kind === 'same') into.add(bytes, at)
+        else if (filtered.kind === 'reduced') into.add(filtered.batch, 0)
+        else if (lastOfProducers.has(lastOffsetOf(bytes, at))) into.add(emptiedBatch(bytes, at), 0)
+        else last = emptiedBatch(bytes, at)
+      })
+      if (damage !== undefined) return damage
+    }
+    if (last !== undefined) into.add(last, 0)
+    changed ||= taken > 1
+    if (changed) await into.finish()
+    return {
+      kind: 'cleaned',
+      spans: taken,
+      sizeBytes: into.sizeBytes,
+      horizonMs: counts.horizonMs === Infinity ? undefined : counts.horizonMs,
+      changed,
+      records: counts.records,
+      recordsRemoved: counts.removed,
+      tombstonesRemoved: counts.tombstonesRemoved,
+      unreadableBatches: counts.unreadable,
+    }
+  }
+
+  /** Every batch of a segment, checked. */
+  async #scan(
+    { directory }: Pass,
+    { baseOffset, sizeBytes }: Span,
+    pace: Pace,
+    visit: (bytes: Buffer, at: number) => void,
+  ): Promise<Damage | undefined> {
+    const path = segmentPath(directory, offset(baseOffset), 'log')
+    const file = paced(this.#world.disk.open(path, 'read'), pace)
+    try {
+      const { position, damage } = await scanBatches(file, 0, sizeBytes, baseOffset, visit)
+      return damage === undefined ? undefined : { kind: 'damage', path, position, why: damage }
+    } finally {
+      file.close()
+    }
+  }
+}
+
+/** Puts the keys of the batch at `at` into the map. Answers the offset of the first record that finds no room, or undefined. */
+function learn(newest: OffsetMap, bytes: Buffer, at: number, from: number): number | undefined {
+  if (lastOffsetOf(bytes, at) < from || isControl(bytes, at) || countOf(bytes, at) === 0) return undefined
+  const records = readable(bytes, at)
+  if (records === undefined) return undefined
+  const walk = new RecordWalk(records, countOf(bytes, at), lastOffsetDeltaOf(bytes, at))
+  while (walk.next()) {
+    const offset = baseOffsetOf(bytes, at) + walk.offsetDelta
+    if (offset < from || walk.keyBytes < 0) continue
+    if (!newest.put(walk.bytes, walk.keyStart, walk.keyBytes, offset)) return offset
+  }
+  return undefined
+}
+
+/** The unpacked records of a batch, when all of them can be read: one that cannot takes the place of nothing. */
+function readable(bytes: Buffer, at: number): Buffer | undefined {
+  try {
+    const walk = walkRecords(bytes, at, unpackedBytesMax)
+    while (walk.next());
+    return walk.bytes
+  } catch (error) {
+    if (!(error instanceof MalformedRecords)) throw error
+    return undefined
+  }
+}
+
+/** Reads on this thread, when the pace allows. */
+const paced = (file: DiskFile, pace: Pace): DiskFile => ({
+  path: file.path,
+  sizeBytes: () => file.sizeBytes(),
+  read: (into, at) => file.read(into, at),
+  async readLater(into, at) {
+    await pace.rest()
+    const got = file.read(into, at)
+    pace.did(got)
+    return got
+  },
+  write: (pieces, at) => file.write(pieces, at),
+  truncate: sizeBytes => file.truncate(sizeBytes),
+  sync: () => file.sync(),
+  syncNow: () => file.syncNow(),
+  close: () => file.close(),
+})
