@@ -1,10 +1,10 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { explainFailures, startBroker, type Broker } from './broker.ts'
 import { samples } from './content.ts'
-import { java } from './java.ts'
+import { dumpSegments, expectSoundIndexes, filesOfPartition } from './dump-segments.ts'
 import { consume, produce } from './kcat.ts'
 import { launch } from './processes.ts'
 import { RawConnection, highWatermark } from './raw.ts'
@@ -37,11 +37,12 @@ describe("Kafka's DumpLogSegments over what the broker wrote", () => {
       await produce(broker.kafka, topic, ['-z', codec, '-X', 'enable.idempotence=true'], input)
     }
     await broker.stop()
-    const files = await filesOf(topic)
+    const files = await filesOfPartition(data, topic)
     expect(files.filter(file => file.endsWith('.log')).length).toBeGreaterThan(5)
 
     const dump = await dumpSegments(files)
     expect(dump.complaints).toEqual([])
+    expect(dump.holes).toBe(0)
     expect(dump.offsets).toEqual(Array.from({ length: 10 * sent.length }, (_, i) => i))
     expect(dump.values).toEqual(Array.from({ length: 10 }, () => sent).flat())
     expect(dump.codecs).toEqual(new Set(['none', 'gzip', 'snappy', 'lz4', 'zstd']))
@@ -76,71 +77,11 @@ describe("Kafka's DumpLogSegments over what the broker wrote", () => {
     const received = await consume(broker.kafka, topic)
     expect(received.map(({ value }) => value?.toString())).toEqual(sent)
     await broker.stop()
-    const files = await filesOf(topic)
+    const files = await filesOfPartition(data, topic)
     const dump = await dumpSegments(files)
     expect(dump.complaints).toEqual([])
+    expect(dump.holes).toBe(0)
     expect(dump.values).toEqual(sent)
     await expectSoundIndexes(files)
   })
 })
-
-/** The log and index files of partition 0, in the order of their offsets. */
-async function filesOf(topic: string): Promise<string[]> {
-  const all = await readdir(data, { recursive: true })
-  return all
-    .filter(path => path.split('/').at(-2)?.startsWith(`${topic}-0`))
-    .filter(path => /\.(log|index|timeindex)$/.test(path))
-    .sort()
-    .map(path => join(data, path))
-}
-
-type Dump = {
-  complaints: string[]
-  offsets: number[]
-  values: string[]
-  codecs: Set<string>
-  producers: Set<string>
-}
-
-const dumper = 'org.apache.kafka.tools.DumpLogSegments'
-
-/** Everything Kafka's tool read, and every line of it that is neither a batch, a record nor an index entry. */
-async function dumpSegments(files: readonly string[]): Promise<Dump> {
-  const { stdout, stderr } = await java(dumper, [
-    '--deep-iteration',
-    '--print-data-log',
-    '--files',
-    files.join(','),
-  ])
-  const dump: Dump = { complaints: [], offsets: [], values: [], codecs: new Set(), producers: new Set() }
-  const printed = (stdout.toString() + stderr).replaceAll(firstOfSegment, '')
-  for (const line of printed.split('\n')) {
-    const record = /^\| offset: (\d+) .* payload: (.*)$/.exec(line)
-    const batch = /^baseOffset: .* producerId: (-?\d+) .* compresscodec: (\w+) .* isvalid: true$/.exec(line)
-    if (record) {
-      dump.offsets.push(Number(record[1]))
-      dump.values.push(record[2] ?? '')
-    } else if (batch) {
-      dump.producers.add(batch[1] ?? '')
-      dump.codecs.add((batch[2] ?? '').toLowerCase())
-    } else if (!expectedLine.test(line)) {
-      dump.complaints.push(line)
-    }
-  }
-  return dump
-}
-
-// The tool expects each file to begin at offset 0, also of Kafka's own segments: a jump to the file's own base is none.
-const firstOfSegment = /^Non-consecutive offsets in \S*\/0*(\d+)\.log\n {2}-1 is followed by \1\n/gm
-const expectedLine =
-  /^(|Dumping \S+|\S+index is empty\.|Log starting offset: \d+|offset: \d+ position: \d+|timestamp: -?\d+ offset: \d+)$/
-
-/** The check that Kafka itself makes at start, and that each entry points at its batch. */
-async function expectSoundIndexes(files: readonly string[]): Promise<void> {
-  const indexes = files.filter(file => !file.endsWith('.log')).join(',')
-  const checked = await java(dumper, ['--index-sanity-check', '--files', indexes])
-  expect(checked.stdout.toString()).toMatch(/passed sanity check/)
-  expect(checked.stdout.toString()).not.toMatch(/corrupt|mismatch|invalid/i)
-  const verified = await java(dumper, ['--verify-index-only', '--files', indexes])
-  expect(verified.stdout.toString()).not.toMatch(/mismatch|not found|out of order/i)
-}
