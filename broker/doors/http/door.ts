@@ -13,6 +13,7 @@ import { Budget } from './budget.ts'
 import { addCluster, addHealth, refuseUnlessReady } from './cluster.ts'
 import { Connections } from './connections.ts'
 import { shapes } from './docs-shapes.ts'
+import { addGroups } from './groups.ts'
 import { lingerFor } from './lingering.ts'
 import { listenOn, type Listening } from './listening.ts'
 import { addMetrics } from './metrics.ts'
@@ -126,6 +127,7 @@ function addData(app: FastifyInstance, serving: Serving): void {
   addRecordsOut(app, serving)
   addStream(app, serving)
   addTopics(app, serving)
+  addGroups(app, serving)
   addCluster(app, serving)
 }
 

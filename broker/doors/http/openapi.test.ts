@@ -51,6 +51,7 @@ test('it describes every route, and says what it is', () => {
       .map(([method, path]) => `${method.toUpperCase()} ${path}`)
       .sort(),
   ).toEqual([
+    'DELETE /v1/groups/{group}',
     'DELETE /v1/topics/{topic}',
     'DELETE /v1/topics/{topic}/partitions/{partition}/records',
     'GET /healthz',
@@ -58,12 +59,15 @@ test('it describes every route, and says what it is', () => {
     'GET /read',
     'GET /readyz',
     'GET /v1/cluster',
+    'GET /v1/groups',
+    'GET /v1/groups/{group}',
     'GET /v1/topics',
     'GET /v1/topics/{topic}',
     'GET /v1/topics/{topic}/partitions/{partition}/records',
     'GET /v1/topics/{topic}/partitions/{partition}/stream',
     'PATCH /v1/topics/{topic}',
     'POST /append',
+    'POST /v1/groups/{group}/offsets',
     'POST /v1/topics',
     'POST /v1/topics/{topic}/records',
   ])

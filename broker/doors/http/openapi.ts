@@ -52,6 +52,7 @@ async function buildDocs(
         { name: 'short ways', description: 'One request, no JSON to write.' },
         { name: 'records', description: 'Write and read records.' },
         { name: 'topics', description: 'Topics and their settings.' },
+        { name: 'groups', description: 'Consumer groups and how far they are behind.' },
         { name: 'cluster', description: 'The cluster and the state of this broker.' },
       ],
     },

@@ -84,7 +84,8 @@ function topicAsked(request: FastifyRequest, router: Router): Topic {
   throw new Refusal('UNKNOWN_TOPIC_OR_PARTITION', `There is no topic ${topic.slice(0, 249)}${hint}`)
 }
 
-function fieldsOf(body: Buffer, allowed: readonly string[]): Record<string, unknown> {
+/** The fields of a JSON object; a name that is not in `allowed` is refused. @throws Refusal INVALID_JSON, INVALID_REQUEST */
+export function fieldsOf(body: Buffer, allowed: readonly string[]): Record<string, unknown> {
   const json = parseJson(body, 'The body')
   if (!isObject(json)) throw invalid(`The body must be an object, not ${kindOf(json)}`)
   for (const name of Object.keys(json)) {

@@ -1,0 +1,94 @@
+/** Groups as the HTTP API shows them. Nothing here changes one. */
+import { assignedTopics, consumerProtocolType } from '../../../protocol/kafka/consumer-protocol.ts'
+import type { CoordinatedGroup } from '../../groups/coordinator.ts'
+import type { DescribedMember } from '../../groups/group-messages.ts'
+import { describedMembers } from '../../groups/group-views.ts'
+import type { Router } from '../../router/router.ts'
+
+/** Records between `offset` and the end of the partition; null when nobody here knows that end. */
+export function lagOf(router: Router, topic: string, partition: number, offset: number): number | null {
+  const tablet = router.find(topic, partition)
+  return tablet === undefined || offset < 0 ? null : Math.max(0, tablet.highWatermark - offset)
+}
+
+/** A group in a list of many. */
+export function groupRow(router: Router, { group, offsets }: CoordinatedGroup): object {
+  let lag = 0
+  for (const { topic, partition, value } of offsets) lag += lagOf(router, topic, partition, value.offset) ?? 0
+  return {
+    group: group.id,
+    state: group.state,
+    protocol_type: group.protocolType ?? null,
+    members: group.members.size,
+    lag,
+  }
+}
+
+/** A group with its members, and every partition that it has committed for or that a member reads. */
+export function groupDescription(router: Router, coordinated: CoordinatedGroup): object {
+  const { group } = coordinated
+  const members = describedMembers(group).map(member => ({
+    member,
+    assigned: (group.protocolType === consumerProtocolType && assignedTopics(member.assignment)) || [],
+  }))
+  const readers = new Map<string, string>()
+  for (const { member, assigned } of members)
+    for (const { topic, partitions } of assigned)
+      for (const partition of partitions) readers.set(`${topic}-${partition}`, member.memberId)
+  return {
+    group: group.id,
+    state: group.state,
+    protocol_type: group.protocolType ?? null,
+    protocol: group.protocol ?? null,
+    generation: group.generation,
+    members: members.map(({ member, assigned }) => ({ ...memberJson(member), assigned })),
+    offsets: [
+      ...committedRows(router, coordinated, readers),
+      ...uncommittedRows(router, coordinated, readers),
+    ],
+  }
+}
+
+const memberJson = ({ memberId, instanceId, clientId, clientHost }: DescribedMember): object => ({
+  member_id: memberId,
+  instance_id: instanceId,
+  client_id: clientId,
+  host: clientHost.replace(/^\//, ''),
+})
+
+type Readers = ReadonlyMap<string, string>
+
+const committedRows = (router: Router, { offsets }: CoordinatedGroup, readers: Readers): object[] =>
+  [...offsets].map(({ topic, partition, value }) => ({
+    topic,
+    partition,
+    committed_offset: value.offset,
+    high_watermark: router.find(topic, partition)?.highWatermark ?? null,
+    lag: lagOf(router, topic, partition, value.offset),
+    metadata: value.metadata,
+    committed_at: value.commitTimestamp,
+    member_id: readers.get(`${topic}-${partition}`) ?? null,
+  }))
+
+/** What is read, and was never committed. */
+function* uncommittedRows(
+  router: Router,
+  { offsets }: CoordinatedGroup,
+  readers: Readers,
+): Generator<object, void> {
+  for (const [place, memberId] of readers) {
+    const dash = place.lastIndexOf('-')
+    const [topic, partition] = [place.slice(0, dash), Number(place.slice(dash + 1))]
+    if (offsets.get(topic, partition) !== undefined) continue
+    yield {
+      topic,
+      partition,
+      committed_offset: null,
+      high_watermark: router.find(topic, partition)?.highWatermark ?? null,
+      lag: null,
+      metadata: null,
+      committed_at: null,
+      member_id: memberId,
+    }
+  }
+}

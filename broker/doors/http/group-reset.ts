@@ -1,0 +1,119 @@
+/** Moves a group that nobody is in to other offsets. The whole request is checked before anything is moved. */
+import { Refusal } from '../../../base/refusals.ts'
+import type { CoordinatedGroup, OffsetCommit } from '../../groups/coordinator.ts'
+import type { Router } from '../../router/router.ts'
+import type { Tablet } from '../../tablet/tablet.ts'
+import { invalid } from './errors.ts'
+import { offsetOf } from './offsets.ts'
+import { timestampMsOf } from './parameters.ts'
+import { kindOf } from './record-in.ts'
+import type { Serving } from './serving.ts'
+
+export const resetFields = ['topic', 'partitions', 'offset', 'timestamp', 'shift', 'dry_run'] as const
+
+export type Moved = {
+  readonly topic: string
+  readonly partition: number
+  readonly from: number | null
+  readonly to: number
+}
+
+/** Answers where each partition was and is now. @throws Refusal; nothing was moved then */
+export async function resetGroup(
+  { router, world }: Serving,
+  groupId: string,
+  fields: Readonly<Record<string, unknown>>,
+): Promise<Moved[]> {
+  const coordinator = router.groups.of(groupId)
+  const coordinated = coordinator.find(groupId)
+  const members = coordinated?.group.members.size ?? 0
+  if (coordinated !== undefined && coordinated.group.state !== 'Empty')
+    throw new Refusal(
+      'NON_EMPTY_GROUP',
+      `Group ${groupId} has ${members} members, which would not hear of it`,
+    )
+  const places = placesOf(router, coordinated, groupId, fields)
+  const moved: Moved[] = []
+  for (const { topic, partition } of places) {
+    const tablet = router.leading(topic, partition)
+    const from = coordinated?.offsets.get(topic, partition)?.offset ?? null
+    const wanted = await target(tablet, from, fields)
+    moved.push({
+      topic,
+      partition,
+      from,
+      to: Math.min(Math.max(wanted, tablet.logStart), tablet.highWatermark),
+    })
+  }
+  if (dryRun(fields['dry_run']) || moved.length === 0) return moved
+  const commitTimestamp = world.clock.nowMs()
+  const commits: OffsetCommit[] = moved.map(({ topic, partition, to }) => ({
+    topic,
+    partition,
+    value: { offset: to, leaderEpoch: -1, metadata: '', commitTimestamp, expireTimestamp: -1 },
+  }))
+  const nobody = { memberId: '', instanceId: null, generation: -1 }
+  const refused = await coordinator.commit(groupId, nobody, commits)
+  if (refused === undefined) return moved
+  // Somebody joined while we looked.
+  const code = refused === 'UNKNOWN_MEMBER_ID' ? 'NON_EMPTY_GROUP' : refused
+  throw new Refusal(code, `The offsets of group ${groupId} could not be kept`)
+}
+
+type Place = { readonly topic: string; readonly partition: number }
+
+/** The partitions that are named, or all of the topic, or all that the group has committed for. */
+function placesOf(
+  router: Router,
+  coordinated: CoordinatedGroup | undefined,
+  groupId: string,
+  { topic, partitions }: Readonly<Record<string, unknown>>,
+): Place[] {
+  if (topic === undefined) {
+    if (partitions !== undefined) throw invalid('partitions are given without their topic')
+    if (coordinated === undefined) throw new Refusal('GROUP_ID_NOT_FOUND', `There is no group ${groupId}`)
+    return [...coordinated.offsets].map(({ topic, partition }) => ({ topic, partition }))
+  }
+  if (typeof topic !== 'string') throw invalid(`topic must be a string, not ${kindOf(topic)}`)
+  const count = router.topics().get(topic)?.tablets.length
+  if (count === undefined)
+    throw new Refusal('UNKNOWN_TOPIC_OR_PARTITION', `There is no topic ${topic.slice(0, 249)}`)
+  if (partitions === undefined) return Array.from({ length: count }, (_, partition) => ({ topic, partition }))
+  if (!Array.isArray(partitions)) throw invalid(`partitions must be an array, not ${kindOf(partitions)}`)
+  return partitions.map((partition: unknown) => ({ topic, partition: partitionIn(partition, topic, count) }))
+}
+
+function partitionIn(json: unknown, topic: string, count: number): number {
+  if (typeof json === 'number' && Number.isInteger(json) && json >= 0 && json < count) return json
+  const given = JSON.stringify(json)?.slice(0, 20)
+  throw new Refusal(
+    'UNKNOWN_TOPIC_OR_PARTITION',
+    `Topic ${topic} has partitions 0 to ${count - 1}, not ${given}`,
+  )
+}
+
+const ways = ['offset', 'timestamp', 'shift'] as const
+
+async function target(
+  tablet: Tablet,
+  from: number | null,
+  fields: Readonly<Record<string, unknown>>,
+): Promise<number> {
+  const given = ways.filter(way => fields[way] !== undefined)
+  if (given.length !== 1) throw invalid('Exactly one of offset, timestamp and shift says where to go')
+  const { offset, timestamp, shift } = fields
+  if (shift !== undefined) {
+    if (typeof shift !== 'number' || !Number.isInteger(shift)) throw invalid('shift must be a whole number')
+    return (from ?? tablet.logStart) + shift
+  }
+  if (offset !== undefined) {
+    return offsetOf('offset', String(offset), { earliest: tablet.logStart, latest: tablet.highWatermark })
+  }
+  const found = await tablet.offsetForTimestamp(timestampMsOf(String(timestamp)))
+  return found?.offset ?? tablet.highWatermark
+}
+
+function dryRun(json: unknown): boolean {
+  if (json === undefined || typeof json === 'boolean') return json ?? false
+  throw invalid(`dry_run must be true or false, not ${kindOf(json)}`)
+}

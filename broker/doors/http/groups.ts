@@ -1,0 +1,57 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { Refusal } from '../../../base/refusals.ts'
+import type { CoordinatedGroup } from '../../groups/coordinator.ts'
+import type { Router } from '../../router/router.ts'
+import { withBody } from './body.ts'
+import { deleteGroupDocs, describeGroupDocs, listGroupsDocs, resetGroupDocs } from './docs-groups.ts'
+import { groupDescription, groupRow } from './group-json.ts'
+import { resetFields, resetGroup } from './group-reset.ts'
+import { nearest, parametersOf } from './parameters.ts'
+import { bodyLimits } from './records-in.ts'
+import type { Serving } from './serving.ts'
+import { fieldsOf } from './topics.ts'
+
+export function addGroups(app: FastifyInstance, serving: Serving): void {
+  const { router } = serving
+
+  app.get('/v1/groups', { schema: listGroupsDocs }, async request => {
+    parametersOf(request.url, [])
+    return { groups: [...router.groups.all()].map(coordinated => groupRow(router, coordinated)) }
+  })
+
+  app.get('/v1/groups/:group', { schema: describeGroupDocs }, async request => {
+    parametersOf(request.url, [])
+    return groupDescription(router, groupAsked(request, router))
+  })
+
+  app.post('/v1/groups/:group/offsets', { schema: resetGroupDocs }, async request => {
+    parametersOf(request.url, [])
+    const { group } = request.params as { group: string }
+    const fields = await withBody(request.raw, bodyLimits(serving), async body => fieldsOf(body, resetFields))
+    await router.groups.ensureTopic()
+    return { group, offsets: await resetGroup(serving, group, fields) }
+  })
+
+  app.delete('/v1/groups/:group', { schema: deleteGroupDocs }, async (request, reply) => {
+    parametersOf(request.url, [])
+    const { group } = groupAsked(request, router)
+    const refused = await router.groups.of(group.id).delete(group.id)
+    if (refused === undefined) return reply.code(204).send()
+    const why = refused === 'NON_EMPTY_GROUP' ? `has ${group.members.size} members` : 'could not be deleted'
+    throw new Refusal(refused, `Group ${group.id} ${why}`)
+  })
+}
+
+/** @throws Refusal GROUP_ID_NOT_FOUND */
+function groupAsked(request: FastifyRequest, router: Router): CoordinatedGroup {
+  const { group } = request.params as { group: string }
+  const coordinated =
+    router.groups.partitionOf(group) === undefined ? undefined : router.groups.of(group).find(group)
+  if (coordinated !== undefined) return coordinated
+  const near = nearest(
+    group,
+    [...router.groups.loaded()].map(one => one.group.id),
+  )
+  const hint = near === undefined ? '' : `; did you mean ${near}?`
+  throw new Refusal('GROUP_ID_NOT_FOUND', `There is no group ${group.slice(0, 249)}${hint}`)
+}
