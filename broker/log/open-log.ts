@@ -6,14 +6,14 @@
 import { assert } from '../../base/assert.ts'
 import { KIB, MIB, offset, type Offset } from '../../base/quantities.ts'
 import type { Disk } from '../../base/world.ts'
-import { lastOffsetOf, maxTimestampOf } from '../../protocol/kafka/record-batch.ts'
+import { lastOffsetOf } from '../../protocol/kafka/record-batch.ts'
 import type { TabletCheckpoint } from './checkpoint.ts'
 import { cleanedSuffix } from './compaction/cleaned-segment.ts'
 import { finishSwaps } from './compaction/swap.ts'
 import { Log, type LogSettings, type LogShared } from './log.ts'
 import { scanBatches, type BatchVisitor } from './scan.ts'
 import { baseOffsetOf, segmentPath } from './segment-names.ts'
-import { Segment } from './segment.ts'
+import { newestOf, Segment } from './segment.ts'
 
 export type OpenLogOptions = {
   readonly shared: LogShared
@@ -179,7 +179,7 @@ async function check(
     segment.baseOffset,
     (bytes, at, end, position) => {
       const last = lastOffsetOf(bytes, at)
-      segment.note(last, position, end - at, maxTimestampOf(bytes, at), settings.indexIntervalBytes)
+      segment.note(last, position, end - at, newestOf(bytes, at), settings.indexIntervalBytes)
       if (last >= recoveryPoint) visit(bytes, at, end, position)
       reached(offset(last + 1))
       if (position - reported > 16 * MIB) {

@@ -13,6 +13,7 @@ export type RetentionLimits = { readonly retentionMs: number; readonly retention
 /**
  * Which records may go: answers the new log start, never behind `highWatermark`. The oldest segments go while they are older than
  * `retentionMs` (by their newest record), or while what is left without them still holds `retentionBytes` (Kafka's rules).
+ * A segment without timestamps, as compaction may leave it, goes with the one behind it.
  * When even the active segment is too old the answer is its end: the log has to roll before it can be dropped.
  */
 export function retainedFrom(
@@ -27,9 +28,10 @@ export function retainedFrom(
     if (endOffset > highWatermark || sizeBytes === 0) break
     const tooOld = maxTimestampMs !== undefined && maxTimestampMs >= 0 && nowMs - maxTimestampMs > retentionMs
     const tooMuch = excessBytes >= sizeBytes
-    if (!tooOld && !tooMuch) break
+    const ageless = maxTimestampMs === undefined || maxTimestampMs < 0
+    if (!tooOld && !tooMuch && !ageless) break
     excessBytes -= sizeBytes
-    start = endOffset
+    if (tooOld || tooMuch) start = endOffset
   }
   return start
 }

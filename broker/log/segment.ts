@@ -5,7 +5,7 @@
 import { assert } from '../../base/assert.ts'
 import { offset, type Offset } from '../../base/quantities.ts'
 import type { Disk, DiskFile } from '../../base/world.ts'
-import { lastOffsetOf, maxTimestampOf } from '../../protocol/kafka/record-batch.ts'
+import { countOf, lastOffsetOf, maxTimestampOf } from '../../protocol/kafka/record-batch.ts'
 import { scanBatches } from './scan.ts'
 import { segmentPath } from './segment-names.ts'
 import { offsetEntries, SparseIndex, timeEntries } from './sparse-index.ts'
@@ -17,6 +17,9 @@ export type SegmentFiles = {
 }
 
 const fileKinds = ['log', 'index', 'timeindex'] as const
+
+/** The largest timestamp of the records in the batch at `at`; -1 when compaction has left none. */
+export const newestOf = (b: Buffer, at: number): number => (countOf(b, at) === 0 ? -1 : maxTimestampOf(b, at))
 
 export class Segment {
   readonly baseOffset: Offset
@@ -199,7 +202,7 @@ export class Segment {
     const { sizeBytes } = this
     const intervalBytes = 4096
     await scanBatches(log, 0, sizeBytes, this.baseOffset, (bytes, at, end, position) => {
-      this.note(lastOffsetOf(bytes, at), position, end - at, maxTimestampOf(bytes, at), intervalBytes)
+      this.note(lastOffsetOf(bytes, at), position, end - at, newestOf(bytes, at), intervalBytes)
     })
     this.sizeBytes = sizeBytes
     this.persistIndexes()

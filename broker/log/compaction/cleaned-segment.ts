@@ -4,8 +4,8 @@
  */
 import { MIB, offset } from '../../../base/quantities.ts'
 import type { Disk } from '../../../base/world.ts'
-import { batchBytesOf, lastOffsetOf, maxTimestampOf } from '../../../protocol/kafka/record-batch.ts'
-import { Segment } from '../segment.ts'
+import { batchBytesOf, lastOffsetOf } from '../../../protocol/kafka/record-batch.ts'
+import { newestOf, Segment } from '../segment.ts'
 import { segmentPath } from '../segment-names.ts'
 import type { Pace } from './pace.ts'
 
@@ -49,13 +49,7 @@ export class CleanedSegment {
   /** Takes the batch at b[at, …), by copy. */
   add(b: Buffer, at: number): void {
     const bytes = batchBytesOf(b, at)
-    this.#segment.note(
-      lastOffsetOf(b, at),
-      this.sizeBytes,
-      bytes,
-      maxTimestampOf(b, at),
-      this.#indexIntervalBytes,
-    )
+    this.#segment.note(lastOffsetOf(b, at), this.sizeBytes, bytes, newestOf(b, at), this.#indexIntervalBytes)
     if (this.#pieceBytes + bytes > pieceBytes) this.#flush()
     if (bytes > pieceBytes) return this.#write(b.subarray(at, at + bytes))
     b.copy(this.#piece, this.#pieceBytes, at, at + bytes)
