@@ -11,6 +11,19 @@ export function wholeNumber(least: number): (text: string) => number {
   }
 }
 
+/** Digits, perhaps behind a minus. */
+export function signedNumber(text: string): number {
+  const value = /^[-+]?\d+$/.test(text) ? Number(text) : Number.NaN
+  if (!Number.isSafeInteger(value)) throw new InvalidArgumentError('It must be a whole number.')
+  return value
+}
+
+/** Gathers a repeated whole number into a list. */
+export const severalNumbers = (text: string, sofar: number[] | undefined): number[] => [
+  ...(sofar ?? []),
+  wholeNumber(0)(text),
+]
+
 /** Gathers repeated `name=value` into one object; a name given twice keeps its last value. */
 export function nameAndValue(
   text: string,

@@ -1,6 +1,7 @@
 import { Command } from 'commander'
 import { consumeCommand } from './consume/command.ts'
 import { dumpCommand } from './dump/command.ts'
+import { groupCommand } from './group/command.ts'
 import { examples } from './options.ts'
 import { produceCommand } from './produce/command.ts'
 import { startCommand } from './start/command.ts'
@@ -26,6 +27,7 @@ export function program(): Command {
     topicCommand(),
     produceCommand(),
     consumeCommand(),
+    groupCommand(),
     dumpCommand(),
     versionCommand(),
   ]) {

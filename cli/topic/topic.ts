@@ -1,4 +1,4 @@
-import { createInterface } from 'node:readline/promises'
+import { agreed } from '../agreed.ts'
 import { BrokerHttp, topicPath, type TopicDescription, type TopicRow } from '../broker-http.ts'
 import { Failure, usageFailure } from '../failure.ts'
 import { plural, table } from '../format.ts'
@@ -73,21 +73,12 @@ export async function deleteTopics(
   names: string[],
   options: Options & { readonly yes?: true },
 ): Promise<void> {
-  if (!options.yes && process.stdin.isTTY && !(await agreed(names))) throw new Failure('nothing was deleted')
+  if (!options.yes && process.stdin.isTTY && !(await agreed(`delete ${names.join(', ')} with all records?`)))
+    throw new Failure('nothing was deleted')
   const broker = new BrokerHttp(options.server)
   for (const name of names) {
     await broker.json({ method: 'DELETE', path: topicPath(name) })
     if (!options.json) await write(`deleted ${name}\n`)
   }
   if (options.json) await writeJson(names)
-}
-
-async function agreed(names: string[]): Promise<boolean> {
-  const asking = createInterface({ input: process.stdin, output: process.stderr })
-  try {
-    const answer = await asking.question(`delete ${names.join(', ')} with all records? [y/N] `)
-    return /^y(es)?$/i.test(answer.trim())
-  } finally {
-    asking.close()
-  }
 }
