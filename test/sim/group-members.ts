@@ -2,7 +2,7 @@
  * Members of a group as they are at their worst: they crash, sleep, never ask for their share and take each other's names. A seed enters; what
  * leaves is a history, checked while it happens. What always holds: a member does what a client's library would do with each answer.
  */
-import { expect } from 'vitest'
+import { equal } from 'node:assert/strict'
 import type { RefusalCode } from '../../base/refusals.ts'
 import type { Seeded } from './seeded.ts'
 import { TestGroup, type Asked } from '../../broker/groups/group.fixture.ts'
@@ -25,22 +25,22 @@ class Witness {
   joined({ generation, leader, protocol, memberId, members, skipAssignment }: Joined): void {
     this.joins += 1
     this.latest = Math.max(this.latest, generation)
-    expect(generation, 'nobody joins a generation that is over').toBe(this.latest)
-    expect(this.#protocols.get(generation) ?? protocol).toBe(protocol)
+    equal(generation, this.latest, 'nobody joins a generation that is over')
+    equal(this.#protocols.get(generation) ?? protocol, protocol)
     this.#protocols.set(generation, protocol)
     if (members.length === 0) return
-    expect(memberId, 'only the leader is told of everybody').toBe(leader)
+    equal(memberId, leader, 'only the leader is told of everybody')
     // A static leader that came back goes by another id, and does not share out.
     if (skipAssignment) return
-    expect(this.#leaders.get(generation) ?? leader, 'one leader a generation').toBe(leader)
+    equal(this.#leaders.get(generation) ?? leader, leader, 'one leader a generation')
     this.#leaders.set(generation, leader)
   }
 
   shared(generation: number, who: string, share: string): void {
     this.shares += 1
-    expect(share, 'a share of this generation and this member').toBe(`${generation} ${who}`)
+    equal(share, `${generation} ${who}`, 'a share of this generation and this member')
     const key = `${generation} ${who}`
-    expect(this.#shares.get(key) ?? share).toBe(share)
+    equal(this.#shares.get(key) ?? share, share)
     this.#shares.set(key, share)
   }
 }
@@ -88,7 +88,7 @@ class Client {
     const commits = this.#random.chance(0.3)
     const code = commits ? this.#t.group.mayCommit(speaker) : this.#t.group.heartbeat(speaker)
     if (code === undefined)
-      expect(this.#generation, 'nobody is heard in an older generation').toBe(this.#witness.latest)
+      equal(this.#generation, this.#witness.latest, 'nobody is heard in an older generation')
     else this.#told(code)
   }
 
@@ -103,7 +103,7 @@ class Client {
       rebalanceTimeoutMs: rebalanceMs,
       protocols: [{ name: 'a', metadata: Buffer.from(this.instanceId ?? '') }],
     }
-    this.#request<JoinAnswer>(asked, answer => {
+    this.#request(asked, answer => {
       if (answer.refused !== undefined) {
         if (answer.refused === 'MEMBER_ID_REQUIRED') this.#memberId = answer.memberId
         else this.#told(answer.refused)
@@ -117,12 +117,12 @@ class Client {
     })
   }
 
-  #request<T>(asked: Asked, then: (answer: T) => void): void {
+  #request(asked: Asked, then: (answer: JoinAnswer) => void): void {
     const heard = this.#t.join(asked)
     const said = heard.say.bind(heard)
     const answered = (answer: JoinAnswer): void => {
       this.#waits = false
-      if (!this.dead) then(answer as T)
+      if (!this.dead) then(answer)
     }
     if (heard.answer !== undefined) answered(heard.answer)
     else
@@ -159,7 +159,7 @@ class Client {
     this.stable = false
     if (code === 'UNKNOWN_MEMBER_ID') this.#memberId = ''
     else if (code === 'FENCED_INSTANCE_ID') this.dead = true
-    else expect(['REBALANCE_IN_PROGRESS', 'ILLEGAL_GENERATION', 'NOT_COORDINATOR']).toContain(code)
+    else equal(['REBALANCE_IN_PROGRESS', 'ILLEGAL_GENERATION', 'NOT_COORDINATOR'].includes(code), true, code)
   }
 }
 
@@ -208,8 +208,11 @@ export class GroupHistory {
     for (const client of this.clients) client.careless = false
     await this.run(90)
     const living = this.clients.filter(client => !client.dead)
-    expect(this.t.group.state).toBe(living.length === 0 ? 'Empty' : 'Stable')
-    expect(living.every(client => client.stable)).toBe(true)
-    expect(this.t.group.members.size).toBe(living.length)
+    equal(this.t.group.state, living.length === 0 ? 'Empty' : 'Stable')
+    equal(
+      living.every(client => client.stable),
+      true,
+    )
+    equal(this.t.group.members.size, living.length)
   }
 }
