@@ -96,17 +96,18 @@ test('layouts beyond our own are read, unknown ones are told apart', () => {
   expect(readGroupRecord(Buffer.from('0003000167', 'hex'), null)).toBeUndefined()
 })
 
+const outcome = (key: Buffer, value: Buffer | null): unknown => {
+  try {
+    readGroupRecord(key, value)
+    return undefined
+  } catch (error) {
+    return error
+  }
+}
+
 test('damaged records are refused, never misread or worse', () => {
   expect(() => readGroupRecord(Buffer.from('00', 'hex'), null)).toThrow(MalformedRequest)
   expect(() => readGroupRecord(Buffer.from('0001ffff', 'hex'), null)).toThrow(MalformedRequest)
-  const outcome = (key: Buffer, value: Buffer | null): unknown => {
-    try {
-      readGroupRecord(key, value)
-      return undefined
-    } catch (error) {
-      return error
-    }
-  }
   fc.assert(
     fc.property(blob, fc.option(blob), (key, value) => {
       const error = outcome(key, value)
