@@ -25,7 +25,7 @@ export class GroupMemory {
 }
 
 /** What objects, maps and timers cost beside the bytes they hold; measured with Node 26, rounded up. */
-export const overheadBytes = { group: 1_500, member: 1_500, offset: 250 } as const
+export const overheadBytes = { group: 1_500, member: 1_500, offset: 400 } as const
 
 /** A copy that keeps nothing else alive: neither the request it came with nor a pool that others share. */
 export function kept(bytes: Buffer): Buffer {
