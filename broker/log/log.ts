@@ -13,14 +13,7 @@ import {
   maxTimestampOf,
 } from '../../protocol/kafka/record-batch.ts'
 import { swapIn, SwapUnfinished } from './compaction/swap.ts'
-import {
-  nothingLeft,
-  readActiveNow,
-  readSegmentLater,
-  readTail,
-  type Batches,
-  type ReadRequest,
-} from './read.ts'
+import { readActiveNow, readSegmentLater, readTail, type Batches, type ReadRequest } from './read.ts'
 import type { ReadBuffers } from './read-buffers.ts'
 import type { SegmentFacts } from './retention.ts'
 import type { SegmentCache } from './segment-cache.ts'
@@ -218,11 +211,7 @@ export class Log {
         return readActiveNow(this.#shared.readBuffers, floor, request)
       }
     }
-    const reading = readSegmentLater(this.#shared, request)
-    if (next === undefined || next.baseOffset >= to.offset) return reading
-    return reading.then(batches =>
-      batches === nothingLeft ? this.read(next.baseOffset, to, bytesMax, atLeastOne) : batches,
-    )
+    return readSegmentLater(this.#shared, request)
   }
 
   /** Where to begin looking for the first record of at least `timestampMs`; undefined when all are older. */

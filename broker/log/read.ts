@@ -38,8 +38,6 @@ export class StoredBatchDamaged extends Refusal {
 }
 
 export const noBatches: Batches = { pieces: [], bytes: 0, release: () => undefined }
-/** There is no batch at or behind the asked offset in the segment: its offsets end in a hole. */
-export const nothingLeft: Batches = { pieces: [], bytes: 0, release: () => undefined }
 
 /** The offset behind batches of which none has a record; undefined when one has, or there are none. */
 export function endOfEmpty({ pieces }: Batches): Offset | undefined {
@@ -102,7 +100,6 @@ export async function readSegmentLater(
     let position = segment.floorPosition(request.from)
     let wanted = firstReadBytes(request, position)
     while (true) {
-      if (position === endPosition) return nothingLeft
       const buffer = readBuffers.take(wanted)
       const got = await log.readLater(buffer.subarray(0, Math.min(wanted, endPosition - position)), position)
       const next = take(readBuffers, buffer, got, position, request)

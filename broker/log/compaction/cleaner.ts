@@ -90,6 +90,8 @@ type Running = {
 }
 
 const relativeOffsetMax = 0x7fff_ffff
+/** The event loop renames the files of so many segments in one go: a millisecond or two. */
+const spansMax = 32
 
 export class LocalCleaner implements Cleaner {
   readonly #world: World
@@ -161,9 +163,11 @@ export class LocalCleaner implements Cleaner {
     let last: Buffer | undefined
     for (const span of spans) {
       const fits = into.sizeBytes + span.sizeBytes <= pass.segmentBytes
-      if (taken > 0 && !(fits && span.endOffset - base <= relativeOffsetMax)) break
+      if (taken > 0 && !(fits && span.endOffset - base <= relativeOffsetMax && taken < spansMax)) break
       taken++
+      let end = span.baseOffset
       const damage = await this.#scan(pass, span, pace, (bytes, at) => {
+        end = lastOffsetOf(bytes, at) + 1
         const filtered = filterBatch(bytes, at, rules, counts)
         changed ||= last !== undefined || (filtered.kind !== 'same' && countOf(bytes, at) > 0)
         last = undefined
@@ -173,6 +177,8 @@ export class LocalCleaner implements Cleaner {
         else last = emptiedBatch(bytes, at)
       })
       if (damage !== undefined) return damage
+      // Offsets that a broken disk has lost lie between segments, where readers are told of them.
+      if (end !== span.endOffset) break
     }
     if (last !== undefined) into.add(last, 0)
     changed ||= taken > 1
