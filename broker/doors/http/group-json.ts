@@ -45,7 +45,7 @@ export function groupDescription(router: Router, coordinated: CoordinatedGroup):
     offsets: [
       ...committedRows(router, coordinated, readers),
       ...uncommittedRows(router, coordinated, readers),
-    ],
+    ].sort((a, b) => (a.topic < b.topic ? -1 : a.topic > b.topic ? 1 : a.partition - b.partition)),
   }
 }
 
@@ -57,8 +57,9 @@ const memberJson = ({ memberId, instanceId, clientId, clientHost }: DescribedMem
 })
 
 type Readers = ReadonlyMap<string, string>
+type Row = Readonly<Record<string, unknown>> & { readonly topic: string; readonly partition: number }
 
-const committedRows = (router: Router, { offsets }: CoordinatedGroup, readers: Readers): object[] =>
+const committedRows = (router: Router, { offsets }: CoordinatedGroup, readers: Readers): Row[] =>
   [...offsets].map(({ topic, partition, value }) => ({
     topic,
     partition,
@@ -75,7 +76,7 @@ function* uncommittedRows(
   router: Router,
   { offsets }: CoordinatedGroup,
   readers: Readers,
-): Generator<object, void> {
+): Generator<Row, void> {
   for (const [place, memberId] of readers) {
     const dash = place.lastIndexOf('-')
     const [topic, partition] = [place.slice(0, dash), Number(place.slice(dash + 1))]
