@@ -26,7 +26,7 @@ import { Group, type GroupSurroundings } from './group.ts'
 import { storedWith } from './group-views.ts'
 import { OffsetsLog } from './offsets-log.ts'
 
-export type CoordinatorSettings = {
+type CoordinatorSettings = {
   readonly groupMaxSize: number
   readonly groupInitialRebalanceDelayMs: number
   readonly offsetsCommitTimeoutMs: number

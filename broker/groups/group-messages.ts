@@ -24,7 +24,7 @@ export type JoinRequest = {
 
 export type JoinAnswer = JoinRefused | Joined
 
-export type JoinRefused = { readonly refused: RefusalCode; readonly memberId: string }
+type JoinRefused = { readonly refused: RefusalCode; readonly memberId: string }
 
 export type Joined = {
   readonly refused?: never

@@ -437,16 +437,18 @@ export class Tablet {
 
   removeLater(names: readonly string[]): void {
     if (names.length === 0) return
-    const { clock, disk } = this.#shared.world
-    clock.after(this.#settings.fileDeleteDelayMs, () => {
-      for (const name of names) {
-        disk
-          .remove(name)
-          .catch((error: unknown) =>
-            this.#log.warn({ name, error }, 'could not remove a deleted segment; it goes at the next start'),
-          )
+    this.#shared.world.clock.after(this.#settings.fileDeleteDelayMs, () => void this.#remove(names))
+  }
+
+  /** One by one: each may take a while, and all together would keep syncs and reads from the thread pool. */
+  async #remove(names: readonly string[]): Promise<void> {
+    for (const name of names) {
+      try {
+        await this.#shared.world.disk.remove(name)
+      } catch (error) {
+        this.#log.warn({ name, error }, 'could not remove a deleted segment; it goes at the next start')
       }
-    })
+    }
   }
 
   #compactable(): Compaction | undefined {

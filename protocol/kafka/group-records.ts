@@ -42,7 +42,6 @@ export const groupValueShape = {
 export type StoredOffset = Omit<Read<typeof offsetValueShape>, 'topicId'>
 /** A group as it was when its last generation was complete, or when it became empty. */
 export type StoredGroup = Read<typeof groupValueShape>
-export type StoredMember = StoredGroup['members'][number]
 
 /** What one record says. */
 export type GroupRecord =

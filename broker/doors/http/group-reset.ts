@@ -107,10 +107,18 @@ async function target(
     return (from ?? tablet.logStart) + shift
   }
   if (offset !== undefined) {
-    return offsetOf('offset', String(offset), { earliest: tablet.logStart, latest: tablet.highWatermark })
+    return offsetOf('offset', textOf('offset', offset), {
+      earliest: tablet.logStart,
+      latest: tablet.highWatermark,
+    })
   }
-  const found = await tablet.offsetForTimestamp(timestampMsOf(String(timestamp)))
+  const found = await tablet.offsetForTimestamp(timestampMsOf(textOf('timestamp', timestamp)))
   return found?.offset ?? tablet.highWatermark
+}
+
+function textOf(name: string, json: unknown): string {
+  if (typeof json === 'string' || typeof json === 'number') return String(json)
+  throw invalid(`${name} must be a string or a number, not ${kindOf(json)}`)
 }
 
 function dryRun(json: unknown): boolean {

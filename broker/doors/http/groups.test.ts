@@ -37,7 +37,7 @@ afterAll(async () => {
 type Described = {
   readonly state: string
   readonly members: readonly object[]
-  readonly offsets: readonly { readonly partition: number; readonly committed_offset: number }[]
+  readonly offsets?: readonly { readonly partition: number; readonly committed_offset: number }[]
 }
 
 const describe = async (group: string): Promise<Described> =>
@@ -117,6 +117,8 @@ test.each([
   [{ topic: 'orders', offset: 1, shift: 1 }, 'INVALID_REQUEST'],
   [{ topic: 'orders', offset: 'first' }, 'INVALID_REQUEST'],
   [{ topic: 'orders', offset: -1 }, 'INVALID_REQUEST'],
+  [{ topic: 'orders', offset: {} }, 'INVALID_REQUEST'],
+  [{ topic: 'orders', timestamp: null }, 'INVALID_REQUEST'],
   [{ topic: 'orders', shift: 1.5 }, 'INVALID_REQUEST'],
   [{ topic: 'orders', timestamp: 'yesterday' }, 'INVALID_REQUEST'],
   [{ topic: 'orders', offset: 1, dry_run: 'no' }, 'INVALID_REQUEST'],

@@ -74,7 +74,7 @@ export type Cleaner = {
   /** Begins a pass; the one before is over. */
   begin(pass: Pass): Promise<Begun | Damage>
   /**
-   * Filters the first of `spans`, and as many of those behind it as fit into one segment with it, into files named `.cleaned` of the first one's
+   * Filters the first of `spans`, and as many of those behind it as should fit into one segment with it, into files named `.cleaned` of the first one's
    * base offset. Rejects with the disk's error, and leaves no files then.
    */
   clean(spans: readonly Span[]): Promise<Cleaned | Damage>
@@ -89,7 +89,9 @@ type Running = {
   readonly pace: Pace
 }
 
+/** As Kafka reads an index. */
 const relativeOffsetMax = 0x7fff_ffff
+const positionMax = 0x7fff_ffff
 /** The event loop renames the files of so many segments in one go: a millisecond or two. */
 const spansMax = 32
 
@@ -159,12 +161,14 @@ export class LocalCleaner implements Cleaner {
     const base = spans[0]?.baseOffset ?? 0
     let changed = false
     let taken = 0
+    let readBytes = 0
     /** The last batch of a segment stays in any case: it says where the segment's offsets end. */
     let last: Buffer | undefined
     for (const span of spans) {
-      const fits = into.sizeBytes + span.sizeBytes <= pass.segmentBytes
-      if (taken > 0 && !(fits && span.endOffset - base <= relativeOffsetMax && taken < spansMax)) break
+      if (taken > 0 && !fits(span, base, into.sizeBytes, readBytes, pass.segmentBytes)) break
+      if (taken === spansMax) break
       taken++
+      readBytes += span.sizeBytes
       let end = span.baseOffset
       const damage = await this.#scan(pass, span, pace, (bytes, at) => {
         end = lastOffsetOf(bytes, at) + 1
@@ -212,6 +216,21 @@ export class LocalCleaner implements Cleaner {
       file.close()
     }
   }
+}
+
+/** Whether a segment fits behind what is written, when as much of it stays as of those before; at worst the result is one segment too large. */
+function fits(
+  span: Span,
+  base: number,
+  writtenBytes: number,
+  readBytes: number,
+  segmentBytes: number,
+): boolean {
+  return (
+    writtenBytes * (1 + span.sizeBytes / readBytes) <= segmentBytes &&
+    writtenBytes + span.sizeBytes <= positionMax &&
+    span.endOffset - base <= relativeOffsetMax
+  )
 }
 
 /** Puts the keys of the batch at `at` into the map. Answers the offset of the first record that finds no room, or undefined. */
