@@ -1,6 +1,6 @@
 /** Kafka's own command-line tools, run from Maven Central's jars. */
 import { kafkaVersion, mavenClasspath } from '../kafka-jars.ts'
-import { run, story, type LaunchOptions, type Outcome } from './processes.ts'
+import { launch, run, story, type LaunchOptions, type Outcome, type Running } from './processes.ts'
 
 /** The class path of Kafka's broker and tools, with a logger that prints warnings on standard error. */
 export const kafkaClasspath = async (): Promise<string> => {
@@ -36,4 +36,20 @@ export async function java(
   const outcome = await run('java', [...shortLived, mainClass, ...args], { ...options, environment })
   if (outcome.code !== 0) throw new Error(story(outcome))
   return outcome
+}
+
+/** A Java program that stays, with the jars of `artifacts` (Kafka's own, by name) and what they need; its log goes to standard error. */
+export async function launchJava(
+  artifacts: readonly string[],
+  mainClass: string,
+  args: readonly string[],
+  options: LaunchOptions = {},
+): Promise<Running> {
+  const jars = await mavenClasspath([
+    ...artifacts.map(name => `org.apache.kafka:${name}:${kafkaVersion}`),
+    'org.slf4j:slf4j-simple:1.7.36',
+  ])
+  const environment = { CLASSPATH: jars.join(':'), ...options.environment }
+  const flags = [...shortLived, '-Dorg.slf4j.simpleLogger.defaultLogLevel=info']
+  return launch('java', [...flags, mainClass, ...args], { ...options, environment })
 }
