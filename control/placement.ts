@@ -43,13 +43,13 @@ function carry(loads: Loads, replicas: readonly BrokerId[]): void {
  * @throws Refusal INVALID_PARTITIONS, INVALID_REPLICATION_FACTOR
  */
 export function place(loads: ReadonlyLoads, tablets: number, replication: number): BrokerId[][] {
-  checkTabletCount(tablets)
   if (!Number.isInteger(replication) || replication < 1 || replication > loads.size) {
     throw new Refusal(
       'INVALID_REPLICATION_FACTOR',
       `the replication factor must be at least 1 and at most ${loads.size}, the number of brokers, not ${replication}`,
     )
   }
+  checkTabletCount(tablets)
   const ring = [...loads.keys()]
   const running: Loads = new Map([...loads].map(([id, load]) => [id, { ...load }]))
   return Array.from({ length: tablets }, (_, tablet) => placeOne(ring, tablet, running, replication))

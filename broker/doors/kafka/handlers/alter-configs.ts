@@ -1,4 +1,5 @@
 import { Refusal } from '../../../../base/refusals.ts'
+import { checkTopicName } from '../../../../control/names.ts'
 import type { SettingsChange } from '../../../../control/store.ts'
 import { alterConfigs } from '../../../../protocol/kafka/apis/alter-configs.ts'
 import { incrementalAlterConfigs } from '../../../../protocol/kafka/apis/incremental-alter-configs.ts'
@@ -20,6 +21,8 @@ export const incrementalAlterConfigsHandler = (desk: Desk): Handler =>
     incrementalAlterConfigs,
     async ({ resources, validateOnly }, call) => ({
       responses: await alterAll(call, resources, validateOnly, ({ configs }, level, sources) => {
+        for (const { name, configOperation, value } of configs)
+          if (operations[configOperation] !== 'delete') checkGiven(name, value)
         const alterations = configs.map(({ name, configOperation, value }) => {
           const op = operations[configOperation]
           if (op === undefined)
@@ -39,12 +42,19 @@ export const alterConfigsHandler = (desk: Desk): Handler =>
     alterConfigs,
     async ({ resources, validateOnly }, call) => ({
       responses: await alterAll(call, resources, validateOnly, ({ configs }, level, sources) => {
+        for (const { name, value } of configs) checkGiven(name, value)
+        for (const name of repeated(configs.map(config => config.name)))
+          throw new Refusal('INVALID_REQUEST', `${name} is set twice`)
         const all = Object.fromEntries(configs.map(({ name, value }) => [name, value]))
         return planReplacement(level, all, (level === 'topic' ? sources.topic : sources.dynamic) ?? {})
       }),
     }),
     (failure, { resources }) => ({ responses: resources.map(resource => failed(resource, failure)) }),
   )
+
+function checkGiven(name: string, value: string | null): void {
+  if (value === null) throw new Refusal('INVALID_REQUEST', `${name} needs a value`)
+}
 
 async function alterAll<Resource extends Named>(
   call: Call,
@@ -77,6 +87,8 @@ async function alter<Resource extends Named>(
 ): Promise<void> {
   const { resourceType, resourceName } = resource
   if (resourceType === topicResource) {
+    if (resourceName === '') throw new Refusal('INVALID_REQUEST', 'a topic has a name')
+    checkTopicName(resourceName)
     const topic = router.topics().get(resourceName)
     if (topic === undefined) {
       throw new Refusal('UNKNOWN_TOPIC_OR_PARTITION', `there is no topic ${JSON.stringify(resourceName)}`)
@@ -90,13 +102,24 @@ async function alter<Resource extends Named>(
         'settings change for all brokers at once: leave out the id of the broker',
       )
     }
-    const change = plan(resource, 'broker', router.settingsSources())
+    const change = brokerChange(() => plan(resource, 'broker', router.settingsSources()))
     if (!validateOnly) await router.alterBrokerSettings(change)
   } else
     throw new Refusal(
       'INVALID_REQUEST',
       `resources of type ${resourceType} have no settings that could change`,
     )
+}
+
+/** What a topic is refused as INVALID_CONFIG, a broker is refused as INVALID_REQUEST: as in Kafka. */
+function brokerChange(plan: () => SettingsChange): SettingsChange {
+  try {
+    return plan()
+  } catch (error) {
+    if (error instanceof Refusal && error.code === 'INVALID_CONFIG')
+      throw new Refusal('INVALID_REQUEST', error.message)
+    throw error
+  }
 }
 
 const keyOf = ({ resourceType, resourceName }: Named): string => `${resourceType} ${resourceName}`

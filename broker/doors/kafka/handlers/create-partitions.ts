@@ -14,7 +14,7 @@ export const createPartitionsHandler = (desk: Desk): Handler =>
     async ({ topics, validateOnly }, call) => {
       const twice = repeated(topics.map(({ name }) => name))
       const results: { name: string; errorCode: number; errorMessage: string | null }[] = []
-      for (const asked of topics) {
+      for (const asked of new Map(topics.map(topic => [topic.name, topic])).values()) {
         const outcome = await attempt(call, 'CreatePartitions', () => {
           if (twice.has(asked.name))
             throw new Refusal('INVALID_REQUEST', `${asked.name} is to be grown twice`)

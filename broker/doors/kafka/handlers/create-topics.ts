@@ -1,6 +1,7 @@
 import { brokerId } from '../../../../base/quantities.ts'
 import { Refusal } from '../../../../base/refusals.ts'
 import type { Topic } from '../../../../control/model.ts'
+import { checkTopicName } from '../../../../control/names.ts'
 import type { NewTopic } from '../../../../control/store.ts'
 import { createTopics } from '../../../../protocol/kafka/apis/create-topics.ts'
 import type { RequestOf, ResponseOf } from '../../../../protocol/kafka/schema.ts'
@@ -44,6 +45,7 @@ export const createTopicsHandler = (desk: Desk): Handler =>
 function translate(asked: Asked, twice: boolean, call: Call): NewTopic | Failure {
   try {
     if (twice) throw new Refusal('INVALID_REQUEST', `${JSON.stringify(asked.name)} is to be created twice`)
+    checkTopicName(asked.name)
     const configs = Object.fromEntries(asked.configs.map(({ name, value }) => [name, value]))
     return {
       name: asked.name,

@@ -3,7 +3,7 @@ import type { Topic } from '../../../../control/model.ts'
 import { deleteTopics } from '../../../../protocol/kafka/apis/delete-topics.ts'
 import type { RequestOf } from '../../../../protocol/kafka/schema.ts'
 import type { Router } from '../../../router/router.ts'
-import { attempt, plain, type Desk, type Handler } from './handler.ts'
+import { attempt, plain, repeated, type Desk, type Handler } from './handler.ts'
 
 type Asked = RequestOf<typeof deleteTopics>['topics'][number]
 
@@ -14,8 +14,18 @@ export const deleteTopicsHandler = (desk: Desk): Handler =>
     desk,
     deleteTopics,
     async (request, call) => {
-      const responses = asked(request).map(async wanted => {
-        const outcome = await attempt(call, 'DeleteTopics', () => remove(desk.router, wanted))
+      const all = asked(request)
+      const twice = repeated(all.map(wanted => nameOf(desk.router, wanted)))
+      const once = new Map(all.map(wanted => [nameOf(desk.router, wanted), wanted])).values()
+      const responses = [...once].map(async wanted => {
+        const outcome = await attempt(call, 'DeleteTopics', () => {
+          if (twice.has(nameOf(desk.router, wanted)))
+            throw new Refusal(
+              'INVALID_REQUEST',
+              `${JSON.stringify(wanted.name ?? wanted.topicId)} is to be deleted twice`,
+            )
+          return remove(desk.router, wanted)
+        })
         return 'value' in outcome
           ? { name: outcome.value.name, topicId: outcome.value.id, errorCode: 0 }
           : { ...wanted, ...outcome }
@@ -27,6 +37,10 @@ export const deleteTopicsHandler = (desk: Desk): Handler =>
 
 const asked = ({ topics, topicNames }: RequestOf<typeof deleteTopics>): readonly Asked[] =>
   topicNames.length > 0 ? topicNames.map(name => ({ name, topicId: noId })) : topics
+
+/** What tells topics apart, however they are asked for. */
+const nameOf = (router: Router, { name, topicId }: Asked): string =>
+  name ?? router.topicById(topicId)?.name ?? `the one with the id ${topicId}`
 
 async function remove(router: Router, wanted: Asked): Promise<Topic> {
   if (!router.settings.deleteTopicEnable) {
@@ -47,6 +61,7 @@ function find(router: Router, { name, topicId }: Asked): Topic {
       throw new Refusal('UNKNOWN_TOPIC_OR_PARTITION', `there is no topic ${JSON.stringify(name)}`)
     return topic
   }
+  if (topicId === noId) throw new Refusal('INVALID_REQUEST', 'a topic has neither a name nor an id')
   const topic = router.topicById(topicId)
   if (topic === undefined) throw new Refusal('UNKNOWN_TOPIC_ID', `there is no topic with the id ${topicId}`)
   return topic

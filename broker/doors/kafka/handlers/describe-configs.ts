@@ -34,7 +34,7 @@ function describe(resource: Resource, request: Request, call: Call): Result {
     const { configurationKeys: keys } = resource
     const all = configs(resource, request, call.desk.router)
     const asked = keys === null || keys.length === 0 ? all : all.filter(({ name }) => keys.includes(name))
-    return { ...named(resource), errorCode: 0, errorMessage: null, configs: asked }
+    return { ...named(resource), errorCode: 0, errorMessage: '', configs: asked }
   } catch (error) {
     return { ...named(resource), ...failureOf(error, call, 'DescribeConfigs'), configs: [] }
   }

@@ -1,3 +1,4 @@
+import { Refusal } from '../../../../base/refusals.ts'
 import { isInternal, type Topic } from '../../../../control/model.ts'
 import { describeTopicPartitions } from '../../../../protocol/kafka/apis/describe-topic-partitions.ts'
 import type { RequestOf, ResponseOf } from '../../../../protocol/kafka/schema.ts'
@@ -27,13 +28,15 @@ export const describeTopicPartitionsHandler = (desk: Desk): Handler =>
 
 function page(router: Router, request: Request): ResponseOf<typeof describeTopicPartitions> {
   const { cursor } = request
+  if (cursor !== null) checkCursor(cursor, request)
   let room = Math.max(1, Math.min(request.responsePartitionLimit, partitionsMax))
   const told: Told[] = []
   for (const name of names(router, request)) {
     if (cursor !== null && name < cursor.topicName) continue
     const topic = router.topics().get(name)
     if (topic === undefined) {
-      told.push(missing(name, codeOf('UNKNOWN_TOPIC_OR_PARTITION')))
+      const unknown = missing(name, codeOf('UNKNOWN_TOPIC_OR_PARTITION'))
+      told.push({ ...unknown, topicAuthorizedOperations: topicOperations })
       continue
     }
     const from = name === cursor?.topicName ? Math.max(0, cursor.partitionIndex) : 0
@@ -44,6 +47,12 @@ function page(router: Router, request: Request): ResponseOf<typeof describeTopic
     if (to < topic.tablets.length) return { topics: told, nextCursor: at(name, to) }
   }
   return { topics: told, nextCursor: null }
+}
+
+function checkCursor({ topicName, partitionIndex }: Cursor, { topics }: Request): void {
+  if (partitionIndex < 0) throw new Refusal('INVALID_REQUEST', `there is no partition ${partitionIndex}`)
+  if (topics.length > 0 && !topics.some(({ name }) => name === topicName))
+    throw new Refusal('INVALID_REQUEST', `${JSON.stringify(topicName)}, to begin at, is not among the topics`)
 }
 
 const names = (router: Router, { topics }: Request): string[] =>

@@ -10,7 +10,10 @@ export const initProducerIdHandler = (desk: Desk): Handler =>
   plain(
     desk,
     initProducerId,
-    ({ transactionalId }) => {
+    ({ transactionalId, producerId, producerEpoch }) => {
+      if (transactionalId === '') throw new Refusal('INVALID_REQUEST', 'a transactional id is not empty')
+      if (producerId < 0 !== producerEpoch < 0)
+        throw new Refusal('INVALID_REQUEST', 'a producer has both an id and an epoch, or neither')
       if (transactionalId !== null) {
         throw new Refusal('TRANSACTIONAL_ID_AUTHORIZATION_FAILED', 'there are no transactions')
       }

@@ -1,3 +1,4 @@
+import type { Offset } from '../../../../base/quantities.ts'
 import { Refusal } from '../../../../base/refusals.ts'
 import { listOffsets } from '../../../../protocol/kafka/apis/list-offsets.ts'
 import type { RequestOf, ResponseOf } from '../../../../protocol/kafka/schema.ts'
@@ -25,7 +26,7 @@ export const listOffsetsHandler = (desk: Desk): Handler =>
       for (const { name, partitions } of topics) {
         const twice = repeated(partitions.map(({ partitionIndex }) => partitionIndex))
         const answers: Told[] = []
-        for (const asked of partitions) {
+        for (const asked of new Map(partitions.map(one => [one.partitionIndex, one])).values()) {
           answers.push(await tell(name, asked, twice.has(asked.partitionIndex), call))
         }
         told.push({ name, partitions: answers })
@@ -52,12 +53,18 @@ async function tell(topic: string, asked: Asked, twice: boolean, call: Call): Pr
   }
 }
 
+/** Where no record is yet, the epoch of the one to come. */
+function epochAt(tablet: Tablet, at: Offset): number {
+  const epoch = tablet.epochOf(at)
+  return epoch < 0 ? tablet.epoch : epoch
+}
+
 async function find(tablet: Tablet, timestamp: number, version: number): Promise<Found> {
   if (timestamp === latest) {
     return { offset: tablet.highWatermark, timestamp: -1, leaderEpoch: tablet.epoch }
   }
   if (timestamp === earliest || (timestamp === earliestLocal && version >= 8)) {
-    return { offset: tablet.logStart, timestamp: -1, leaderEpoch: tablet.epochOf(tablet.logStart) }
+    return { offset: tablet.logStart, timestamp: -1, leaderEpoch: epochAt(tablet, tablet.logStart) }
   }
   if (timestamp < 0 && (timestamp !== largestTimestamp || version < 7)) {
     throw new Refusal('UNSUPPORTED_VERSION', `offsets for timestamp ${timestamp} in version ${version}`)

@@ -23,7 +23,7 @@ export const metadataHandler = (desk: Desk): Handler =>
       const topics: Told[] = []
       if (all) for (const topic of router.topics().values()) topics.push(tell(topic, call, withOperations))
       else {
-        for (const asked of request.topics ?? []) {
+        for (const asked of once(request.topics ?? [], call.version)) {
           topics.push(await find(asked, call, request.allowAutoTopicCreation, withOperations))
         }
       }
@@ -39,17 +39,22 @@ export const metadataHandler = (desk: Desk): Handler =>
     },
     ({ errorCode }, { topics }) => ({
       brokers: [],
-      topics: (topics ?? []).map(({ name, topicId }) => missing(name, topicId, errorCode)),
+      topics: (topics ?? []).map(({ name, topicId }) => missing(name ?? '', topicId, errorCode)),
     }),
   )
+
+/** Each topic once. Kafka refuses all of a request of version 10 or 11 that does not name its topics, though these could. */
+function once(topics: readonly Asked[], version: number): Asked[] {
+  if (version < 12 && topics.some(({ name, topicId }) => name === null || topicId !== noId))
+    throw new Refusal('INVALID_REQUEST', 'topics are asked for by id from version 12 on')
+  return [...new Map(topics.map(asked => [`${asked.name} ${asked.topicId}`, asked])).values()]
+}
 
 async function find(asked: Asked, call: Call, mayMake: boolean, withOperations: boolean): Promise<Told> {
   const { router } = call.desk
   const { name, topicId } = asked
   try {
     if (topicId !== noId) {
-      if (call.version < 12)
-        throw new Refusal('INVALID_REQUEST', 'topics are asked for by id from version 12 on')
       const topic = router.topicById(topicId)
       return topic === undefined
         ? missing(null, topicId, codeOf('UNKNOWN_TOPIC_ID'))

@@ -1,0 +1,46 @@
+/**
+ * What we answer is what Kafka answers, field by field, in every version that both serve; or it is in the list of differences. Kafka's answers
+ * lie beside this file, one file a theme; they are written down anew by STELE_TEST_BROKER=kafka STELE_TEST_RECORD=1.
+ */
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { isKafka, useBroker } from '../broker.ts'
+import { differences, read, told, written, type Difference } from './compare.ts'
+import { listed, type Listed } from './differences.ts'
+import { cluster } from './cluster.ts'
+import { Interview, type Theme } from './interview.ts'
+import { offsets } from './offsets.ts'
+import { produced } from './produced.ts'
+import { fetched } from './fetched.ts'
+import { settings } from './settings.ts'
+import { topics } from './topics.ts'
+
+const broker = useBroker({ settings: { 'node.id': '1' } })
+const themes: Readonly<Record<string, Theme>> = { topics, settings, produced, offsets, fetched, cluster }
+const used = new Set<Listed>()
+
+for (const [name, theme] of Object.entries(themes)) {
+  test(`${name}: every question is answered as Kafka answers it, in every version`, async () => {
+    const recorded = join(import.meta.dirname, `${name}.kafka.txt`)
+    const answers = await Interview.hold(Number(broker().kafka.split(':').at(-1)), theme)
+    if (isKafka && process.env['STELE_TEST_RECORD'] === '1') writeFileSync(recorded, written(answers))
+    const found = differences(read(readFileSync(recorded, 'utf8')), answers)
+    const unlisted = found.filter(difference => isKafka || !isListed(difference))
+    expect(answers.length).toBeGreaterThan(50)
+    expect(unlisted.map(told)).toEqual([])
+  })
+}
+
+test.skipIf(isKafka)('every listed difference is one', () => {
+  expect(listed.filter(entry => !used.has(entry))).toEqual([])
+})
+
+function isListed({ question, field }: Difference): boolean {
+  const entries = listed.filter(entry => matches(entry.question, question) && matches(entry.field, field))
+  for (const entry of entries) used.add(entry)
+  return entries.length > 0
+}
+
+const matches = (pattern: string, text: string): boolean =>
+  new RegExp(`^${pattern.split('*').map(RegExp.escape).join('.*')}$`, 's').test(text)
