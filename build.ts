@@ -22,8 +22,11 @@ const { metafile } = await build({
   platform: 'node',
   target: 'node22',
   external,
-  // Names and lines stay as they are, so that stack traces can be read; dead code goes.
+  // Names stay, so that stack traces can be read. All else goes; without comments the text is ASCII, which takes half the
+  // memory in V8 of what any other letter in it would cost.
   minifySyntax: true,
+  minifyWhitespace: true,
+  legalComments: 'external',
   // Packages in CommonJS that are bundled still ask for Node's own modules with require.
   banner: {
     js: "import{createRequire as __createRequire}from'node:module';const require=__createRequire(import.meta.url);",

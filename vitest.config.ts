@@ -6,6 +6,7 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
+          testTimeout: 60_000,
           include: [
             '{base,protocol,control,broker,cli,bench}/**/*.test.ts',
             'test/{tidy,contract,sim}/**/*.test.ts',

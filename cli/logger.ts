@@ -32,7 +32,13 @@ export async function openLog(settings: LogSettings): Promise<Logger> {
 
 async function forPeople() {
   const { build } = await import('pino-pretty')
-  return build({ destination: 2, sync: true, colorize: true, singleLine: true, translateTime: 'SYS:HH:MM:ss.l' })
+  return build({
+    destination: 2,
+    sync: true,
+    colorize: true,
+    singleLine: true,
+    translateTime: 'SYS:HH:MM:ss.l',
+  })
 }
 
 const forPrograms = () => pino.destination({ dest: 2, sync: false, maxLength: bytesWaitingMax })

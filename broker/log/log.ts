@@ -2,7 +2,7 @@
  * One tablet's log on disk. In come checked batches that carry their offsets; they are gathered in memory and written by `flush`, once a turn
  * of the event loop. Out come whole batches by offset. What is in the files is always a row of whole batches without a gap.
  */
-import { assert } from '../../base/assert.ts'
+import { assert, InvariantViolation } from '../../base/assert.ts'
 import { KIB, offset, type Offset } from '../../base/quantities.ts'
 import type { World } from '../../base/world.ts'
 import {
@@ -13,8 +13,10 @@ import {
 } from '../../protocol/kafka/record-batch.ts'
 import { readActiveNow, readSegmentLater, readTail, type Batches, type ReadRequest } from './read.ts'
 import type { ReadBuffers } from './read-buffers.ts'
+import type { SegmentFacts } from './retention.ts'
 import type { SegmentCache } from './segment-cache.ts'
 import { Segment } from './segment.ts'
+import { soundBatches } from './sound-batches.ts'
 import { chunkBytesMax, type TailMemory } from './tail-memory.ts'
 import { Tail } from './tail.ts'
 
@@ -61,7 +63,8 @@ export class Log {
   #stagedOffset: Offset
   /** Position in the active segment from which on this run has written. */
   #warmFrom: number
-  #unsynced = new Set<Segment>()
+  /** Sealed, and not yet on the disk with all its files. */
+  readonly #unsynced = new Set<Segment>()
   #directoryUnsynced = false
   #sealedBytes: number
 
@@ -79,6 +82,7 @@ export class Log {
     this.#stagedPosition = active.sizeBytes
     this.#warmFrom = active.sizeBytes
     this.#tail = new Tail(shared.tailMemory, active.sizeBytes)
+    for (const segment of segments) if (segment.inUse && segment !== active) this.#unsynced.add(segment)
   }
 
   /** The first offset that is in a file; the tablet's log start may be behind it. */
@@ -169,20 +173,29 @@ export class Log {
   async sync(): Promise<LogPosition> {
     const end = this.#end
     const sealed = [...this.#unsynced]
-    const { log } = this.#active.files
+    const active = this.#active
     const directory = this.#directoryUnsynced
     this.#directoryUnsynced = false
     for (const segment of sealed) await this.#syncSealed(segment)
-    await log.sync()
+    // Retention or a deletion may have taken it out meanwhile.
+    if (active.isOpen) await active.files.log.sync()
     if (directory) await this.#shared.world.disk.syncDirectory(this.directory)
     return end
   }
 
-  /** Makes the indexes of the active segment durable too, so that recovery need not look below `end`. */
+  /**
+   * Makes the indexes durable too, so that recovery need not look below what is written.
+   * @throws the disk's error when they cannot be written, LogBroken when they cannot be synced
+   */
   async syncIndexes(): Promise<void> {
-    const active = this.#active
-    active.persistIndexes()
-    await active.syncIndexes()
+    for (const segment of [...this.#unsynced, this.#active]) {
+      if (segment.isOpen) await syncIndexesOf(segment)
+    }
+  }
+
+  /** Sealed segments that a sync has not covered yet; their files are open. */
+  get unsyncedSegments(): number {
+    return this.#unsynced.size
   }
 
   /**
@@ -190,30 +203,33 @@ export class Log {
    * From memory or the page cache at once, else as a promise.
    */
   read(from: Offset, to: LogPosition, bytesMax: number, atLeastOne: boolean): Batches | Promise<Batches> {
-    const segment = this.#segmentOf(from)
-    const active = segment === this.#active
-    const endPosition = segment.baseOffset === to.segment ? to.position : segment.sizeBytes
-    const request: ReadRequest = { segment, from, endPosition, bytesMax, atLeastOne }
-    if (active) {
-      const floor = segment.floorPosition(from)
-      if (floor >= this.#tail.from) return readTail(this.#tail, floor, request)
-      const warmFrom = Math.max(this.#warmFrom, segment.sizeBytes - warmBytes)
-      if (floor >= warmFrom && bytesMax <= warmReadBytesMax) {
-        return readActiveNow(this.#shared.readBuffers, floor, request)
-      }
-    }
-    return readSegmentLater(this.#shared, request)
+    const i = this.#numberOf(from)
+    const segment = this.#segment(i)
+    const last = segment.baseOffset === to.segment
+    const endPosition = last ? to.position : segment.sizeBytes
+    const endOffset = last ? to.offset : this.#endOffsetOf(i)
+    const request: ReadRequest = { segment, from, endPosition, endOffset, bytesMax, atLeastOne }
+    if (segment !== this.#active) return readSegmentLater(this.#shared, request)
+    const floor = segment.floor(from)
+    const position = floor?.value ?? 0
+    if (position >= this.#tail.from) return readTail(this.#tail, position, request)
+    const warmFrom = Math.max(this.#warmFrom, segment.sizeBytes - warmBytes)
+    const now = position >= warmFrom && bytesMax <= warmReadBytesMax
+    const batches = now ? readActiveNow(this.#shared.readBuffers, floor, request) : undefined
+    return batches ?? readSegmentLater(this.#shared, request)
   }
 
   /** Where to begin looking for the first record of at least `timestampMs`; undefined when all are older. */
   async searchFrom(timestampMs: number): Promise<Offset | undefined> {
     for (const segment of this.#segments.slice()) {
       const max = await this.#maxTimestampOf(segment)
-      if (max === undefined || max.ms < timestampMs) continue
-      const files = await this.#shared.segmentCache.pin(segment)
-      const entry = files.times.floor(timestampMs)
-      this.#shared.segmentCache.unpin(segment)
-      return offset(segment.baseOffset + (entry?.value ?? 0))
+      if (segment.dropped || max === undefined || max.ms < timestampMs) continue
+      const { times } = await this.#shared.segmentCache.pin(segment)
+      try {
+        return offset(segment.baseOffset + (times.floor(timestampMs)?.value ?? 0))
+      } finally {
+        this.#shared.segmentCache.unpin(segment)
+      }
     }
     return undefined
   }
@@ -223,28 +239,34 @@ export class Log {
     let max: { readonly ms: number; readonly offset: Offset } | undefined
     for (const segment of this.#segments.slice()) {
       const of = await this.#maxTimestampOf(segment)
-      if (of !== undefined && (max === undefined || of.ms > max.ms)) max = of
+      if (!segment.dropped && of !== undefined && (max === undefined || of.ms > max.ms)) max = of
     }
     return max
   }
 
-  /** What retention decides on: every segment, the active one last. Learns each one's age from its files when it must. */
-  async segmentFacts(): Promise<
-    { baseOffset: Offset; endOffset: Offset; sizeBytes: number; maxTimestampMs: number | undefined }[]
-  > {
+  /** What retention decides on: every segment, the active one last. Learns each one's age from its files when it is asked for it. */
+  async *segmentFacts(): AsyncGenerator<SegmentFacts, void> {
     const segments = this.#segments.slice()
-    const facts = []
     for (const [i, segment] of segments.entries()) {
-      const endOffset = segments[i + 1]?.baseOffset ?? this.#end.offset
       const max = await this.#maxTimestampOf(segment)
-      facts.push({
-        baseOffset: segment.baseOffset,
-        endOffset,
-        sizeBytes: segment.sizeBytes,
-        maxTimestampMs: max?.ms,
-      })
+      if (segment.dropped) continue
+      const endOffset = segments[i + 1]?.baseOffset ?? this.#end.offset
+      yield { endOffset, sizeBytes: segment.sizeBytes, maxTimestampMs: max?.ms }
     }
-    return facts
+  }
+
+  /** Shows every sound batch of the log to `visit`, in order. */
+  async replay(visit: (bytes: Buffer, at: number) => void): Promise<void> {
+    for (const [i, segment] of this.#segments.slice().entries()) {
+      const { log } = await this.#shared.segmentCache.pin(segment)
+      try {
+        const { sizeBytes, baseOffset } = segment
+        for await (const { bytes, at } of soundBatches(log, 0, sizeBytes, baseOffset, this.#endOffsetOf(i)))
+          visit(bytes, at)
+      } finally {
+        this.#shared.segmentCache.unpin(segment)
+      }
+    }
   }
 
   /** Takes out every sealed segment that ends at or below `start`; answers the renamed files, to be removed later. */
@@ -261,9 +283,10 @@ export class Log {
     return names
   }
 
-  /** Closes all files. What was not written is gone, what was not synced may be. */
+  /** Closes all files, those that are being read when the reads are done. What was not written is gone, what was not synced may be. */
   close(): void {
     this.#tail.close()
+    this.#unsynced.clear()
     for (const segment of this.#segments) this.#shared.segmentCache.drop(segment)
   }
 
@@ -277,22 +300,26 @@ export class Log {
     return segment
   }
 
-  /** Binary search over base offsets: the last segment that begins at or before `at`. */
-  #segmentOf(at: Offset): Segment {
-    if (at >= this.#active.baseOffset) return this.#active
+  /** Binary search over base offsets: the number of the last segment that begins at or before `at`. */
+  #numberOf(at: Offset): number {
     let low = 0
     let high = this.#segments.length - 1
+    if (at >= this.#active.baseOffset) return high
     while (low < high) {
       const middle = (low + high + 1) >>> 1
       if (this.#segment(middle).baseOffset <= at) low = middle
       else high = middle - 1
     }
-    return this.#segment(low)
+    return low
+  }
+
+  #endOffsetOf(i: number): Offset {
+    return this.#segments[i + 1]?.baseOffset ?? this.#end.offset
   }
 
   /** Learns it from the segment's files when it must. */
   async #maxTimestampOf(segment: Segment) {
-    if (segment.maxTimestamp === undefined && segment.sizeBytes > 0) {
+    if (segment.maxTimestamp === undefined && segment.sizeBytes > 0 && !segment.dropped) {
       await this.#shared.segmentCache.pin(segment)
       this.#shared.segmentCache.unpin(segment)
     }
@@ -314,12 +341,10 @@ export class Log {
     active.startedMs ??= this.#shared.world.clock.nowMs()
     const staged = this.#staged
     for (let i = 0; i < staged.length; i += 4) {
-      const [last = 0, position = 0, bytes = 0, timestampMs = 0] = [
-        staged[i],
-        staged[i + 1],
-        staged[i + 2],
-        staged[i + 3],
-      ]
+      const last = staged[i] ?? 0
+      const position = staged[i + 1] ?? 0
+      const bytes = staged[i + 2] ?? 0
+      const timestampMs = staged[i + 3] ?? 0
       active.note(last, position, bytes, timestampMs, this.settings.indexIntervalBytes)
     }
     staged.length = 0
@@ -344,12 +369,29 @@ export class Log {
     }
   }
 
-  /** Retention may take the segment out of the log while it is being synced. */
+  /**
+   * Retention may take the segment out of the log while it is being synced. A full disk does not take its indexes: they can be
+   * rebuilt, so that is no failure; they stay in memory, and the next sync tries again.
+   */
   async #syncSealed(segment: Segment): Promise<void> {
     if (this.#unsynced.has(segment)) await segment.files.log.sync()
     if (!this.#unsynced.has(segment)) return
-    segment.persistIndexes()
+    try {
+      segment.persistIndexes()
+    } catch (error) {
+      if (error instanceof InvariantViolation) throw error
+      return
+    }
     await segment.syncIndexes()
     if (this.#unsynced.delete(segment)) this.#shared.segmentCache.adopt(segment)
+  }
+}
+
+async function syncIndexesOf(segment: Segment): Promise<void> {
+  segment.persistIndexes()
+  try {
+    await segment.syncIndexes()
+  } catch (cause) {
+    throw new LogBroken(`the indexes of ${segment.files.log.path} could not be synced`, { cause })
   }
 }

@@ -27,7 +27,7 @@ export class SegmentCache {
     try {
       const files = await segment.open()
       this.#open.delete(segment)
-      if (!segment.inUse) this.#open.add(segment)
+      if (!segment.inUse && !segment.dropped) this.#open.add(segment)
       this.#shrink()
       return files
     } catch (error) {
@@ -39,7 +39,9 @@ export class SegmentCache {
   unpin(segment: Segment): void {
     assert(segment.pins > 0, 'only what was pinned is unpinned')
     segment.pins--
-    if (segment.pins === 0) this.#shrink()
+    if (segment.pins > 0) return
+    if (segment.dropped) segment.close()
+    else this.#shrink()
   }
 
   /** Takes over the open files of a segment that was sealed. */
@@ -49,17 +51,19 @@ export class SegmentCache {
     this.#shrink()
   }
 
-  /** The segment is gone or its tablet closes; its files are closed. */
+  /** The segment is gone or its tablet closes: its files are closed once nobody reads them. */
   drop(segment: Segment): void {
+    segment.dropped = true
     this.#open.delete(segment)
-    segment.close()
+    if (segment.pins === 0) segment.close()
   }
 
   #shrink(): void {
     if (this.#open.size <= this.#openMax) return
     for (const segment of this.#open) {
       if (segment.pins > 0) continue
-      this.drop(segment)
+      this.#open.delete(segment)
+      segment.close()
       if (this.#open.size <= this.#openMax) return
     }
   }

@@ -6,34 +6,38 @@ import { assert } from '../../base/assert.ts'
 import { offset, type Offset } from '../../base/quantities.ts'
 import type { Disk, DiskFile } from '../../base/world.ts'
 import { lastOffsetOf, maxTimestampOf } from '../../protocol/kafka/record-batch.ts'
-import { scanBatches } from './scan.ts'
 import { segmentPath } from './segment-names.ts'
-import { offsetEntries, SparseIndex, timeEntries } from './sparse-index.ts'
+import { soundBatches } from './sound-batches.ts'
+import { offsetEntries, SparseIndex, timeEntries, type IndexEntry } from './sparse-index.ts'
 
-export type SegmentFiles = {
-  readonly log: DiskFile
-  readonly offsets: SparseIndex
-  readonly times: SparseIndex
-}
+type Indexes = { readonly offsets: SparseIndex; readonly times: SparseIndex }
+export type SegmentFiles = Indexes & { readonly log: DiskFile }
 
 const fileKinds = ['log', 'index', 'timeindex'] as const
+const unlimited = { key: Infinity, value: Infinity }
+/** Kafka's default; a rebuilt index need not be exactly the one that was lost. */
+const rebuiltIntervalBytes = 4096
 
 export class Segment {
   readonly baseOffset: Offset
   readonly directory: string
   /** Bytes of whole batches in the file. */
   sizeBytes: number
-  /** When its first batch was appended (wall clock), for `segment.ms`. */
+  /** When its first batch was appended (wall clock), for `segment.ms`; after a start, what its index says of that. */
   startedMs: number | undefined
   /** Being written or synced: its files stay open. */
   inUse = false
   /** How many reads are using the open files. */
   pins = 0
+  /** It is no part of a log any more; its files are closed when the last read is done. */
+  dropped = false
   readonly #disk: Disk
   #files: SegmentFiles | undefined
   #opening: Promise<SegmentFiles> | undefined
   #bytesSinceEntry = 0
-  #maxTimestamp: { readonly ms: number; readonly offset: Offset } | undefined
+  /** Undefined while no batch was seen. */
+  #maxTimestampMs: number | undefined
+  #maxTimestampOffset = 0
 
   constructor(disk: Disk, directory: string, baseOffset: Offset, sizeBytes: number) {
     this.#disk = disk
@@ -42,16 +46,21 @@ export class Segment {
     this.sizeBytes = sizeBytes
   }
 
-  /** Makes the files of a new, empty segment. They count only after the directory was synced. */
+  /**
+   * Makes the files of a new, empty segment; those of an attempt that failed halfway are used again. They count only after the directory
+   * was synced.
+   */
   static create(disk: Disk, directory: string, baseOffset: Offset): Segment {
     const segment = new Segment(disk, directory, baseOffset, 0)
     segment.inUse = true
-    const log = disk.open(segmentPath(directory, baseOffset, 'log'), 'create')
+    const path = segmentPath(directory, baseOffset, 'log')
+    const left = disk.stat(path) !== undefined
+    const log = disk.open(path, left ? 'write' : 'create')
     try {
+      if (left) log.truncate(0)
       segment.#files = { log, ...segment.#newIndexes() }
     } catch (error) {
       log.close()
-      void disk.remove(log.path).catch(() => undefined)
       throw error
     }
     return segment
@@ -69,26 +78,19 @@ export class Segment {
   /** Opens the files; an index that is missing or makes no sense is rebuilt from the log. */
   open(): Promise<SegmentFiles> {
     if (this.#files !== undefined) return Promise.resolve(this.#files)
-    this.#opening ??= this.#open(
-      { key: Infinity, value: this.sizeBytes },
-      { key: Infinity, value: Infinity },
-    ).finally(() => (this.#opening = undefined))
+    this.#opening ??= this.#open({ key: Infinity, value: this.sizeBytes }, unlimited, this.sizeBytes).finally(
+      () => (this.#opening = undefined),
+    )
     return this.#opening
   }
 
-  /** Opens the files after a crash: index entries at or behind `recoveryPoint` are not believed. */
-  async openForRecovery(recoveryPoint: Offset): Promise<void> {
-    const below = Math.max(recoveryPoint - this.baseOffset, 0)
-    const log = this.#disk.open(segmentPath(this.directory, this.baseOffset, 'log'), 'write')
-    const offsets =
-      below === 0
-        ? undefined
-        : await this.#index('index', offsetEntries, { key: below, value: this.sizeBytes })
-    const times = offsets && (await this.#index('timeindex', timeEntries, { key: Infinity, value: below }))
-    if (offsets !== undefined && times === undefined) offsets.close()
-    this.#files =
-      offsets !== undefined && times !== undefined ? { log, offsets, times } : { log, ...this.#newIndexes() }
-    this.#learnTimestamp()
+  /**
+   * Opens the files after a crash: index entries at or behind `recoveryPoint` are not believed. An index that is of no use is rebuilt for
+   * what stands before `position`, where the recovery point is in the file, or where recovery begins otherwise.
+   */
+  async openForRecovery(recoveryPoint: Offset, position: number): Promise<void> {
+    const below = position === 0 ? 0 : recoveryPoint - this.baseOffset
+    await this.#open({ key: below, value: position }, { key: Infinity, value: below }, position)
   }
 
   close(): void {
@@ -111,8 +113,9 @@ export class Segment {
     timestampMs: number,
     intervalBytes: number,
   ): void {
-    if (this.#maxTimestamp === undefined || timestampMs > this.#maxTimestamp.ms) {
-      this.#maxTimestamp = { ms: timestampMs, offset: offset(batchLastOffset) }
+    if (this.#maxTimestampMs === undefined || timestampMs > this.#maxTimestampMs) {
+      this.#maxTimestampMs = timestampMs
+      this.#maxTimestampOffset = batchLastOffset
     }
     if (this.#bytesSinceEntry > intervalBytes) {
       this.files.offsets.append(batchLastOffset - this.baseOffset, position)
@@ -137,17 +140,17 @@ export class Segment {
 
   /** The largest timestamp of its batches and that batch's last offset; undefined when it is empty or was not opened yet. */
   get maxTimestamp(): { readonly ms: number; readonly offset: Offset } | undefined {
-    return this.#maxTimestamp
+    const ms = this.#maxTimestampMs
+    return ms === undefined ? undefined : { ms, offset: offset(this.#maxTimestampOffset) }
   }
 
-  /** Where a scan for `target` has to begin: at or before the batch that holds it. */
-  floorPosition(target: Offset): number {
-    return this.files.offsets.floor(target - this.baseOffset)?.value ?? 0
+  /** The index entry of a batch at or before the one that holds `target`: its last offset in the segment, and its position. */
+  floor(target: Offset): IndexEntry | undefined {
+    return this.files.offsets.floor(target - this.baseOffset)
   }
 
   /** Renames the files so that they are not part of the log any more; answers the names to remove later. */
   markDeleted(): string[] {
-    this.close()
     return this.#rename('.deleted')
   }
 
@@ -166,41 +169,72 @@ export class Segment {
     })
   }
 
-  async #open(
-    offsetLimit: { key: number; value: number },
-    timeLimit: { key: number; value: number },
-  ): Promise<SegmentFiles> {
+  async #open(offsetLimit: IndexEntry, timeLimit: IndexEntry, rebuildBytes: number): Promise<SegmentFiles> {
     const log = this.#disk.open(segmentPath(this.directory, this.baseOffset, 'log'), 'write')
-    const offsets = await this.#index('index', offsetEntries, offsetLimit)
-    const times = await this.#index('timeindex', timeEntries, timeLimit)
-    if (offsets !== undefined && times !== undefined) {
-      this.#files = { log, offsets, times }
-      this.#learnTimestamp()
-      return this.#files
+    try {
+      const indexes =
+        (await this.#openIndexes(offsetLimit, timeLimit)) ?? (await this.#rebuiltIndexes(log, rebuildBytes))
+      this.#files = { log, ...indexes }
+    } catch (error) {
+      log.close()
+      throw error
     }
-    offsets?.close()
-    times?.close()
-    return this.#rebuild(log)
+    this.#learnFromIndex()
+    return this.#files
   }
 
-  async #rebuild(log: DiskFile): Promise<SegmentFiles> {
-    const files = { log, ...this.#newIndexes() }
-    this.#files = files
-    const { sizeBytes } = this
-    const intervalBytes = 4096
-    await scanBatches(log, 0, sizeBytes, this.baseOffset, (bytes, at, end, position) => {
-      this.note(lastOffsetOf(bytes, at), position, end - at, maxTimestampOf(bytes, at), intervalBytes)
-    })
-    this.sizeBytes = sizeBytes
-    this.persistIndexes()
-    return files
+  /** Undefined unless both are of use. They are opened in the same turn as the log, so that renaming them right after does not matter. */
+  async #openIndexes(offsetLimit: IndexEntry, timeLimit: IndexEntry): Promise<Indexes | undefined> {
+    const opening = [
+      this.#index('index', offsetEntries, offsetLimit),
+      this.#index('timeindex', timeEntries, timeLimit),
+    ] as const
+    const [offsets, times] = await Promise.allSettled(opening)
+    if (offsets.status === 'fulfilled' && times.status === 'fulfilled' && offsets.value && times.value)
+      return { offsets: offsets.value, times: times.value }
+    for (const opened of [offsets, times]) if (opened.status === 'fulfilled') opened.value?.close()
+    for (const opened of [offsets, times]) {
+      if (opened.status === 'rejected' && (opened.reason as NodeJS.ErrnoException).code !== 'EIO')
+        throw opened.reason
+    }
+    return undefined
+  }
+
+  /** New indexes for the first `toBytes` of the log, made without a trace on this segment: others may be reading it meanwhile. */
+  async #rebuiltIndexes(log: DiskFile, toBytes: number): Promise<Indexes> {
+    const { offsets, times } = this.#newIndexes()
+    const rebuilt = new Segment(this.#disk, this.directory, this.baseOffset, 0)
+    rebuilt.#files = { log, offsets, times }
+    try {
+      for await (const { bytes, at, end, position } of soundBatches(
+        log,
+        0,
+        toBytes,
+        this.baseOffset,
+        Infinity,
+      )) {
+        const last = lastOffsetOf(bytes, at)
+        rebuilt.note(last, position, end - at, maxTimestampOf(bytes, at), rebuiltIntervalBytes)
+      }
+      rebuilt.#noteTimestamp()
+    } catch (error) {
+      offsets.close()
+      times.close()
+      throw error
+    }
+    try {
+      rebuilt.persistIndexes()
+    } catch {
+      // On a full disk they stay in memory while the segment is open.
+    }
+    return { offsets, times }
   }
 
   #index(kind: 'index' | 'timeindex', layout: typeof offsetEntries, limit: { key: number; value: number }) {
     return SparseIndex.open(this.#disk, segmentPath(this.directory, this.baseOffset, kind), layout, limit)
   }
 
-  #newIndexes(): { offsets: SparseIndex; times: SparseIndex } {
+  #newIndexes(): Indexes {
     const offsets = SparseIndex.create(
       this.#disk,
       segmentPath(this.directory, this.baseOffset, 'index'),
@@ -220,14 +254,15 @@ export class Segment {
   }
 
   #noteTimestamp(): void {
-    const max = this.#maxTimestamp
-    if (max !== undefined && max.ms >= 0) this.files.times.append(max.ms, max.offset - this.baseOffset)
+    const ms = this.#maxTimestampMs
+    if (ms !== undefined && ms >= 0) this.files.times.append(ms, this.#maxTimestampOffset - this.baseOffset)
   }
 
-  #learnTimestamp(): void {
-    const last = this.files.times.last
-    if (last !== undefined)
-      this.#maxTimestamp = { ms: last.key, offset: offset(this.baseOffset + last.value) }
-    else if (this.sizeBytes > 0) this.#maxTimestamp = { ms: -1, offset: this.baseOffset }
+  #learnFromIndex(): void {
+    const { first, last } = this.files.times
+    if (first !== undefined) this.startedMs ??= first.key
+    if (this.#maxTimestampMs !== undefined || this.sizeBytes === 0) return
+    this.#maxTimestampMs = last?.key ?? -1
+    this.#maxTimestampOffset = this.baseOffset + (last?.value ?? 0)
   }
 }

@@ -46,6 +46,7 @@ export class Appends {
   readonly #unanswered: Unanswered
   /** Appends of this turn, until `flush`. */
   #staged: Append[] = []
+  readonly #flushLater = (): void => this.flush()
   #stagedBytes = 0
   #stagedRecords = 0
 
@@ -136,7 +137,7 @@ export class Appends {
 
   #stage(append: Append): void {
     this.#staged.push(append)
-    if (this.#staged.length === 1) this.#clock.endOfTurn(() => this.flush())
+    if (this.#staged.length === 1) this.#clock.endOfTurn(this.#flushLater)
   }
 
   #written(): void {
@@ -160,6 +161,7 @@ export class Appends {
   }
 
   #failed(error: unknown): void {
+    if (!isDiskError(error)) throw error
     const staged = this.#takeStaged()
     this.#state.producers.discardFrom(this.#state.log.end.offset)
     this.#owner.counters.failedAppends += staged.length
@@ -179,6 +181,7 @@ export class Appends {
       this.#log.info({ sealed: segment, baseOffset: log.end.segment }, 'segment rolled')
       return undefined
     } catch (error) {
+      if (!isDiskError(error)) throw error
       return this.#storageFailure(error)
     }
   }
@@ -208,3 +211,7 @@ export class Appends {
     return `${this.#owner.topic}-${this.#owner.partition}`
   }
 }
+
+/** Anything else is a bug, and nobody's reply. */
+const isDiskError = (error: unknown): boolean =>
+  error instanceof LogBroken || (error as NodeJS.ErrnoException).code !== undefined

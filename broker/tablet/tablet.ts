@@ -5,11 +5,11 @@
 import type { Logger } from 'pino'
 import { assert, InvariantViolation } from '../../base/assert.ts'
 import { epoch, offset, type BrokerId, type Epoch, type Offset } from '../../base/quantities.ts'
-import { Refusal, type RefusalCode } from '../../base/refusals.ts'
+import { Refusal } from '../../base/refusals.ts'
 import type { World } from '../../base/world.ts'
 import type { TabletAssignment } from '../../control/model.ts'
 import type { Checkpoints } from '../log/checkpoint.ts'
-import type { LogPosition, LogShared } from '../log/log.ts'
+import { LogBroken, type LogPosition, type LogShared } from '../log/log.ts'
 import { noBatches, StoredBatchDamaged, type Batches } from '../log/read.ts'
 import { retainedFrom } from '../log/retention.ts'
 import type { TopicSettings } from '../settings/resolve.ts'
@@ -48,6 +48,7 @@ export class Tablet {
   readonly #log: Logger
   #role: Role = 'recovering'
   #offlineReason = 'it is still being recovered'
+  #closedWith: 'UNKNOWN_TOPIC_OR_PARTITION' | 'BROKER_STOPPING' = 'UNKNOWN_TOPIC_OR_PARTITION'
   #state: TabletState | undefined
   #appends: Appends | undefined
   #assignment: TabletAssignment | undefined
@@ -63,6 +64,7 @@ export class Tablet {
   }[] = []
   #checkpointed: Offset | undefined
   #checkpointedBytes = 0
+  #checkpointing: Promise<void> | undefined
 
   constructor(shared: TabletShared, identity: TabletIdentity, settings: TopicSettings) {
     this.#shared = shared
@@ -168,8 +170,9 @@ export class Tablet {
   close(code: 'UNKNOWN_TOPIC_OR_PARTITION' | 'BROKER_STOPPING'): void {
     if (this.#role === 'removed') return
     this.#role = nextRole(this.#role, 'remove')
+    this.#closedWith = code
     this.#offlineReason = code === 'BROKER_STOPPING' ? 'the broker is stopping' : 'its topic was deleted'
-    this.#endWaiting(new Refusal(code, `${this.#name()} is gone: ${this.#offlineReason}`))
+    this.#endWaiting(this.#gone())
     this.#state?.log.close()
   }
 
@@ -237,16 +240,26 @@ export class Tablet {
 
   /** The first record with at least this timestamp, or undefined when all below the high watermark are older. */
   async offsetForTimestamp(timestampMs: number): Promise<TimestampedOffset | undefined> {
-    const from = await this.#leading().log.searchFrom(timestampMs)
-    if (from === undefined) return undefined
-    return findTimestamp(this, offset(Math.max(from, this.#logStart)), timestampMs)
+    const { log } = this.#leading()
+    try {
+      const from = await log.searchFrom(timestampMs)
+      if (from === undefined) return undefined
+      return await findTimestamp(this, offset(Math.max(from, this.#logStart)), timestampMs)
+    } catch (error) {
+      throw this.#diskFailure(error, 'could not be read')
+    }
   }
 
   /** The first record with the largest timestamp, or undefined when the tablet is empty. */
   async maxTimestamp(): Promise<TimestampedOffset | undefined> {
-    const max = await this.#leading().log.maxTimestamp()
-    if (max === undefined || max.ms < 0) return undefined
-    return findTimestamp(this, offset(Math.max(this.#logStart, max.offset)), max.ms)
+    const { log } = this.#leading()
+    try {
+      const max = await log.maxTimestamp()
+      if (max === undefined || max.ms < 0) return undefined
+      return await findTimestamp(this, offset(Math.max(this.#logStart, max.offset)), max.ms)
+    } catch (error) {
+      throw this.#diskFailure(error, 'could not be read')
+    }
   }
 
   /** The largest epoch at or below the one asked, and where it ended (KIP-101); -1 and -1 when the log knows of none. */
@@ -262,7 +275,7 @@ export class Tablet {
 
   /**
    * Takes every record below `before` away, durably, and answers the log start.
-   * @throws Refusal OFFSET_OUT_OF_RANGE above the high watermark
+   * @throws Refusal OFFSET_OUT_OF_RANGE above the high watermark, KAFKA_STORAGE_ERROR
    */
   async deleteRecordsBefore(before: Offset): Promise<Offset> {
     this.#leading()
@@ -272,7 +285,12 @@ export class Tablet {
         `${before} is not between 0 and the high watermark ${this.highWatermark} of ${this.#name()}`,
       )
     }
-    await this.#startAt(before, 'records were deleted on request')
+    try {
+      await this.#startAt(before, 'records were deleted on request')
+    } catch (error) {
+      throw this.#diskFailure(error, 'could not be cut')
+    }
+    if (!this.#isLeader()) throw this.#notLeading()
     return this.#logStart
   }
 
@@ -280,38 +298,59 @@ export class Tablet {
   async applyRetention(producerIdExpirationMs: number): Promise<void> {
     if (this.#role !== 'leader' || this.#state === undefined) return
     const { log, producers } = this.#state
-    const start = retainedFrom(
-      await log.segmentFacts(),
+    const nowMs = this.#shared.world.clock.nowMs()
+    const start = await retainedFrom(
+      log.segmentFacts(),
+      log.sizeBytes,
       this.#settings,
-      this.#shared.world.clock.nowMs(),
+      nowMs,
       this.highWatermark,
     )
     if (start !== undefined && start > this.#logStart && this.#isLeader()) {
       if (start === log.end.offset && log.end.position > 0 && !log.hasStaged) log.roll()
       await this.#startAt(start, 'retention')
     }
-    producers.expire(this.#shared.world.clock.nowMs() - producerIdExpirationMs)
+    producers.expire(nowMs - producerIdExpirationMs)
   }
 
-  /** Makes everything written until now durable and lets recovery begin there. */
-  async checkpoint(): Promise<void> {
+  /** Everything written is on disk, and a recovery would begin behind it. */
+  get isCheckpointed(): boolean {
+    return this.#state !== undefined && this.#state.log.end.offset === this.#checkpointed
+  }
+
+  /** Makes everything written until now durable and lets recovery begin there. One at a time: whoever comes meanwhile waits for the next. */
+  checkpoint(): Promise<void> {
+    const before = this.#checkpointing
+    const run = before === undefined ? this.#checkpoint() : before.then(() => this.#checkpoint())
+    const done = run.catch(() => undefined)
+    this.#checkpointing = done
+    void done.then(() => {
+      if (this.#checkpointing === done) this.#checkpointing = undefined
+    })
+    return run
+  }
+
+  async #checkpoint(): Promise<void> {
     const state = this.#state
-    if (state === undefined || !this.#isLeader() || state.log.end.offset === this.#checkpointed) return
+    if (state === undefined || !this.#isLeader() || this.isCheckpointed) return
     this.#appends?.flush()
+    if (!this.#isLeader()) return
     const { world, checkpoints } = this.#shared
+    const { name, directory } = this.identity
     const end = state.log.end
     const writtenBytes = this.#writtenBytes
-    const producers = state.producers.save(
-      world.disk,
-      this.identity.directory,
-      end.offset,
-      this.#checkpointed,
-    )
+    const producers = state.producers.save(world.disk, directory, end.offset, this.#checkpointed)
     await Promise.all([producers, this.#durable(end.offset)])
     if (!this.#isLeader()) return
-    await state.log.syncIndexes()
+    try {
+      await state.log.syncIndexes()
+    } catch (error) {
+      if (error instanceof LogBroken) this.fail(error.message)
+      throw error
+    }
     await state.epochs.save()
-    await checkpoints.setRecoveryPoint(this.identity.name, end.offset, end.position)
+    if (!this.#isLeader()) return
+    await checkpoints.setRecoveryPoint(name, end)
     this.#checkpointed = end.offset
     this.#checkpointedBytes = writtenBytes
   }
@@ -346,8 +385,10 @@ export class Tablet {
     const state = this.#state
     assert(state !== undefined, 'only an open tablet writes')
     this.#writtenBytes += bytes
-    if (this.#settings.flush === 'os') this.#advance(state.log.end, this.#writtenBytes)
-    else if (bytes > 0) this.#shared.groupCommit.request(this)
+    const os = this.#settings.flush === 'os'
+    if (os) this.#advance(state.log.end, this.#writtenBytes)
+    // Sealed segments stay open until they are synced, so they are also when nobody waits for it.
+    if (os ? state.log.unsyncedSegments > 0 : bytes > 0) this.#shared.groupCommit.request(this)
   }
 
   /** The high watermark moves to `position`; it never goes back. */
@@ -367,9 +408,9 @@ export class Tablet {
     // What is dropped cannot tell a recovery of its producers any more: the snapshot has to be from behind it.
     if (start > (this.#checkpointed ?? 0)) await this.checkpoint()
     if (start <= this.#logStart || !this.#isLeader()) return
-    this.#logStart = start
     await this.#shared.checkpoints.setLogStart(this.identity.name, start)
-    if (!this.#isLeader()) return
+    if (start <= this.#logStart || !this.#isLeader()) return
+    this.#logStart = start
     state.epochs.startAt(start)
     const names = state.log.dropBefore(start)
     this.#log.info(
@@ -418,10 +459,16 @@ export class Tablet {
       this.#log.error({ path: error.path, position: error.position }, error.message)
       return error
     }
+    return this.#diskFailure(error, 'could not be read')
+  }
+
+  /** What a disk's error means to who asked; anything else is a refusal already, or a bug. */
+  #diskFailure(error: unknown, what: string): unknown {
+    if (error instanceof Refusal || error instanceof InvariantViolation) return error
     const { code, message } = error as NodeJS.ErrnoException
-    if (code === undefined || error instanceof Refusal) return error
-    this.#log.error({ code, error: message }, 'read failed')
-    return new Refusal('KAFKA_STORAGE_ERROR', `${this.#name()} could not be read: ${code}`)
+    if (code === undefined) return error
+    this.#log.error({ code, error: message }, `tablet ${what}`)
+    return new Refusal('KAFKA_STORAGE_ERROR', `${this.#name()} ${what}: ${code}`)
   }
 
   #leading(): TabletState {
@@ -432,9 +479,12 @@ export class Tablet {
   #notLeading(): Refusal {
     if (this.#role === 'offline' || this.#role === 'recovering')
       return new Refusal('KAFKA_STORAGE_ERROR', this.#offlineMessage())
-    const code: RefusalCode =
-      this.#role === 'removed' ? 'UNKNOWN_TOPIC_OR_PARTITION' : 'NOT_LEADER_OR_FOLLOWER'
-    return new Refusal(code, `this broker does not lead ${this.#name()}`)
+    if (this.#role === 'removed') return this.#gone()
+    return new Refusal('NOT_LEADER_OR_FOLLOWER', `this broker does not lead ${this.#name()}`)
+  }
+
+  #gone(): Refusal {
+    return new Refusal(this.#closedWith, `${this.#name()} is gone: ${this.#offlineReason}`)
   }
 
   #offlineMessage(): string {

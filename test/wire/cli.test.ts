@@ -26,11 +26,12 @@ describe.skipIf(isKafka || foreignBootstrap !== undefined)('the stele command', 
     (await succeed(process.execPath, [command, ...args], at({ input }))).stdout.toString()
   const started = (args: readonly string[]): Running => launch(process.execPath, [command, ...args], at({}))
 
+  const npm = async (args: readonly string[], input = ''): Promise<string> => {
+    const options = { ...at({ input }), directory: checkout }
+    return (await succeed('npm', ['run', '-s', 'stele', '--', ...args], options)).stdout.toString()
+  }
+
   test("a newcomer's first minute, as the README says it", async () => {
-    const npm = async (args: readonly string[], input = ''): Promise<string> => {
-      const options = { ...at({ input }), directory: checkout }
-      return (await succeed('npm', ['run', '-s', 'stele', '--', ...args], options)).stdout.toString()
-    }
     const topic = freshTopic('greetings')
     await npm(['produce', topic], 'hello\nworld\n')
     expect(await npm(['consume', topic])).toBe('hello\nworld\n')

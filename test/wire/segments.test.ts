@@ -34,7 +34,8 @@ describe("Kafka's DumpLogSegments over what the broker wrote", () => {
     const input = sent.join('\n')
     for (const codec of ['none', 'gzip', 'snappy', 'lz4', 'zstd']) {
       await produce(broker.kafka, topic, ['-z', codec], input)
-      await produce(broker.kafka, topic, ['-z', codec, '-X', 'enable.idempotence=true'], input)
+      const idempotent = ['-X', 'enable.idempotence=true', '-X', 'batch.num.messages=300']
+      await produce(broker.kafka, topic, ['-z', codec, ...idempotent], input)
     }
     await broker.stop()
     const files = await filesOf(topic)
@@ -53,16 +54,9 @@ describe("Kafka's DumpLogSegments over what the broker wrote", () => {
     const topic = await createTopic(broker.kafka, 'dump-crash', 1)
     const sent = samples(100_000, 19).map(({ value }) => value)
     const half = sent.length / 2
-    const kcat = launch('kcat', [
-      '-P',
-      '-E',
-      '-b',
-      broker.kafka,
-      '-t',
-      topic,
-      '-X',
-      'enable.idempotence=true',
-    ])
+    // Many batches a segment, so that the indexes have something to say.
+    const properties = ['-X', 'enable.idempotence=true', '-X', 'batch.num.messages=300']
+    const kcat = launch('kcat', ['-P', '-E', '-b', broker.kafka, '-t', topic, ...properties])
     kcat.stdin.write(`${sent.slice(0, half).join('\n')}\n`)
     const connection = await RawConnection.open(broker.kafka)
     while ((await highWatermark(connection, topic, 0)) < 10_000);

@@ -49,6 +49,11 @@ export class Connections {
     return server
   }
 
+  /** Open connections. */
+  get count(): number {
+    return this.#open.size
+  }
+
   /** Ends connections on which no request is under way. */
   closeIdle(): void {
     for (const server of this.#servers) server.closeIdleConnections()

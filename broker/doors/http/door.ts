@@ -14,6 +14,7 @@ import { addCluster, addHealth, refuseUnlessReady } from './cluster.ts'
 import { Connections } from './connections.ts'
 import { shapes } from './docs-shapes.ts'
 import { lingerFor } from './lingering.ts'
+import { countRequests } from './request-metrics.ts'
 import { listenOn, type Listening } from './listening.ts'
 import { addMetrics } from './metrics.ts'
 import { addOpenapi } from './openapi.ts'
@@ -27,7 +28,11 @@ import { Stopping } from './stopping.ts'
 import { addStream } from './stream.ts'
 import { addTopics } from './topics.ts'
 import { unpackingBytesMax } from './unpacking.ts'
+import { TurnShare } from './turn-share.ts'
 import { Spread } from './writing.ts'
+
+/** About ten milliseconds' work, over all streams. */
+const linesPerTurn = 3000
 
 /** Requests under way get so long to end when the door closes. */
 const stopMsMax = 5000
@@ -65,6 +70,7 @@ export async function openHttpDoor(options: HttpDoorOptions): Promise<HttpDoor> 
     bodies: new Budget(() => router.settings.queuedMaxRequestBytes),
     unpacking: new Budget(() => unpackingBytesMax),
     spread: new Spread(),
+    lines: new TurnShare(world.clock, linesPerTurn),
     stopping: new Stopping(),
   }
   const connections = new Connections({
@@ -83,11 +89,12 @@ async function buildApp(serving: Serving, connections: Connections): Promise<Fas
   const app = fastify({
     ...withoutCompilers,
     exposeHeadRoutes: false,
-    routerOptions: { maxParamLength: 1000 },
+    routerOptions: { maxParamLength: 1000, ignoreTrailingSlash: true },
     frameworkErrors: (error, request, reply) => {
       answerError(error, request, reply, serving)
     },
   })
+  countRequests(app, serving.metrics, connections)
   answerErrors(app, serving)
   answerUnknownRoutes(app, serving)
   takeBodiesAsTheyCome(app)

@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { KIB } from '../../../base/quantities.ts'
 import { InvariantViolation } from '../../../base/assert.ts'
 import { Refusal } from '../../../base/refusals.ts'
+import type { StoredRecord } from '../../../protocol/kafka/records.ts'
 import type { Timer } from '../../../base/world.ts'
 import { streamDocs } from './docs-records.ts'
 import { errorBody, invalid } from './errors.ts'
@@ -98,11 +99,12 @@ class EventStream {
     while (!this.#response.destroyed && !stopping.begun) {
       const tablet = router.leading(topic, partition)
       let events = ''
-      next = await readOn(tablet, next, unpacking, record => {
+      const take = (record: StoredRecord): boolean => {
         if (events.length >= pieceChars) return false
         events += `id: ${record.offset}\ndata: ${renderRecord(partition, record, encoding)}\n\n`
         return true
-      })
+      }
+      next = await readOn(tablet, { from: next, bytesMax: pieceChars, unpacking, take })
       if (events === '') await readable(this.#serving, tablet, next, Infinity, this.#request.raw)
       else if (!this.#response.write(events)) await this.#drained()
     }

@@ -118,14 +118,12 @@ export class Connection implements FrameTaker {
   }
 
   roomAgain(): void {
-    this.#steerReading()
+    this.#planFlush()
   }
 
   /** An answer that had its place has become ready. */
   answered(): void {
-    if (this.#flushPlanned || this.#answers[0]?.ready !== true) return
-    this.#flushPlanned = true
-    this.#around.clock.endOfTurn(this.#flush)
+    if (this.#answers[0]?.ready === true) this.#planFlush()
   }
 
   /** Takes no more requests, and closes when the last answer has left. */
@@ -169,6 +167,12 @@ export class Connection implements FrameTaker {
     if (!answer.pipelined) this.#obstacles |= unanswered
     if (this.#answers.length >= unansweredMax) this.#obstacles |= crowded
     if (answer.ready) this.answered()
+  }
+
+  #planFlush(): void {
+    if (this.#flushPlanned) return
+    this.#flushPlanned = true
+    this.#around.clock.endOfTurn(this.#flush)
   }
 
   #writeAnswers(): void {
