@@ -50,8 +50,9 @@ export class Checkpoints {
     return this.#tablets.get(name)
   }
 
-  names(): string[] {
-    return [...this.#tablets.keys()]
+  /** Forgets what `isKept` does not keep; the next write leaves it out. */
+  retain(isKept: (name: string) => boolean): void {
+    for (const name of this.#tablets.keys()) if (!isKept(name)) this.#tablets.delete(name)
   }
 
   /** Everything before `end` is on disk. Resolves when that is durable. */

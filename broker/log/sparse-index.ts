@@ -12,9 +12,9 @@ export type IndexEntry = { readonly key: number; readonly value: number }
 
 export type EntryLayout = {
   readonly bytes: number
-  key(block: Buffer, at: number): number
-  value(block: Buffer, at: number): number
-  write(block: Buffer, at: number, key: number, value: number): void
+  readonly key: (block: Buffer, at: number) => number
+  readonly value: (block: Buffer, at: number) => number
+  readonly write: (block: Buffer, at: number, key: number, value: number) => void
 }
 
 /** `.index`: relative offset u32 -> position u32 of the batch whose last offset it is. */

@@ -77,7 +77,10 @@ export class Tablets {
       this.#place(topic)
       this.#settle(topic)
     }
-    setAsideStrangers(shared, dataDirectory, new Set([...this.all()].map(tablet => tablet.identity.name)))
+    const known = new Set([...this.all()].map(tablet => tablet.identity.name))
+    setAsideStrangers(shared, dataDirectory, known)
+    const there = new Set(shared.world.disk.list(`${dataDirectory}/tablets`).map(name => name.split('.stray')[0]))
+    shared.checkpoints.retain(name => known.has(name) || there.has(name))
     this.#work = this.#open([...this.all()], this.#options.clean).then(async () => {
       await Promise.all(topics.map(topic => this.#claim(topic)))
     })

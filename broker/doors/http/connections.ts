@@ -29,7 +29,9 @@ export class Connections {
 
   newServer(handle: RequestListener): Server {
     const server = createServer({
+      // Who is gone without a word is noticed, also where nothing is to be sent.
       keepAlive: true,
+      keepAliveInitialDelay: 60_000,
       // A stream of lines may last for ever; other bodies have their own limit.
       requestTimeout: 0,
       headersTimeout: headMsMax,

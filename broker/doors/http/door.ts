@@ -18,6 +18,7 @@ import { countRequests } from './request-metrics.ts'
 import { listenOn, type Listening } from './listening.ts'
 import { addMetrics } from './metrics.ts'
 import { addOpenapi } from './openapi.ts'
+import { addOverview } from './overview.ts'
 import { addRecordsIn } from './records-in.ts'
 import { addRecordsOut } from './records-out.ts'
 import { answerUnknownRoutes } from './routes.ts'
@@ -123,6 +124,7 @@ function takeBodiesAsTheyCome(app: FastifyInstance): void {
 }
 
 function addProbes(app: FastifyInstance, serving: Serving): void {
+  addOverview(app)
   addHealth(app, serving)
   addMetrics(app, serving)
 }

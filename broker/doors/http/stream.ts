@@ -85,6 +85,7 @@ class EventStream {
       await this.#send(from)
     } catch (error) {
       if (error instanceof InvariantViolation) throw error
+      if (this.#response.destroyed) return
       this.#response.write(`event: error\ndata: ${JSON.stringify(this.#errorBody(error))}\n\n`)
     } finally {
       this.#heartbeat?.cancel()

@@ -4,9 +4,9 @@
  * request is taken while answers wait for the client to read, nor while 1,000 are unanswered.
  */
 import type { Socket } from 'node:net'
-import { RequestHeader } from '../../../protocol/kafka/frame.ts'
+import type { RequestHeader } from '../../../protocol/kafka/frame.ts'
 import { MalformedRequest } from '../../../protocol/kafka/malformed.ts'
-import { Reader } from '../../../protocol/kafka/reader.ts'
+import type { Reader } from '../../../protocol/kafka/reader.ts'
 import type { Clock } from '../../../base/world.ts'
 import type { Answer, Serve } from './answer.ts'
 import type { FrameMemory } from './frame-memory.ts'
@@ -25,6 +25,9 @@ export type Surroundings = {
   /** Where the system puts bytes; used by all connections in turn. */
   readonly readBuffer: Buffer
   readonly outgoing: Outgoing
+  /** Read the requests of all connections, one at a time. */
+  readonly header: RequestHeader
+  readonly reader: Reader
   readonly counters: Counters
   frameBytesMax(): number
   idleMsMax(): number
@@ -50,7 +53,6 @@ export class Connection implements FrameTaker {
   readonly #socket: Socket
   readonly #received: Received
   readonly #frames: Frames
-  readonly #arrival: { connection: Connection; header: RequestHeader; reader: Reader; nowMs: number }
   readonly #answers: Answer[] = []
   readonly #flush = (): void => this.#writeAnswers()
   #obstacles = 0
@@ -67,12 +69,6 @@ export class Connection implements FrameTaker {
     this.localAddress = accepted.localAddress ?? ''
     const nowMs = around.clock.monotonicMs()
     this.#manners = new Manners(nowMs)
-    this.#arrival = {
-      connection: this,
-      header: new RequestHeader(),
-      reader: new Reader(),
-      nowMs,
-    }
     this.#frames = new Frames(around.memory, around.readBuffer, () => around.frameBytesMax(), this)
     this.#received = receive(
       accepted,
@@ -97,17 +93,22 @@ export class Connection implements FrameTaker {
   }
 
   frame(buffer: Buffer, start: number, end: number): void {
-    const arrival = this.#arrival
+    const { header, reader } = this.#around
     this.#requests += 1
-    arrival.reader.reset(buffer, start, end)
+    reader.reset(buffer, start, end)
     try {
-      arrival.header.read(arrival.reader)
-      const answer = this.#around.serve(arrival)
+      header.read(reader)
+      const answer = this.#around.serve({
+        connection: this,
+        header,
+        reader,
+        nowMs: this.#around.outgoing.nowMs,
+      })
       if (answer !== undefined) this.#enqueue(answer)
     } catch (error) {
       if (!(error instanceof MalformedRequest)) throw error
       this.#around.counters.malformed += 1
-      this.broken(`${arrival.header.spoken?.api.name ?? 'request'}: ${error.reason}`)
+      this.broken(`${header.spoken?.api.name ?? 'request'}: ${error.reason}`)
     }
   }
 
@@ -155,7 +156,7 @@ export class Connection implements FrameTaker {
 
   #arrived(buffer: Buffer, bytes: number): void {
     this.#bytesIn += bytes
-    this.#arrival.nowMs = this.#around.clock.monotonicMs()
+    this.#around.outgoing.nowMs = this.#around.clock.monotonicMs()
     this.#around.counters.bytesIn += bytes
     if ((this.#obstacles & closing) !== 0) return
     this.#frames.arrived(buffer, bytes)
@@ -203,7 +204,6 @@ export class Connection implements FrameTaker {
     if (this.#answers.length === 0) this.#obstacles &= ~unanswered
     if (this.#answers.length < unansweredMax) this.#obstacles &= ~crowded
     if ((this.#obstacles & closing) !== 0) return this.#endWhenDone()
-    this.#arrival.nowMs = this.#around.outgoing.nowMs
     if (this.ready) this.#frames.proceed()
     this.#steerReading()
   }

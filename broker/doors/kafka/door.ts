@@ -8,6 +8,8 @@ import type { Logger } from 'pino'
 import type { Registry } from 'prom-client'
 import { KIB, MIB } from '../../../base/quantities.ts'
 import type { Timer, World } from '../../../base/world.ts'
+import { RequestHeader } from '../../../protocol/kafka/frame.ts'
+import { Reader } from '../../../protocol/kafka/reader.ts'
 import type { Router } from '../../router/router.ts'
 import { listenOn, parseAddress, type Listening } from '../listening.ts'
 import type { Serve } from './answer.ts'
@@ -141,6 +143,8 @@ class Door implements KafkaDoor {
       memory: this.#memory,
       readBuffer: Buffer.allocUnsafeSlow(readBufferBytes),
       outgoing: new Outgoing(this.#counters),
+      header: new RequestHeader(),
+      reader: new Reader(),
       counters: this.#counters,
       frameBytesMax: () => router.settings.socketRequestMaxBytes,
       idleMsMax: () => router.settings.connectionsMaxIdleMs,
