@@ -23,8 +23,8 @@ $(installed): package-lock.json package.json
 	npm ci
 	@touch $@
 
-run: install ## start a broker in the foreground, its data in ./data; ARGS='--set …' is passed on
-	@node bin/stele.mjs start --data ./data $(ARGS)
+run: build ## start a broker in the foreground, its data in ./data; ARGS='--set …' is passed on
+	@exec node dist/stele.mjs start --data ./data $(ARGS)
 
 vitest := vitest run $(if $(VITEST_JSON),--reporter=default --reporter=json --outputFile.json='$(VITEST_JSON)')
 
@@ -47,8 +47,10 @@ ok: install ## format, lint, types, dead code and unit tests: what has to be fin
 format: install ## format all files
 	@oxfmt
 
-build: install ## make dist/, what the npm package holds
-	@node build.ts
+build: install dist/stele.mjs ## make dist/, what the npm package holds
+
+dist/stele.mjs: build.ts package.json $(shell find base protocol control broker cli -name '*.ts' ! -name '*.test.ts') | $(installed)
+	@node build.ts >/dev/null
 
 bench: install ## run the benchmarks
 	@node bench/main.ts $(ARGS)

@@ -29,7 +29,6 @@ test.each([
   ],
   ['/apend', 'Did you mean /append? /docs shows all routes.'],
   ['/something/entirely/else', 'Look at /docs for the routes there are.'],
-  ['/', 'Look at /docs for the routes there are.'],
 ])('%s is nowhere', async (path, todo) => {
   const { status, json } = await broker.ask(path)
   expect(status).toBe(404)
