@@ -58,7 +58,7 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
     const { router, tablets, checkpoints, store } = await openTablets(world, directory, staticSettings, log)
     undo.unshift(() => store.close())
     const registry = new Registry()
-    collectDefaultMetrics({ register: registry })
+    collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 50 })
     const [kafkaAt, httpAt] = [place(settings.listeners, 'kafka'), place(settings.listeners, 'http')]
     const doorLog = (door: string) => log.child({ door })
     const http = await openHttpDoor({
