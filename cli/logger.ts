@@ -40,9 +40,10 @@ async function forPeople(): Promise<DestinationStream> {
   })
 }
 
-/** A file takes each line at once; a pipe may be stuck, and must not hold the broker up. */
+/** A file takes each line at once; who reads a pipe may be stuck, and must not hold the broker up. */
 function forPrograms(): DestinationStream {
-  const sync = fstatSync(2).isFile()
+  const stat = fstatSync(2)
+  const sync = !stat.isFIFO() && !stat.isSocket()
   const stderr = pino.destination({ dest: 2, sync, maxLength: bytesWaitingMax })
   stderr.on('error', () => {})
   return sync ? withoutFlush(stderr) : stderr

@@ -2,6 +2,7 @@
 import { epoch, MIB, offset, type Offset } from '../../base/quantities.ts'
 import { baseOffsetOf, batchBytesOf, lastOffsetOf, placeBatch } from '../../protocol/kafka/record-batch.ts'
 import { buildBatch, readRecords, type BatchOptions } from '../../protocol/kafka/records.ts'
+import type { Disk, DiskFile, World } from '../../base/world.ts'
 import type { SimWorld } from '../../test/sim/world.ts'
 import type { TabletCheckpoint } from './checkpoint.ts'
 import type { Log, LogPosition, LogSettings, LogShared } from './log.ts'
@@ -54,8 +55,11 @@ export function batchOf({
 }
 
 /** The memory and caches of one run. */
-export const sharedOf = (sim: SimWorld, { tailBytes = MIB, openMax = 4 } = {}): LogShared => ({
-  world: sim.world,
+export const sharedOf = (
+  { world }: { readonly world: World },
+  { tailBytes = MIB, openMax = 4 } = {},
+): LogShared => ({
+  world,
   tailMemory: new TailMemory(tailBytes),
   segmentCache: new SegmentCache(openMax),
   readBuffers: new ReadBuffers(),
@@ -153,4 +157,52 @@ export function countCalls(sim: SimWorld, path = /(?:)/): Map<string, number> {
     if (path.test(at)) counts.set(call, (counts.get(call) ?? 0) + 1)
   }
   return counts
+}
+
+/** The same world, but what is read and how many files are open can be seen. */
+export function spied(sim: SimWorld) {
+  const { world } = sim
+  const reads: { readonly path: string; readonly at: number; readonly bytes: number }[] = []
+  const open = new Set<DiskFile>()
+  let openMost = 0
+  const disk: Disk = {
+    ...world.disk,
+    open(path, mode) {
+      const file = world.disk.open(path, mode)
+      const spy: DiskFile = {
+        path,
+        sizeBytes: () => file.sizeBytes(),
+        read(into, at) {
+          reads.push({ path, at, bytes: into.length })
+          return file.read(into, at)
+        },
+        readLater(into, at) {
+          reads.push({ path, at, bytes: into.length })
+          return file.readLater(into, at)
+        },
+        write: (pieces, at) => file.write(pieces, at),
+        truncate: sizeBytes => file.truncate(sizeBytes),
+        sync: () => file.sync(),
+        syncNow: () => file.syncNow(),
+        close() {
+          open.delete(spy)
+          file.close()
+        },
+      }
+      open.add(spy)
+      openMost = Math.max(openMost, open.size)
+      return spy
+    },
+  }
+  return {
+    world: { ...world, disk },
+    reads,
+    openNow: () => [...open].map(file => file.path),
+    get openMost() {
+      return openMost
+    },
+    forgetMost() {
+      openMost = open.size
+    },
+  }
 }

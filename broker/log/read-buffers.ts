@@ -2,8 +2,10 @@
 import { BufferPool } from '../../base/buffer-pool.ts'
 import { KIB, MIB } from '../../base/quantities.ts'
 
-const sizes = [32 * KIB, 128 * KIB, 320 * KIB, 1152 * KIB] as const
-const keptBytesMax = 48 * MIB
+/** What readers mostly ask for, and as much again as a read begins too early. */
+const sizes = [32, 64, 128, 256, 1024].map(askedKib => (askedKib + 8) * KIB)
+/** A little more than the doors read for answers at a time. */
+const keptBytesMax = 52 * MIB
 
 export class ReadBuffers {
   readonly #pool = new BufferPool(() => keptBytesMax)

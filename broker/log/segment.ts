@@ -78,7 +78,7 @@ export class Segment {
   /** Opens the files; an index that is missing or makes no sense is rebuilt from the log. */
   open(): Promise<SegmentFiles> {
     if (this.#files !== undefined) return Promise.resolve(this.#files)
-    this.#opening ??= this.#open({ key: Infinity, value: this.sizeBytes }, unlimited, this.sizeBytes).finally(
+    this.#opening ??= this.#open(unlimited, unlimited, this.sizeBytes).finally(
       () => (this.#opening = undefined),
     )
     return this.#opening
@@ -190,8 +190,10 @@ export class Segment {
       this.#index('timeindex', timeEntries, timeLimit),
     ] as const
     const [offsets, times] = await Promise.allSettled(opening)
-    if (offsets.status === 'fulfilled' && times.status === 'fulfilled' && offsets.value && times.value)
-      return { offsets: offsets.value, times: times.value }
+    if (offsets.status === 'fulfilled' && times.status === 'fulfilled' && offsets.value && times.value) {
+      const indexes = { offsets: offsets.value, times: times.value }
+      if ((indexes.offsets.last?.value ?? -1) < this.sizeBytes) return indexes
+    }
     for (const opened of [offsets, times]) if (opened.status === 'fulfilled') opened.value?.close()
     for (const opened of [offsets, times]) {
       if (opened.status === 'rejected' && (opened.reason as NodeJS.ErrnoException).code !== 'EIO')

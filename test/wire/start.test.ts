@@ -3,7 +3,7 @@ import { createServer, type AddressInfo, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { checkout, explainFailures, foreignBootstrap, isKafka, startBroker, type Broker } from './broker.ts'
+import { checkout, explainFailures, isOurs, startBroker, type Broker } from './broker.ts'
 import { consume, produce } from './kcat.ts'
 import { launch, run, type Outcome } from './processes.ts'
 import { RawConnection, batch, highWatermark, int32, join as joined, produceRaw, text } from './raw.ts'
@@ -31,7 +31,7 @@ const refusal = (sentence: RegExp): object => ({
   stack: false,
 })
 
-describe.skipIf(isKafka || foreignBootstrap !== undefined)('stele start', () => {
+describe.skipIf(!isOurs)('stele start', () => {
   let directory = ''
   let broker: Broker | undefined
   beforeEach(async () => {
