@@ -30,7 +30,7 @@ export async function listenOn(
     } catch (error) {
       const code = codeOf(error)
       if (code === 'EADDRNOTAVAIL' || code === 'EAFNOSUPPORT') return [one]
-      first.close()
+      await new Promise(closed => first.close(closed))
       // The free port of one address may be taken on the other.
       if (wanted.port !== 0 || code !== 'EADDRINUSE' || tries === portTriesMax) throw error
     }

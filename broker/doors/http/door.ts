@@ -8,6 +8,7 @@ import type { Logger } from 'pino'
 import type { Registry } from 'prom-client'
 import type { World } from '../../../base/world.ts'
 import type { Router } from '../../router/router.ts'
+import { listenOn, type Listening } from '../listening.ts'
 import { answerError, answerErrors } from './answering.ts'
 import { Budget } from './budget.ts'
 import { addCluster, addHealth, refuseUnlessReady } from './cluster.ts'
@@ -15,7 +16,6 @@ import { Connections } from './connections.ts'
 import { shapes } from './docs-shapes.ts'
 import { lingerFor } from './lingering.ts'
 import { countRequests } from './request-metrics.ts'
-import { listenOn, type Listening } from './listening.ts'
 import { addMetrics } from './metrics.ts'
 import { addOpenapi } from './openapi.ts'
 import { addOverview } from './overview.ts'
@@ -79,7 +79,7 @@ export async function openHttpDoor(options: HttpDoorOptions): Promise<HttpDoor> 
     idleMsMax: router.settings.connectionsMaxIdleMs,
   })
   const app = await buildApp(serving, connections)
-  const addresses = await listenOn(address, () =>
+  const addresses = await listenOn(address, { name: 'HTTP', option: '--http' }, () =>
     connections.newServer((request, response) => app.routing(request, response)),
   )
   log.info({ addresses }, 'the HTTP door is open')
