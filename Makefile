@@ -52,8 +52,10 @@ build: install dist/stele.mjs ## make dist/, what the npm package holds
 dist/stele.mjs: build.ts package.json $(shell find base protocol control broker cli -name '*.ts' ! -name '*.test.ts') | $(installed)
 	@node build.ts >/dev/null
 
-bench: install ## run the benchmarks
-	@node bench/main.ts $(ARGS)
+BENCH := codec produce fetch http memory recovery
+
+bench: build ## run the benchmarks; BENCH='produce fetch' chooses, ARGS is passed on
+	@for one in $(BENCH); do node bench/$$one.ts $(ARGS) || exit 1; done
 
 clean: ## remove what was built and installed; data stays
 	rm -rf dist coverage .cache node_modules
