@@ -140,7 +140,9 @@ export async function findAmidDamage(
   endOffset: Offset,
 ): Promise<Found> {
   const { baseOffset } = segment
-  const start = segment.floor(wanted)?.value ?? 0
+  // From the entry before: what stands between is sound, so it says which offset is due.
+  const near = segment.floor(wanted)
+  const start = (near && segment.floor(offset(baseOffset + near.key - 1)))?.value ?? 0
   const found = await find(file, start, endPosition, baseOffset, endOffset, wanted)
   // Nothing sound before it: the index may be what is wrong.
   const again = start > 0 && 'from' in found && found.from === baseOffset
