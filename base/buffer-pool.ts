@@ -48,12 +48,13 @@ export class BufferPool {
     else kept.push(buffer)
   }
 
-  /** The size that was just missing goes before sizes that nobody asks for any more. */
+  /** The size that was just missing goes before sizes that nobody asks for any more; those are forgotten. */
   #makeRoom(): void {
     const bytesMax = this.#bytesMax()
     for (const [bytes, kept] of this.#kept) {
       while (this.#lentBytes + this.#keptBytes > bytesMax && kept.pop() !== undefined)
         this.#keptBytes -= bytes
+      if (kept.length === 0) this.#kept.delete(bytes)
     }
   }
 }

@@ -61,22 +61,29 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
     collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 50 })
     const [kafkaAt, httpAt] = [place(settings.listeners, 'kafka'), place(settings.listeners, 'http')]
     const doorLog = (door: string) => log.child({ door })
-    const http = await openHttpDoor({
-      world,
-      router,
-      log: doorLog('http'),
-      metrics: registry,
-      address: httpAt,
-      version: options.version,
-    })
-    undo.unshift(() => http.stop())
-    const kafka = await openKafkaDoor({ world, router, log: doorLog('kafka'), registry, address: kafkaAt })
-    undo.unshift(() => kafka.stop())
+    const { version } = options
+    const http =
+      httpAt === undefined
+        ? undefined
+        : await openHttpDoor({
+            world,
+            router,
+            log: doorLog('http'),
+            metrics: registry,
+            address: httpAt,
+            version,
+          })
+    undo.unshift(() => http?.stop())
+    const kafka =
+      kafkaAt === undefined
+        ? undefined
+        : await openKafkaDoor({ world, router, log: doorLog('kafka'), registry, address: kafkaAt })
+    undo.unshift(() => kafka?.stop())
     const current = store.brokers().get(router.self)
     if (current !== undefined) {
       await store.announceAddresses(router.self, current.incarnation, {
-        kafka: advertised(settings, 'kafka', kafka.addresses[0]?.port ?? 0),
-        http: advertised(settings, 'http', http.addresses[0]?.port ?? 0),
+        ...(kafka && { kafka: advertised(settings, 'kafka', kafka.addresses[0]?.port ?? 0) }),
+        ...(http && { http: advertised(settings, 'http', http.addresses[0]?.port ?? 0) }),
       })
     }
     await directory.begin()
@@ -88,8 +95,8 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
     }))
     const stop = async (): Promise<void> => {
       router.end()
-      await kafka.stop()
-      await http.stop()
+      await kafka?.stop()
+      await http?.stop()
       const clean = await tablets.stop()
       await store.close()
       try {
@@ -101,7 +108,7 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
       directory.release()
       log.info({ clean }, 'broker stopped')
     }
-    return { kafka: kafka.addresses.map(text), http: http.addresses.map(text), stop }
+    return { kafka: kafka?.addresses.map(text) ?? [], http: http?.addresses.map(text) ?? [], stop }
   } catch (error) {
     for (const step of undo) await step()
     throw error
@@ -186,13 +193,10 @@ type Place = { readonly door: string; readonly host: string; readonly port: numb
 const text = ({ host, port }: { host: string; port: number }): string =>
   `${host.includes(':') ? `[${host}]` : host}:${port}`
 
-function place(listeners: readonly Place[], door: string): string {
+/** Undefined for a door that stays shut. */
+function place(listeners: readonly Place[], door: string): string | undefined {
   const listener = listeners.find(listener => listener.door === door)
-  return text(
-    listener === undefined
-      ? { host: 'localhost', port: 0 }
-      : { ...listener, host: listener.host || '0.0.0.0' },
-  )
+  return listener && text({ ...listener, host: listener.host || '0.0.0.0' })
 }
 
 /** The command line's doors go over those of `listeners`. */

@@ -197,13 +197,19 @@ describe('a sync', () => {
   })
 })
 
-test('a read that fails is an error, and the next one is not', async () => {
-  const { sim, log } = await opened(smallSegments)
-  for (let i = 0; i < 20; i++) write(log, batchOf({ bytes: 400 }))
+test('a read that fails is an error, and the next one is not; no memory stays behind', async () => {
+  const sim = simWorld({ seed: 4 })
+  const shared = sharedOf(sim, { tailBytes: 0 })
+  const { log } = await openSim(sim, { settings: { ...smallSegments, segmentBytes: 30_000 }, shared })
+  for (let i = 0; i < 120; i++) write(log, batchOf({ bytes: 400 }))
   await sim.clock.finish(log.sync())
-  sim.disk.failNext('read', 'EIO', /0\.log$/)
-  await expect(read(sim, log, 2)).rejects.toEqual(code('EIO'))
-  expect((await read(sim, log, 2)).length).toBeGreaterThan(0)
+  const { segment } = log.end
+  for (const from of [2, segment + 1]) {
+    sim.disk.failNext('read', 'EIO', /\.log$/)
+    await expect((async () => read(sim, log, from))()).rejects.toEqual(code('EIO'))
+    expect((await read(sim, log, from)).length).toBeGreaterThan(0)
+  }
+  expect(shared.readBuffers.lentBytes).toBe(0)
 })
 
 test('a file that became shorter than its readable end is damage, not an endless read', async () => {

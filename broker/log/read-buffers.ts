@@ -10,6 +10,11 @@ const keptBytesMax = 52 * MIB
 export class ReadBuffers {
   readonly #pool = new BufferPool(() => keptBytesMax)
 
+  /** What was taken and not given back. */
+  get lentBytes(): number {
+    return this.#pool.lentBytes
+  }
+
   /** At least `bytes` bytes. */
   take(bytes: number): Buffer {
     return this.#pool.take(sizes.find(size => size >= bytes) ?? bytes)

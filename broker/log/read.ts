@@ -108,7 +108,13 @@ export function readActiveNow(
   let place = firstPlace(request, floor)
   while (true) {
     const buffer = buffers.take(place.wanted)
-    const got = log.read(buffer.subarray(0, place.wanted), place.position)
+    let got = 0
+    try {
+      got = log.read(buffer.subarray(0, place.wanted), place.position)
+    } catch (error) {
+      buffers.give(buffer)
+      throw error
+    }
     const next = take(buffers, buffer, got, place, request)
     if ('pieces' in next) return next
     if (next.damaged) return undefined
@@ -128,7 +134,13 @@ export async function readSegmentLater(
     let amidDamage = false
     while (true) {
       const buffer = readBuffers.take(place.wanted)
-      const got = await log.readLater(buffer.subarray(0, place.wanted), place.position)
+      let got = 0
+      try {
+        got = await log.readLater(buffer.subarray(0, place.wanted), place.position)
+      } catch (error) {
+        readBuffers.give(buffer)
+        throw error
+      }
       const next = take(readBuffers, buffer, got, place, request)
       if ('pieces' in next) return next
       place = next

@@ -46,7 +46,7 @@ export class Appends {
   readonly #unanswered: Unanswered
   /** Appends of this turn, until `flush`. */
   #staged: Append[] = []
-  readonly #flushLater = (): void => this.flush()
+  readonly #flushLater = (): void => void this.flush()
   #stagedBytes = 0
   #stagedRecords = 0
 
@@ -107,20 +107,22 @@ export class Appends {
     try {
       log.append(bytes, start, end)
     } catch (error) {
-      return this.#failed(error)
+      this.#failed(error)
+      return
     }
     if (!log.hasStaged) this.#written()
   }
 
-  /** One write for all appends of this turn, then their answers. */
-  flush(): void {
-    if (this.#staged.length === 0) return
+  /** One write for all appends of this turn, then their answers. Answers why it failed, or undefined. */
+  flush(): Refusal | undefined {
+    if (this.#staged.length === 0) return undefined
     try {
       this.#state.log.flush()
     } catch (error) {
       return this.#failed(error)
     }
     this.#written()
+    return undefined
   }
 
   /** The high watermark moved. */
@@ -160,7 +162,7 @@ export class Appends {
     this.advanced()
   }
 
-  #failed(error: unknown): void {
+  #failed(error: unknown): Refusal {
     if (!isDiskError(error)) throw error
     const staged = this.#takeStaged()
     this.#state.producers.discardFrom(this.#state.log.end.offset)
@@ -168,12 +170,15 @@ export class Appends {
     const refusal = this.#storageFailure(error)
     for (const append of staged) append.appending.refused(append.slot, refusal)
     if (error instanceof LogBroken) this.#owner.fail(error.message)
+    return refusal
   }
 
   /** Answers why the segment could not be rolled, or undefined. */
   #roll(): Refusal | undefined {
     const { log } = this.#state
-    this.flush()
+    // Who comes behind appends that failed was judged as if they were there.
+    const failure = this.flush()
+    if (failure !== undefined) return failure
     try {
       const { segment } = log.end
       if (log.end.position === 0) return undefined
@@ -213,5 +218,8 @@ export class Appends {
 }
 
 /** Anything else is a bug, and nobody's reply. */
-const isDiskError = (error: unknown): boolean =>
-  error instanceof LogBroken || (error as NodeJS.ErrnoException).code !== undefined
+function isDiskError(error: unknown): boolean {
+  if (error instanceof LogBroken) return true
+  const { code } = error as NodeJS.ErrnoException
+  return code !== undefined && !code.startsWith('ERR_')
+}

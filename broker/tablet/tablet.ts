@@ -244,7 +244,7 @@ export class Tablet {
     try {
       const from = await log.searchFrom(timestampMs)
       if (from === undefined) return undefined
-      return await findTimestamp(this, offset(Math.max(from, this.#logStart)), timestampMs)
+      return await this.#findTimestamp(from, timestampMs)
     } catch (error) {
       throw this.#diskFailure(error, 'could not be read')
     }
@@ -256,7 +256,7 @@ export class Tablet {
     try {
       const max = await log.maxTimestamp()
       if (max === undefined || max.ms < 0) return undefined
-      return await findTimestamp(this, offset(Math.max(this.#logStart, max.offset)), max.ms)
+      return await this.#findTimestamp(max.offset, max.ms)
     } catch (error) {
       throw this.#diskFailure(error, 'could not be read')
     }
@@ -360,19 +360,21 @@ export class Tablet {
     const state = this.#state
     if (state === undefined || !this.#isLeader()) return
     const bytes = this.#writtenBytes
+    let position: LogPosition
     try {
-      const position = await state.log.sync()
-      if (!this.#isLeader()) return
-      this.#advance(position, bytes)
-      this.#durableWaiters = this.#durableWaiters.filter(waiter => {
-        if (waiter.offset > position.offset) return true
-        waiter.resolve()
-        return false
-      })
+      position = await state.log.sync()
     } catch (error) {
       if (error instanceof InvariantViolation) throw error
       if (this.#isLeader()) this.fail(`the disk failed to sync: ${(error as Error).message}`)
+      return
     }
+    if (!this.#isLeader()) return
+    this.#advance(position, bytes)
+    this.#durableWaiters = this.#durableWaiters.filter(waiter => {
+      if (waiter.offset > position.offset) return true
+      waiter.resolve()
+      return false
+    })
   }
 
   /** A separate call, because the role changes while something is awaited. */
@@ -469,6 +471,11 @@ export class Tablet {
     if (code === undefined) return error
     this.#log.error({ code, error: message }, `tablet ${what}`)
     return new Refusal('KAFKA_STORAGE_ERROR', `${this.#name()} ${what}: ${code}`)
+  }
+
+  #findTimestamp(from: Offset, timestampMs: number): Promise<TimestampedOffset | undefined> {
+    const lowest = this.#logStart
+    return findTimestamp(this, offset(Math.max(from, lowest)), lowest, timestampMs)
   }
 
   #leading(): TabletState {

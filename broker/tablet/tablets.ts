@@ -79,7 +79,9 @@ export class Tablets {
     }
     const known = new Set([...this.all()].map(tablet => tablet.identity.name))
     setAsideStrangers(shared, dataDirectory, known)
-    const there = new Set(shared.world.disk.list(`${dataDirectory}/tablets`).map(name => name.split('.stray')[0]))
+    const there = new Set(
+      shared.world.disk.list(`${dataDirectory}/tablets`).map(name => name.split('.stray')[0]),
+    )
     shared.checkpoints.retain(name => known.has(name) || there.has(name))
     this.#work = this.#open([...this.all()], this.#options.clean).then(async () => {
       await Promise.all(topics.map(topic => this.#claim(topic)))
@@ -231,6 +233,8 @@ export class Tablets {
           ? []
           : [claimLeadership(partition, assignment, { broker, incarnation })]
       })
+      // Those that were added meanwhile are not opened yet, and served from their first epoch.
+      if (changes.length === 0) continue
       const answer = await store.changeTablets(topic.id, changes)
       for (const { tablet: partition, to } of changes) {
         const tablet = tablets.find(tablet => tablet.partition === partition)

@@ -185,7 +185,9 @@ export class Frames implements Receiver {
       granted: buffer => {
         granted = true
         this.#stopWaiting = undefined
-        this.#moveTo(buffer)
+        // What came while it waited may have needed a larger one.
+        if (buffer.length > (this.#own?.length ?? 0)) this.#moveTo(buffer)
+        else this.#memory.release(buffer)
         this.#taker.roomAgain()
       },
     })

@@ -1,0 +1,17 @@
+import { expect, test } from 'vitest'
+import { InvariantViolation } from '../../base/assert.ts'
+import { nextRole, type Role, type RoleEvent } from './role.ts'
+
+const roles: Role[] = ['recovering', 'leader', 'follower', 'offline', 'removed']
+
+test.each<[RoleEvent, (Role | 'impossible')[]]>([
+  ['lead', ['leader', 'leader', 'leader', 'offline', 'impossible']],
+  ['follow', ['follower', 'follower', 'follower', 'offline', 'impossible']],
+  ['fail', ['offline', 'offline', 'offline', 'offline', 'removed']],
+  ['remove', ['removed', 'removed', 'removed', 'removed', 'removed']],
+])('%s', (event, due) => {
+  for (const [i, role] of roles.entries()) {
+    if (due[i] === 'impossible') expect(() => nextRole(role, event)).toThrow(InvariantViolation)
+    else expect(nextRole(role, event)).toBe(due[i])
+  }
+})
