@@ -52,8 +52,8 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
   const directory = DataDirectory.open(real, options.dataDirectory, brokerId(settings.brokerId))
   const reserve = new Reserve(real.disk, `${directory.path}/reserve`)
   const world = { ...real, disk: withReserve(real.disk, reserve) }
-  reserve.keep(world.clock)
-  const undo: (() => Promise<void> | void)[] = [() => directory.release()]
+  const stopReserve = reserve.keep(world.clock)
+  const undo: (() => Promise<void> | void)[] = [stopReserve, () => directory.release()]
   try {
     const { router, tablets, checkpoints, store } = await openTablets(world, directory, staticSettings, log)
     undo.unshift(() => store.close())
@@ -105,6 +105,7 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
       } catch (error) {
         log.warn({ error }, 'could not mark the stop as a clean one: the next start recovers')
       }
+      stopReserve()
       directory.release()
       log.info({ clean }, 'broker stopped')
     }

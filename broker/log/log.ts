@@ -175,11 +175,13 @@ export class Log {
     const sealed = [...this.#unsynced]
     const active = this.#active
     const directory = this.#directoryUnsynced
-    this.#directoryUnsynced = false
     for (const segment of sealed) await this.#syncSealed(segment)
     // Retention or a deletion may have taken it out meanwhile.
     if (active.isOpen) await active.files.log.sync()
-    if (directory) await this.#shared.world.disk.syncDirectory(this.directory)
+    if (directory) {
+      await this.#shared.world.disk.syncDirectory(this.directory)
+      if (this.#active === active) this.#directoryUnsynced = false
+    }
     return end
   }
 

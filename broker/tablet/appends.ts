@@ -5,6 +5,7 @@
 import type { Logger } from 'pino'
 import { offset, type Epoch, type Offset } from '../../base/quantities.ts'
 import { Refusal } from '../../base/refusals.ts'
+import { LimitedLog } from '../../base/limited-log.ts'
 import type { Clock } from '../../base/world.ts'
 import {
   countOf,
@@ -43,6 +44,8 @@ export class Appends {
   readonly #state: TabletState
   readonly #clock: Clock
   readonly #log: Logger
+  /** A full disk is said now and then, not at every try. */
+  readonly #troubles: LimitedLog
   readonly #unanswered: Unanswered
   /** Appends of this turn, until `flush`. */
   #staged: Append[] = []
@@ -55,6 +58,7 @@ export class Appends {
     this.#state = state
     this.#clock = clock
     this.#log = log
+    this.#troubles = new LimitedLog(log, clock, 10)
     this.#unanswered = new Unanswered(clock)
   }
 
@@ -201,7 +205,7 @@ export class Appends {
 
   #storageFailure(error: unknown): Refusal {
     const { code, message } = error as NodeJS.ErrnoException
-    this.#log.error({ code, error: message }, 'write failed; nothing of it is in the log')
+    this.#troubles.error({ code, error: message }, 'write failed; nothing of it is in the log')
     const why = code === 'ENOSPC' ? 'the disk is full' : (code ?? message)
     return new Refusal('KAFKA_STORAGE_ERROR', `${this.#name()} could not be written: ${why}`)
   }

@@ -184,11 +184,10 @@ test('have a bound: those silent longest make room', () => {
 })
 
 describe('a snapshot', () => {
-  const saved = async (ledger: Ledger, recoveryPoint?: number) => {
+  const saved = async (ledger: Ledger) => {
     const sim = simWorld({ seed: 1 })
     sim.world.disk.makeDirectory('/t')
-    const before = recoveryPoint === undefined ? undefined : offset(recoveryPoint)
-    await sim.clock.finish(ledger.producers.save(sim.world.disk, '/t', offset(ledger.next), before))
+    await sim.clock.finish(ledger.producers.save(sim.world.disk, '/t', offset(ledger.next)))
     return sim
   }
 
@@ -225,19 +224,19 @@ describe('a snapshot', () => {
     )
   })
 
-  test('replaces all others but the one recovery may still need', async () => {
+  test('that is not the one of the recovery point goes when there is a newer one', async () => {
     const ledger = new Ledger()
     ledger.write({ first: 0 })
     const sim = await saved(ledger)
-    for (const recoveryPoint of [1, 2, 1]) {
+    for (let i = 1; i < 4; i++) {
       ledger.write({ first: ledger.next })
-      await sim.clock.finish(
-        ledger.producers.save(sim.world.disk, '/t', offset(ledger.next), offset(recoveryPoint)),
-      )
+      await sim.clock.finish(ledger.producers.save(sim.world.disk, '/t', offset(ledger.next)))
     }
-    const names = sim.world.disk.list('/t').filter(name => name.endsWith('.snapshot'))
-    expect(names.map(name => Number(name.slice(0, 20)))).toEqual([4])
-    expect(Producers.open(sim.world.disk, '/t', offset(4))?.count).toBe(1)
+    const names = () => sim.world.disk.list('/t').map(name => Number(name.slice(0, 20)))
+    expect(names()).toEqual([1, 2, 3, 4])
+    await sim.clock.finish(Producers.removeOthers(sim.world.disk, '/t', offset(3)))
+    expect(names()).toEqual([3])
+    expect(Producers.open(sim.world.disk, '/t', offset(3))?.count).toBe(1)
   })
 
   test.each([undefined, '', '{"version":1}', '[]', '{"producers":[{"id":1}]}'])(

@@ -121,11 +121,15 @@ export class Producers {
     }
   }
 
-  /** Writes the state as of `at`, the log's end. All other snapshots go, but for that of `recoveryPoint`, which may still be needed. */
-  async save(disk: Disk, directory: string, at: Offset, recoveryPoint: Offset | undefined): Promise<void> {
-    await replaceFile(disk, segmentPath(directory, at, 'snapshot'), this.#content())
-    for (const old of snapshots(disk, directory)) {
-      if (old !== at && old !== recoveryPoint) await disk.remove(segmentPath(directory, old, 'snapshot'))
+  /** Writes the state as of `at`, the log's end. */
+  save(disk: Disk, directory: string, at: Offset): Promise<void> {
+    return replaceFile(disk, segmentPath(directory, at, 'snapshot'), this.#content())
+  }
+
+  /** Removes all snapshots but that of the recovery point, which is durable: recovery asks for no other. */
+  static async removeOthers(disk: Disk, directory: string, recoveryPoint: Offset): Promise<void> {
+    for (const other of snapshots(disk, directory)) {
+      if (other !== recoveryPoint) await disk.remove(segmentPath(directory, other, 'snapshot'))
     }
   }
 

@@ -6,6 +6,7 @@ import type { Logger } from 'pino'
 import { assert, InvariantViolation } from '../../base/assert.ts'
 import { epoch, offset, type BrokerId, type Epoch, type Offset } from '../../base/quantities.ts'
 import { Refusal } from '../../base/refusals.ts'
+import { LimitedLog } from '../../base/limited-log.ts'
 import type { World } from '../../base/world.ts'
 import type { TabletAssignment } from '../../control/model.ts'
 import type { Checkpoints } from '../log/checkpoint.ts'
@@ -13,6 +14,7 @@ import { LogBroken, type LogPosition, type LogShared } from '../log/log.ts'
 import { noBatches, StoredBatchDamaged, type Batches } from '../log/read.ts'
 import { retainedFrom } from '../log/retention.ts'
 import type { TopicSettings } from '../settings/resolve.ts'
+import { Producers } from './producers.ts'
 import { Appends, type TabletState } from './appends.ts'
 import type { Acks, Appending } from './appending.ts'
 import type { GroupCommit } from './group-commit.ts'
@@ -37,6 +39,11 @@ export type TabletIdentity = {
   readonly directory: string
 }
 
+const syncAgainMs = 100
+
+const isOutOfDescriptors = (error: unknown): boolean =>
+  ['EMFILE', 'ENFILE'].includes((error as NodeJS.ErrnoException).code ?? '')
+
 export class Tablet {
   readonly topic: string
   readonly topicId: string
@@ -46,6 +53,8 @@ export class Tablet {
   #settings: TopicSettings
   readonly #shared: TabletShared
   readonly #log: Logger
+  /** What a failing disk says again and again. */
+  readonly #troubles: LimitedLog
   #role: Role = 'recovering'
   #offlineReason = 'it is still being recovered'
   #closedWith: 'UNKNOWN_TOPIC_OR_PARTITION' | 'BROKER_STOPPING' = 'UNKNOWN_TOPIC_OR_PARTITION'
@@ -74,6 +83,7 @@ export class Tablet {
     this.partition = identity.partition
     this.#settings = settings
     this.#log = shared.log.child({ topic: identity.topic, partition: identity.partition })
+    this.#troubles = new LimitedLog(this.#log, shared.world.clock, 10)
   }
 
   get role(): Role {
@@ -150,9 +160,9 @@ export class Tablet {
     this.#assignment = assignment
     this.#role = nextRole(this.#role, 'lead')
     const latest = state?.epochs.latest
-    if (latest !== undefined && latest > assignment.epoch) {
+    if (latest !== undefined && latest >= assignment.epoch) {
       this.fail(
-        `its log has batches of epoch ${latest}, and the control store says epoch ${assignment.epoch}: someone restored an old copy of control.json`,
+        `its log has batches of epoch ${latest}, and the control store now grants epoch ${assignment.epoch}: someone restored an old copy of control.json`,
       )
     }
   }
@@ -339,7 +349,7 @@ export class Tablet {
     const { name, directory } = this.identity
     const end = state.log.end
     const writtenBytes = this.#writtenBytes
-    const producers = state.producers.save(world.disk, directory, end.offset, this.#checkpointed)
+    const producers = state.producers.save(world.disk, directory, end.offset)
     await Promise.all([producers, this.#durable(end.offset)])
     if (!this.#isLeader()) return
     try {
@@ -353,6 +363,7 @@ export class Tablet {
     await checkpoints.setRecoveryPoint(name, end)
     this.#checkpointed = end.offset
     this.#checkpointedBytes = writtenBytes
+    if (this.#isLeader()) await Producers.removeOthers(world.disk, directory, end.offset)
   }
 
   /** For the group commit: makes durable what is written. A disk that fails to sync takes the tablet out of service. */
@@ -365,6 +376,11 @@ export class Tablet {
       position = await state.log.sync()
     } catch (error) {
       if (error instanceof InvariantViolation) throw error
+      if (isOutOfDescriptors(error)) {
+        // Nothing was asked of the disk yet: the directory could not be opened.
+        this.#shared.world.clock.after(syncAgainMs, () => this.#shared.groupCommit.request(this))
+        return
+      }
       if (this.#isLeader()) this.fail(`the disk failed to sync: ${(error as Error).message}`)
       return
     }
@@ -458,7 +474,7 @@ export class Tablet {
   #readFailure(error: unknown): unknown {
     if (error instanceof StoredBatchDamaged) {
       this.counters.damagedReads++
-      this.#log.error({ path: error.path, position: error.position }, error.message)
+      this.#troubles.error({ path: error.path, position: error.position }, error.message)
       return error
     }
     return this.#diskFailure(error, 'could not be read')
@@ -469,7 +485,7 @@ export class Tablet {
     if (error instanceof Refusal || error instanceof InvariantViolation) return error
     const { code, message } = error as NodeJS.ErrnoException
     if (code === undefined) return error
-    this.#log.error({ code, error: message }, `tablet ${what}`)
+    this.#troubles.error({ code, error: message }, `tablet ${what}`)
     return new Refusal('KAFKA_STORAGE_ERROR', `${this.#name()} ${what}: ${code}`)
   }
 

@@ -39,6 +39,12 @@ export async function withBody<Result>(
 const tooLarge = (bytesMax: number): Refusal =>
   new Refusal('BODY_TOO_LARGE', `The body is larger than ${bytesMax} bytes (stele.http.body.max.bytes)`)
 
+const crowded = (): Refusal =>
+  new Refusal(
+    'THROTTLING_QUOTA_EXCEEDED',
+    'Too many bodies are being received at once for one that does not say its length; with Content-Length it would wait its turn',
+  )
+
 class Collecting {
   readonly #request: IncomingMessage
   readonly #limits: BodyLimits
@@ -46,7 +52,6 @@ class Collecting {
   #bytes = 0
   #takenBytes: number
   readonly #taken: (() => void)[]
-  #givenBack = false
 
   constructor(request: IncomingMessage, limits: BodyLimits, takenBytes: number, giveBack: () => void) {
     this.#request = request
@@ -56,7 +61,6 @@ class Collecting {
   }
 
   giveBack(): void {
-    this.#givenBack = true
     for (const giveBack of this.#taken.splice(0)) giveBack()
   }
 
@@ -66,7 +70,7 @@ class Collecting {
     const take = (chunk: Buffer): void => {
       this.#bytes += chunk.length
       if (this.#bytes > this.#limits.bytesMax) reject(tooLarge(this.#limits.bytesMax))
-      else this.#take(chunk)
+      else if (!this.#take(chunk)) reject(crowded())
     }
     const timer = this.#limits.clock.after(bodyMsMax, () => {
       reject(new Refusal('REQUEST_TOO_SLOW', `The body had not come whole after ${bodyMsMax / 1000} s`))
@@ -82,16 +86,15 @@ class Collecting {
     }
   }
 
-  #take(chunk: Buffer): void {
+  /** False when a body that did not say its length has grown larger than there is memory: waiting for it while holding some could last for ever. */
+  #take(chunk: Buffer): boolean {
     this.#chunks.push(chunk)
-    if (this.#bytes <= this.#takenBytes) return
-    this.#request.pause()
-    const more = this.#takenBytes
-    this.#takenBytes += more
-    void this.#limits.budget.take(more).then(giveBack => {
-      if (this.#givenBack) giveBack()
-      else this.#taken.push(giveBack)
-      this.#request.resume()
-    })
+    while (this.#bytes > this.#takenBytes) {
+      const giveBack = this.#limits.budget.tryTake(this.#takenBytes)
+      if (giveBack === undefined) return false
+      this.#taken.push(giveBack)
+      this.#takenBytes *= 2
+    }
+    return true
   }
 }

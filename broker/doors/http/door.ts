@@ -6,6 +6,7 @@
 import fastify, { type FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 import type { Registry } from 'prom-client'
+import { MIB } from '../../../base/quantities.ts'
 import type { World } from '../../../base/world.ts'
 import type { Router } from '../../router/router.ts'
 import { listenOn, type Listening } from '../listening.ts'
@@ -34,6 +35,9 @@ import { Spread } from './writing.ts'
 
 /** About ten milliseconds' work, over all streams. */
 const linesPerTurn = 3000
+
+/** So many bytes of JSON bodies are objects at a time; small records take some forty times their text. */
+const parsingBytesMax = 2 * MIB
 
 /** Requests under way get so long to end when the door closes. */
 const stopMsMax = 5000
@@ -69,6 +73,7 @@ export async function openHttpDoor(options: HttpDoorOptions): Promise<HttpDoor> 
     version,
     startedAtMs: world.clock.monotonicMs(),
     bodies: new Budget(() => router.settings.queuedMaxRequestBytes),
+    parsing: new Budget(() => parsingBytesMax),
     unpacking: new Budget(() => unpackingBytesMax),
     spread: new Spread(),
     lines: new TurnShare(world.clock, linesPerTurn),

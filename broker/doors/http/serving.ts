@@ -18,6 +18,8 @@ export type Serving = {
   readonly startedAtMs: number
   /** Bodies being received, over all connections. */
   readonly bodies: Budget
+  /** JSON bodies being read and written: what they hold as objects is many times their size. */
+  readonly parsing: Budget
   /** Batches being unpacked for readers. */
   readonly unpacking: Budget
   readonly spread: Spread

@@ -10,6 +10,7 @@ import { Reader } from '../../../protocol/kafka/reader.ts'
 import { realWorld } from '../../world/world.ts'
 import type { Answer, Arrival } from './answer.ts'
 import { Connection, type Surroundings } from './connection.ts'
+import { FairTurn } from './fair-turn.ts'
 import { FrameMemory } from './frame-memory.ts'
 import { Counters } from './metrics.ts'
 import { Outgoing } from './outgoing.ts'
@@ -43,6 +44,7 @@ class TestDoor {
       clock: this.clock,
       serve: arrival => this.#serve(arrival),
       memory: this.memory,
+      turn: new FairTurn(this.clock),
       readBuffer: Buffer.alloc(64 * KIB),
       outgoing: new Outgoing(this.counters),
       header: new RequestHeader(),

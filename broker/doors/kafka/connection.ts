@@ -9,6 +9,7 @@ import { MalformedRequest } from '../../../protocol/kafka/malformed.ts'
 import type { Reader } from '../../../protocol/kafka/reader.ts'
 import type { Clock } from '../../../base/world.ts'
 import type { Answer, Serve } from './answer.ts'
+import type { FairTurn, Share } from './fair-turn.ts'
 import type { FrameMemory } from './frame-memory.ts'
 import { Frames, type FrameTaker } from './frames.ts'
 import { Manners, type Wanted } from './manners.ts'
@@ -24,6 +25,7 @@ export type Surroundings = {
   readonly memory: FrameMemory
   /** Where the system puts bytes; used by all connections in turn. */
   readonly readBuffer: Buffer
+  readonly turn: FairTurn
   readonly outgoing: Outgoing
   /** Read the requests of all connections, one at a time. */
   readonly header: RequestHeader
@@ -58,6 +60,16 @@ export class Connection implements FrameTaker {
   #obstacles = 0
   #flushPlanned = false
   #paused = false
+  /** Has had his share of this turn. */
+  #sated = false
+  readonly #share: Share = {
+    turn: 0,
+    bytes: 0,
+    goOn: () => {
+      this.#sated = false
+      this.#steerReading()
+    },
+  }
   readonly #manners: Manners
   #bytesIn = 0
   #requests = 0
@@ -159,6 +171,7 @@ export class Connection implements FrameTaker {
     this.#around.outgoing.nowMs = this.#around.clock.monotonicMs()
     this.#around.counters.bytesIn += bytes
     if ((this.#obstacles & closing) !== 0) return
+    this.#sated = this.#around.turn.read(this.#share, bytes)
     this.#frames.arrived(buffer, bytes)
     this.#steerReading()
   }
@@ -208,10 +221,10 @@ export class Connection implements FrameTaker {
     this.#steerReading()
   }
 
-  /** Reading stops only while bytes are held that may not be handled: otherwise a client that goes away is noticed. */
+  /** Reading stops only for the rest of a turn, or while bytes are held that may not be handled: so a client that goes away is noticed. */
   #steerReading(): void {
     const mustWait = this.#frames.waitsForMemory || (!this.ready && this.#frames.heldBytes > 0)
-    const stop = mustWait && (this.#obstacles & closing) === 0
+    const stop = (mustWait || this.#sated) && (this.#obstacles & closing) === 0
     if (stop === this.#paused || this.#socket.destroyed) return
     this.#paused = stop
     if (stop) this.#socket.pause()

@@ -14,12 +14,13 @@ import type { Router } from '../../router/router.ts'
 import { listenOn, parseAddress, type Listening } from '../listening.ts'
 import type { Serve } from './answer.ts'
 import { Connection, type Surroundings } from './connection.ts'
+import { FairTurn } from './fair-turn.ts'
 import { FetchBudget } from './fetch-budget.ts'
 import { FrameMemory } from './frame-memory.ts'
 import type { Desk } from './handlers/handler.ts'
 import { serveAll } from './handlers/table.ts'
 import { Counters, registerMetrics } from './metrics.ts'
-import { LimitedLog } from './limited-log.ts'
+import { LimitedLog } from '../../../base/limited-log.ts'
 import { Outgoing } from './outgoing.ts'
 
 const readBufferBytes = 256 * KIB
@@ -141,6 +142,7 @@ class Door implements KafkaDoor {
       clock: world.clock,
       serve,
       memory: this.#memory,
+      turn: new FairTurn(world.clock),
       readBuffer: Buffer.allocUnsafeSlow(readBufferBytes),
       outgoing: new Outgoing(this.#counters),
       header: new RequestHeader(),

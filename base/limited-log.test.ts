@@ -1,6 +1,6 @@
 import { pino } from 'pino'
 import { expect, test } from 'vitest'
-import type { Clock } from '../../../base/world.ts'
+import type { Clock } from './world.ts'
 import { LimitedLog } from './limited-log.ts'
 
 test('lines beyond the limit are counted, and told with the next one', () => {
