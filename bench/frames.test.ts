@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { fetch } from '../protocol/kafka/apis/fetch.ts'
+import { listOffsets } from '../protocol/kafka/apis/list-offsets.ts'
 import { produce } from '../protocol/kafka/apis/produce.ts'
 import { encodeResponse } from '../protocol/kafka/frame.ts'
 import { Writer } from '../protocol/kafka/writer.ts'
@@ -12,17 +13,23 @@ test('finds the error code in an answer to Produce', () => {
   expect(writer.take().readInt16BE(produceErrorAt('orders'))).toBe(77)
 })
 
-test('finds the error code, the log start and the records in an answer to Fetch', () => {
+test('finds the error code and the records in an answer to Fetch', () => {
   const writer = new Writer()
   const records = Buffer.from('records')
   const partition = { partitionIndex: 0, errorCode: 77, highWatermark: 9, logStartOffset: 3 }
   const partitions = [{ ...partition, abortedTransactions: [], records }]
   encodeResponse(writer, fetch, fetchVersion, 1, { responses: [{ topic: 'orders', partitions }] })
   const frame = writer.take()
-  const { errorAt, logStartAt, headBytes } = fetchPlaces('orders')
+  const { errorAt, headBytes } = fetchPlaces('orders')
   expect(frame.readInt16BE(errorAt)).toBe(77)
-  expect(frame.readBigInt64BE(logStartAt)).toBe(3n)
   expect(frame.subarray(headBytes).toString()).toBe('records')
+})
+
+test('finds the offset in an answer to ListOffsets', () => {
+  const writer = new Writer()
+  const partitions = [{ partitionIndex: 0, errorCode: 0, timestamp: 7, offset: 9 }]
+  encodeResponse(writer, listOffsets, listOffsetsVersion, 1, { topics: [{ name: 'orders', partitions }] })
+  expect(writer.take().readBigInt64BE(listedOffsetAt('orders'))).toBe(9n)
 })
 
 test('finds where a Fetch says its offset', () => {

@@ -5,11 +5,13 @@
 import { buildBatch } from '../protocol/kafka/records.ts'
 import { encodeRequest } from '../protocol/kafka/frame.ts'
 import { fetch } from '../protocol/kafka/apis/fetch.ts'
+import { listOffsets } from '../protocol/kafka/apis/list-offsets.ts'
 import { produce } from '../protocol/kafka/apis/produce.ts'
 import { Writer } from '../protocol/kafka/writer.ts'
 
 export const produceVersion = 7
 export const fetchVersion = 11
+export const listOffsetsVersion = 1
 /** As librdkafka says it. */
 const clientId = 'rdkafka'
 
@@ -48,12 +50,24 @@ export function fetchFrame(
   return { frame, offsetAt: frame.indexOf(bytes) }
 }
 
+/** Asks where a partition ends. */
+export function listOffsetsFrame(topic: string, partition: number): Buffer {
+  const latest = -1
+  const topics = [{ name: topic, partitions: [{ partitionIndex: partition, timestamp: latest }] }]
+  const writer = new Writer()
+  const body = { replicaId: -1, topics }
+  encodeRequest(writer, listOffsets, { version: listOffsetsVersion, correlationId: 1, clientId, body })
+  return Buffer.from(writer.take())
+}
+
 /** In an answer to Produce for one partition, its length included: the error code. */
 export const produceErrorAt = (topic: string): number => 4 + 4 + 4 + (2 + topic.length) + 4 + 4
 
-/** In an answer to Fetch of one partition, its length included. */
-export function fetchPlaces(topic: string): { errorAt: number; logStartAt: number; headBytes: number } {
+/** In an answer to ListOffsets for one partition, its length included: the offset, its last field. */
+export const listedOffsetAt = (topic: string): number => produceErrorAt(topic) + 2 + 8
+
+/** In an answer to Fetch of one partition, its length included: the error code, and where the records begin. */
+export function fetchPlaces(topic: string): { errorAt: number; headBytes: number } {
   const errorAt = 4 + 4 + 4 + 2 + 4 + 4 + (2 + topic.length) + 4 + 4
-  const logStartAt = errorAt + 2 + 8 + 8
-  return { errorAt, logStartAt, headBytes: logStartAt + 8 + 4 + 4 + 4 }
+  return { errorAt, headBytes: errorAt + 2 + 8 + 8 + 8 + 4 + 4 + 4 }
 }

@@ -1,7 +1,15 @@
 /** The clients of a load (see load.ts), told what to do by its parent and gone when the parent is. */
 import { connect, type Socket } from 'node:net'
 import { Answers } from './answers.ts'
-import { batchUpTo, fetchFrame, fetchPlaces, produceErrorAt, produceFrame } from './frames.ts'
+import {
+  batchUpTo,
+  fetchFrame,
+  fetchPlaces,
+  listedOffsetAt,
+  listOffsetsFrame,
+  produceErrorAt,
+  produceFrame,
+} from './frames.ts'
 import type { FetchSpec, LoadSpec, Measured, ProduceSpec, Told, Window } from './load.ts'
 
 const offsetOutOfRange = 1
@@ -81,20 +89,26 @@ function consumer(spec: FetchSpec & LoadSpec, partition: number): Client {
   const { topic, bytesMax, offsets } = spec
   const { batch, records } = batchUpTo(spec.batchBytes, 1000)
   const { frame, offsetAt } = fetchFrame(topic, partition, bytesMax)
-  const { errorAt, logStartAt, headBytes } = fetchPlaces(topic)
+  const { errorAt, headBytes } = fetchPlaces(topic)
   const first = Promise.withResolvers<void>()
   const [from, to] = offsets
   let offset = from
+  let jumps = false
   const ask = (): void => {
     frame.writeBigInt64BE(BigInt(offset), offsetAt)
-    socket.write(frame)
+    socket.write(jumps ? listOffsetsFrame(topic, partition) : frame)
   }
   const answers = new Answers(headBytes, (head, frameBytes) => {
+    if (jumps) {
+      jumps = false
+      offset = Number(head.readBigInt64BE(listedOffsetAt(topic)))
+      return ask()
+    }
     const errorCode = head.readInt16BE(errorAt)
+    // Retention may be faster than a reader: he goes on at the end.
+    jumps = errorCode === offsetOutOfRange && to === 'end'
+    if (!jumps) refuseError(errorCode, 'Fetch')
     const bytes = frameBytes - headBytes
-    // Retention may be faster than this reader.
-    if (errorCode === offsetOutOfRange && to === 'end') offset = Number(head.readBigInt64BE(logStartAt))
-    else refuseError(errorCode, 'Fetch')
     first.resolve()
     heard.requests += 1
     heard.bytes += bytes

@@ -30,7 +30,7 @@ export type FetchSpec = {
   readonly bytesMax: number
   /** What the topic is filled with: batches of this size. */
   readonly batchBytes: number
-  /** Begins at the first of these offsets, and again when it has reached the second; Infinity to follow the end. */
+  /** Begins at the first of these offsets, and again when it has reached the second; `end` to follow what is written. */
   readonly offsets: readonly [from: number, to: number | 'end']
 }
 

@@ -34,8 +34,20 @@ test('what was set is there after a power cut, for each tablet', async () => {
   sim.crash('lose')
   const { checkpoints: again, damaged } = reopen()
   expect(damaged).toBe(false)
-  expect(again.of('a')).toEqual({ recoveryPoint: 5, segment: 0, position: 500, logStart: 0 })
-  expect(again.of('b')).toEqual({ recoveryPoint: 9, segment: 7, position: 13, logStart: 3 })
+  expect(again.of('a')).toEqual({
+    recoveryPoint: 5,
+    segment: 0,
+    position: 500,
+    logStart: 0,
+    syncFailed: false,
+  })
+  expect(again.of('b')).toEqual({
+    recoveryPoint: 9,
+    segment: 7,
+    position: 13,
+    logStart: 3,
+    syncFailed: false,
+  })
   await sim.clock.finish(again.delete('a'))
   sim.crash('lose')
   expect(reopen().checkpoints.of('a')).toBeUndefined()
@@ -75,6 +87,16 @@ test('a write that fails is told to who asked, and the next one has both changes
   expect([again.of('a')?.recoveryPoint, again.of('b')?.recoveryPoint]).toEqual([1, 2])
 })
 
+test('a failed sync is remembered until the recovery point has moved on', async () => {
+  const { sim, checkpoints, reopen } = opened()
+  await sim.clock.finish(checkpoints.setRecoveryPoint('a', at(5)))
+  await sim.clock.finish(checkpoints.setSyncFailed('a'))
+  await sim.clock.finish(checkpoints.setLogStart('a', offset(2)))
+  expect(reopen().checkpoints.of('a')).toMatchObject({ recoveryPoint: 5, logStart: 2, syncFailed: true })
+  await sim.clock.finish(checkpoints.setRecoveryPoint('a', at(6)))
+  expect(reopen().checkpoints.of('a')?.syncFailed).toBe(false)
+})
+
 test('what is retained no more is not written any more', async () => {
   const { sim, checkpoints, reopen } = opened()
   await sim.clock.finish(checkpoints.setRecoveryPoint('a', at(1)))
@@ -106,6 +128,7 @@ describe('a file', () => {
           segment: 0,
           position: 1_234_500,
           logStart: 0,
+          syncFailed: false,
         })
       file.write([byte], bit >>> 3)
     }

@@ -17,12 +17,29 @@ export type TabletCheckpoint = {
   readonly position: number
   /** Below it nothing is readable any more. */
   readonly logStart: Offset
+  /**
+   * A sync failed behind the recovery point. The system may have dropped what it could not write and still show it from its cache, so
+   * recovery must not believe a later sync of the same bytes: they have to be written again.
+   */
+  readonly syncFailed: boolean
 }
 
-type Numbers = [recoveryPoint: number, segment: number, position: number, logStart: number]
+type Numbers = readonly [
+  recoveryPoint: number,
+  segment: number,
+  position: number,
+  logStart: number,
+  syncFailed?: 0 | 1,
+]
 type Format = { version: 1; tablets: Record<string, Numbers> }
 
-const nothing = { recoveryPoint: offset(0), segment: offset(0), position: 0, logStart: offset(0) }
+const nothing: TabletCheckpoint = {
+  recoveryPoint: offset(0),
+  segment: offset(0),
+  position: 0,
+  logStart: offset(0),
+  syncFailed: false,
+}
 
 export class Checkpoints {
   readonly #disk: Disk
@@ -59,7 +76,13 @@ export class Checkpoints {
   setRecoveryPoint(name: string, end: LogPosition): Promise<void> {
     const { logStart } = this.#tablets.get(name) ?? nothing
     const { offset: recoveryPoint, segment, position } = end
-    this.#tablets.set(name, { recoveryPoint, segment, position, logStart })
+    this.#tablets.set(name, { recoveryPoint, segment, position, logStart, syncFailed: false })
+    return this.#save()
+  }
+
+  /** A sync of the tablet failed. Resolves when the next recovery will know. */
+  setSyncFailed(name: string): Promise<void> {
+    this.#tablets.set(name, { ...(this.#tablets.get(name) ?? nothing), syncFailed: true })
     return this.#save()
   }
 
@@ -98,8 +121,8 @@ export class Checkpoints {
   /** JSON with a checksum at its end: a number that changed on the disk must not move a recovery point. */
   #content(): Buffer {
     const tablets: Format['tablets'] = {}
-    for (const [name, { recoveryPoint, segment, position, logStart }] of this.#tablets) {
-      tablets[name] = [recoveryPoint, segment, position, logStart]
+    for (const [name, { recoveryPoint, segment, position, logStart, syncFailed }] of this.#tablets) {
+      tablets[name] = [recoveryPoint, segment, position, logStart, syncFailed ? 1 : 0]
     }
     const body = JSON.stringify({ version: 1, tablets } satisfies Format).slice(0, -1)
     return Buffer.from(`${body},${checksumName}${crc32c(Buffer.from(body))}}\n`)
@@ -113,7 +136,7 @@ function parse(content: Buffer): Map<string, TabletCheckpoint> | undefined {
     const { tablets, crc32c: checksum } = JSON.parse(content.toString()) as Format & { crc32c: number }
     if (checksum !== crc32c(content.subarray(0, content.lastIndexOf(`,${checksumName}`)))) return undefined
     const entries = Object.entries(tablets).map(([name, numbers]): [string, TabletCheckpoint] => {
-      const [recoveryPoint, segment, position, logStart] = numbers
+      const [recoveryPoint, segment, position, logStart, syncFailed] = numbers
       return [
         name,
         {
@@ -121,6 +144,7 @@ function parse(content: Buffer): Map<string, TabletCheckpoint> | undefined {
           segment: offset(segment),
           position,
           logStart: offset(logStart),
+          syncFailed: syncFailed === 1,
         },
       ]
     })

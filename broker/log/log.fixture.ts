@@ -110,6 +110,7 @@ export const checkpointAt = (end: LogPosition, logStart = 0): TabletCheckpoint =
   segment: end.segment,
   position: end.position,
   logStart: offset(logStart),
+  syncFailed: false,
 })
 
 /** Syncs everything, as a checkpoint does it. */

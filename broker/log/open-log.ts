@@ -196,6 +196,7 @@ async function recoverSegment(
     const bytes = fileBytes - scanned.position + behind.bytes
     checked.cut = { path, offset: checked.end, bytes, damage: scanned.damage }
   }
+  if (options.checkpoint?.syncFailed === true) await writeAgain(segment, from)
   // What was recovered may still be only in the page cache of the run before: it counts once it is on the disk.
   await segment.files.log.sync()
   try {
@@ -206,6 +207,16 @@ async function recoverSegment(
     return
   }
   await segment.syncIndexes()
+}
+
+/** Makes the system write to the disk what it may believe to have written. */
+async function writeAgain(segment: Segment, from: number): Promise<void> {
+  const { log } = segment.files
+  const chunk = Buffer.allocUnsafe(Math.min(MIB, segment.sizeBytes - from))
+  for (let at = from; at < segment.sizeBytes; at += chunk.length) {
+    const got = await log.readLater(chunk.subarray(0, Math.min(chunk.length, segment.sizeBytes - at)), at)
+    log.write([chunk.subarray(0, got)], at)
+  }
 }
 
 /** The number of the segment that holds the recovery point. */

@@ -355,7 +355,7 @@ export class Tablet {
     try {
       await state.log.syncIndexes()
     } catch (error) {
-      if (error instanceof LogBroken) this.fail(error.message)
+      if (error instanceof LogBroken) this.#syncFailed(error.message)
       throw error
     }
     await state.epochs.save()
@@ -381,7 +381,7 @@ export class Tablet {
         this.#shared.world.clock.after(syncAgainMs, () => this.#shared.groupCommit.request(this))
         return
       }
-      if (this.#isLeader()) this.fail(`the disk failed to sync: ${(error as Error).message}`)
+      if (this.#isLeader()) this.#syncFailed(`the disk failed to sync: ${(error as Error).message}`)
       return
     }
     if (!this.#isLeader()) return
@@ -391,6 +391,14 @@ export class Tablet {
       waiter.resolve()
       return false
     })
+  }
+
+  /** What the system could not write it may still show: the next recovery has to know. */
+  #syncFailed(reason: string): void {
+    this.fail(reason)
+    this.#shared.checkpoints
+      .setSyncFailed(this.identity.name)
+      .catch((error: unknown) => this.#log.error({ error }, 'could not note that a sync failed'))
   }
 
   /** A separate call, because the role changes while something is awaited. */
