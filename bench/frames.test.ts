@@ -4,7 +4,16 @@ import { listOffsets } from '../protocol/kafka/apis/list-offsets.ts'
 import { produce } from '../protocol/kafka/apis/produce.ts'
 import { encodeResponse } from '../protocol/kafka/frame.ts'
 import { Writer } from '../protocol/kafka/writer.ts'
-import { batchUpTo, fetchFrame, fetchPlaces, fetchVersion, produceErrorAt, produceVersion } from './frames.ts'
+import {
+  batchUpTo,
+  fetchFrame,
+  fetchPlaces,
+  fetchVersion,
+  listedOffsetAt,
+  listOffsetsVersion,
+  produceErrorAt,
+  produceVersion,
+} from './frames.ts'
 
 test('finds the error code in an answer to Produce', () => {
   const writer = new Writer()
