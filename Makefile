@@ -52,9 +52,9 @@ build: install dist/stele.mjs ## make dist/, what the npm package holds
 dist/stele.mjs: build.ts package.json $(shell find base protocol control broker cli -name '*.ts' ! -name '*.test.ts') | $(installed)
 	@node build.ts >/dev/null
 
-BENCH := codec produce fetch http memory recovery
+BENCH := main
 
-bench: build ## run the benchmarks; BENCH='produce fetch' chooses, ARGS is passed on
+bench: install ## measure a quick slice of everything; BENCH='produce fetch' measures those at length, ARGS is passed on
 	@for one in $(BENCH); do node bench/$$one.ts $(ARGS) || exit 1; done
 
 clean: ## remove what was built and installed; data stays

@@ -17,6 +17,7 @@ type Case = {
 const cases: readonly Case[] = [
   { name: 'write of 200 B', bytes: 200, syncEvery: Infinity },
   { name: 'write of 16 KiB', bytes: 16 * KiB, syncEvery: Infinity },
+  { name: 'write of 64 KiB', bytes: 64 * KiB, syncEvery: Infinity },
   { name: 'write of 1 MiB', bytes: 1024 * KiB, syncEvery: Infinity },
   { name: 'write of 200 B, fdatasync after each', bytes: 200, syncEvery: 1 },
   { name: 'write of 16 KiB, fdatasync after each', bytes: 16 * KiB, syncEvery: 1 },
@@ -25,24 +26,35 @@ const cases: readonly Case[] = [
 
 export async function bareWrites({ rounds, seconds }: Options): Promise<void> {
   const directory = newDirectory()
-  const rates = new Map<string, number[]>(cases.map(({ name }) => [name, []]))
+  const runs = new Map<string, Run[]>(cases.map(({ name }) => [name, []]))
   for (let round = 0; round < rounds; round++) {
-    for (const each of cases) rates.get(each.name)?.push(writesPerSecond(directory, each, seconds))
+    for (const each of cases) runs.get(each.name)?.push(write(directory, each, seconds))
   }
   rmSync(directory, { recursive: true })
   heading('The disk, from a bare loop on one file')
   const rows = cases.map(({ name, bytes }) => {
-    const of = rates.get(name) ?? []
-    const megabytes = of.map(rate => (rate * bytes) / 1e6)
-    return [name, shown(median(of)), shown(median(megabytes)), spread(megabytes)]
+    const of = runs.get(name) ?? []
+    const megabytes = of.map(({ writesPerSecond }) => (writesPerSecond * bytes) / 1e6)
+    const cpu = of.map(({ cpuSecondsPerWrite }) => cpuSecondsPerWrite)
+    return [
+      name,
+      shown(median(of.map(({ writesPerSecond }) => writesPerSecond))),
+      shown(median(megabytes)),
+      spread(megabytes),
+      shown(median(cpu) * 1e6),
+      shown(median(cpu) / (bytes / 1e9)),
+    ]
   })
-  table(['', 'writes/s', 'MB/s', 'min-max'], rows)
+  table(['', 'writes/s', 'MB/s', 'min-max', 'µs CPU/write', 'CPU-s/GB'], rows)
 }
 
-function writesPerSecond(directory: string, { bytes, syncEvery }: Case, seconds: number): number {
+type Run = { readonly writesPerSecond: number; readonly cpuSecondsPerWrite: number }
+
+function write(directory: string, { bytes, syncEvery }: Case, seconds: number): Run {
   const path = join(directory, 'written')
   const file = openSync(path, 'wx')
   const piece = Buffer.alloc(bytes, 'x')
+  const cpuBefore = process.cpuUsage()
   const startMs = performance.now()
   let writes = 0
   let passedSeconds = 0
@@ -52,9 +64,10 @@ function writesPerSecond(directory: string, { bytes, syncEvery }: Case, seconds:
     if (writes % syncEvery === 0) fdatasyncSync(file)
     passedSeconds = (performance.now() - startMs) / 1000
   }
+  const { user, system } = process.cpuUsage(cpuBefore)
   closeSync(file)
   rmSync(path)
-  return writes / passedSeconds
+  return { writesPerSecond: writes / passedSeconds, cpuSecondsPerWrite: (user + system) / 1e6 / writes }
 }
 
 if (import.meta.main) await bareWrites(optionsOf())

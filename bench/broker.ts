@@ -1,30 +1,25 @@
 /**
- * The broker that is measured, as a process of its own: the bundle that ships when dist/ was built and no source is newer, the
- * source otherwise. Enters: settings. Leaves: its addresses, and what it took of the machine's processors and memory.
+ * The broker that is measured, as a process of its own: the bundle that ships, made from the source as it is now. Enters: settings.
+ * Leaves: its addresses, and what it took of the machine's processors and memory.
  */
-import { spawn, type ChildProcess } from 'node:child_process'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 const checkout = join(import.meta.dirname, '..')
-const bundle = join(checkout, 'dist', 'stele.mjs')
-const source = join(checkout, 'cli', 'main.ts')
-const sourceFolders = ['base', 'protocol', 'control', 'broker', 'cli']
-/** Another build's entry, to be compared with this one. */
-const otherEntry = process.env['STELE_BENCH_ENTRY']
-const entry = otherEntry ?? (isFresh(bundle) ? bundle : source)
+/** Another build's dist/stele.mjs, to be compared with this checkout's. */
+const otherBuild = process.env['STELE_BENCH_BUILD']
 
 /** Which broker runs, to be said beside every number. */
-export const brokerMeasured =
-  entry === otherEntry ? entry : entry === bundle ? 'the bundle in dist/' : 'the source'
+export const brokerMeasured = otherBuild ?? 'dist/ of this checkout'
+
+const bundle = otherBuild ?? makeBundle()
 
 export type StartOptions = {
   /** Where its data lies; without it a new directory that `stop` removes. */
   readonly data?: string
   readonly settings?: Readonly<Record<string, string>>
-  /** For Node, not for the broker. */
-  readonly nodeOptions?: readonly string[]
 }
 
 export type TopicOptions = {
@@ -38,8 +33,6 @@ export class Broker {
   /** http://HOST:PORT */
   readonly http: string
   readonly pid: number
-  /** From the start of the process to its line that says it is ready. */
-  readonly startMs: number
   readonly #process: ChildProcess
   readonly #ended: Promise<void>
   readonly #removesData: boolean
@@ -58,7 +51,6 @@ export class Broker {
     this.kafkaPort = Number(ready.kafka.split(':').at(-1))
     this.http = ready.http
     this.pid = ready.pid
-    this.startMs = ready.startMs
   }
 
   /** Starts a broker; it is ready when this resolves. */
@@ -68,19 +60,13 @@ export class Broker {
       ([name, value]) => `--set=${name}=${value}`,
     )
     const places = [`--data=${data}`, '--kafka=127.0.0.1:0', '--http=127.0.0.1:0', '--json']
-    const startedMs = performance.now()
-    const child = spawn(
-      process.execPath,
-      [...(options.nodeOptions ?? []), entry, 'start', ...places, ...settings],
-      {
-        // What it warns of is for whoever reads the numbers.
-        stdio: ['ignore', 'pipe', 'inherit'],
-      },
-    )
+    const child = spawn(process.execPath, [bundle, 'start', ...places, ...settings], {
+      // What it warns of is for whoever reads the numbers.
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
     const ended = new Promise<void>(resolve => child.once('close', () => resolve()))
     const ready = await readyLine(child, ended)
-    const startMs = performance.now() - startedMs
-    return new Broker(child, ended, data, options.data === undefined, { ...ready, startMs })
+    return new Broker(child, ended, data, options.data === undefined, ready)
   }
 
   /** Time its threads have been on a processor since it started, in seconds. */
@@ -134,10 +120,9 @@ type Ready = {
   readonly kafka: string
   readonly http: string
   readonly pid: number
-  readonly startMs: number
 }
 
-async function readyLine(child: ChildProcess, ended: Promise<void>): Promise<Omit<Ready, 'startMs'>> {
+async function readyLine(child: ChildProcess, ended: Promise<void>): Promise<Ready> {
   let printed = ''
   const ready = new Promise<string>(resolve => {
     child.stdout?.on('data', (chunk: Buffer) => {
@@ -150,12 +135,7 @@ async function readyLine(child: ChildProcess, ended: Promise<void>): Promise<Omi
   return JSON.parse(line) as Ready
 }
 
-function isFresh(bundle: string): boolean {
-  if (!existsSync(bundle)) return false
-  const builtMs = statSync(bundle).mtimeMs
-  return sourceFolders.every(folder =>
-    readdirSync(join(checkout, folder), { recursive: true, withFileTypes: true })
-      .filter(file => file.name.endsWith('.ts') && !/\.(?:test|fixture)\.ts$/.test(file.name))
-      .every(file => statSync(join(file.parentPath, file.name)).mtimeMs <= builtMs),
-  )
+function makeBundle(): string {
+  execFileSync(process.execPath, [join(checkout, 'build.ts')], { stdio: ['ignore', 'ignore', 'inherit'] })
+  return join(checkout, 'dist', 'stele.mjs')
 }

@@ -12,12 +12,11 @@ export type Options = {
 }
 
 /** `--rounds` and `--seconds` of the command line. */
-export function optionsOf(args: readonly string[] = process.argv.slice(2)): Options {
+export function optionsOf(defaults: { readonly rounds?: string; readonly seconds?: string } = {}): Options {
   const { values } = parseArgs({
-    args: [...args],
     options: {
-      rounds: { type: 'string', default: '3' },
-      seconds: { type: 'string', default: '1' },
+      rounds: { type: 'string', default: defaults.rounds ?? '3' },
+      seconds: { type: 'string', default: defaults.seconds ?? '1' },
     },
   })
   return { rounds: Number(values.rounds), seconds: Number(values.seconds) }

@@ -125,6 +125,7 @@ async function openTablets(
 ) {
   const { checkpoints, damaged } = Checkpoints.open(world.disk, directory.path)
   if (damaged) log.warn('recovery-point.json is not readable: every log is checked from its start')
+  directory.requireControlStore(`${directory.path}/control.json`)
   const store = openEmbeddedStore({ ...world, path: `${directory.path}/control.json` })
   const {
     brokerId: self,

@@ -30,8 +30,9 @@ export async function openLog(settings: LogSettings): Promise<Logger> {
 }
 
 async function forPeople(): Promise<DestinationStream> {
-  const { build } = await import('pino-pretty')
-  return build({
+  // CommonJS: as a bundle it has no named exports.
+  const { default: pretty } = await import('pino-pretty')
+  return pretty({
     destination: 2,
     sync: true,
     colorize: true,

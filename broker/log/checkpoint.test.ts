@@ -105,33 +105,29 @@ test('what is retained no more is not written any more', async () => {
   expect([reopen().checkpoints.of('a'), reopen().checkpoints.of('b')?.recoveryPoint]).toEqual([undefined, 1])
 })
 
-describe('a file', () => {
-  async function written() {
-    const all = opened()
-    await all.sim.clock.finish(all.checkpoints.setRecoveryPoint('a', at(12_345)))
-    all.checkpoints.saveNow()
-    const file = all.sim.world.disk.open(path, 'write')
-    return { ...all, file, size: file.sizeBytes() }
-  }
+async function written() {
+  const all = opened()
+  await all.sim.clock.finish(all.checkpoints.setRecoveryPoint('a', at(12_345)))
+  all.checkpoints.saveNow()
+  const file = all.sim.world.disk.open(path, 'write')
+  return { ...all, file, size: file.sizeBytes() }
+}
 
+describe('a file', () => {
   test('with any bit flipped is damaged, or says the same', async () => {
     const { file, size, reopen } = await written()
+    const due = reopen().checkpoints.of('a')
     const byte = Buffer.alloc(1)
+    const found = new Set<string>()
     for (let bit = 0; bit < size * 8; bit++) {
       file.read(byte, bit >>> 3)
-      const flipped = Buffer.from([byte.readUInt8(0) ^ (1 << (bit & 7))])
-      file.write([flipped], bit >>> 3)
+      file.write([Buffer.from([byte.readUInt8(0) ^ (1 << (bit & 7))])], bit >>> 3)
       const { checkpoints, damaged } = reopen()
-      if (!damaged)
-        expect(checkpoints.of('a')).toEqual({
-          recoveryPoint: 12_345,
-          segment: 0,
-          position: 1_234_500,
-          logStart: 0,
-          syncFailed: false,
-        })
+      found.add(damaged ? 'damaged' : JSON.stringify(checkpoints.of('a')))
       file.write([byte], bit >>> 3)
     }
+    // White space and the like may change.
+    expect([...found].sort()).toEqual(['damaged', JSON.stringify(due)].sort())
   })
 
   test.each(['', '{', '[]', 'null', '{"version":1}', '{"version":1,"tablets":{"a":[1,2]}}'])(

@@ -89,7 +89,7 @@ describe('a segment is rolled', () => {
     for (const base of bases) {
       const size = content(sim, fileOf(base)).length
       expect(size).toBeLessThanOrEqual(smallSegments.segmentBytes)
-      if (base !== bases.at(-1)) expect(size).toBeGreaterThan(smallSegments.segmentBytes - 450)
+      expect(base === bases.at(-1) || size > smallSegments.segmentBytes - 450).toBe(true)
       expect(baseOffsetOf(content(sim, fileOf(base)), 0)).toBe(base)
     }
   })
@@ -174,7 +174,6 @@ test('each index entry names the last offset of the batch it points to; times ri
     const first = timestamps.findIndex(timestamp => timestamp + 1 >= ms)
     expect(last).toBe(first * 2 + 1)
   }
-  expect(log.maxTimestamp).toBeDefined()
   expect(await sim.clock.finish(log.maxTimestamp())).toEqual({
     ms: Math.max(...timestamps) + 1,
     offset: offset(first60(timestamps)),

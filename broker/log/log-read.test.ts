@@ -179,21 +179,21 @@ test('bytes that are not written yet are never read', async () => {
   expect(await readAll(sim, log)).toEqual(['0=a#0'])
 })
 
-describe('index files', () => {
-  async function filled() {
-    const sim = simWorld({ seed: 3 })
-    const { log } = await openSim(sim, { settings: { ...smallSegments, segmentBytes: 20_000 } })
-    for (let i = 0; i < 200; i++)
-      write(log, batchOf({ count: 1 + (i % 3), bytes: 100 + ((i * 97) % 700), timestamp: 1000 + i }))
-    const checkpoint = await syncAll(sim, log)
-    const values = await readAll(sim, log)
-    return { sim, log, checkpoint, values }
-  }
-  const reopened = async (sim: SimWorld, checkpoint: Parameters<typeof openSim>[1]) => {
-    sim.kill()
-    return (await openSim(sim, { settings: { ...smallSegments, segmentBytes: 20_000 }, ...checkpoint })).log
-  }
+async function filled() {
+  const sim = simWorld({ seed: 3 })
+  const { log } = await openSim(sim, { settings: { ...smallSegments, segmentBytes: 20_000 } })
+  for (let i = 0; i < 200; i++)
+    write(log, batchOf({ count: 1 + (i % 3), bytes: 100 + ((i * 97) % 700), timestamp: 1000 + i }))
+  const checkpoint = await syncAll(sim, log)
+  const values = await readAll(sim, log)
+  return { sim, log, checkpoint, values }
+}
+const reopened = async (sim: SimWorld, checkpoint: Parameters<typeof openSim>[1]) => {
+  sim.kill()
+  return (await openSim(sim, { settings: { ...smallSegments, segmentBytes: 20_000 }, ...checkpoint })).log
+}
 
+describe('index files', () => {
   test('deleting all of them changes nothing', async () => {
     const { sim, checkpoint, values } = await filled()
     for (const name of sim.world.disk.list('/data/t-0.x'))

@@ -33,7 +33,7 @@ export type OpenLogOptions = {
 }
 
 /** Offsets from `from` up to, not with, `to`. */
-export type Offsets = { readonly from: Offset; readonly to: Offset }
+type Offsets = { readonly from: Offset; readonly to: Offset }
 
 export type Recovered = {
   readonly log: Log
@@ -101,7 +101,7 @@ async function findSegments(
   const known = new Set(bases)
   for (const name of names) {
     const orphan = baseOffsetOf(name, 'index') ?? baseOffsetOf(name, 'timeindex')
-    if (name.endsWith('.deleted') || name.endsWith('.tmp') || (orphan !== undefined && !known.has(orphan))) {
+    if (/\.(?:deleted|tmp|new)$/.test(name) || (orphan !== undefined && !known.has(orphan))) {
       await disk.remove(`${directory}/${name}`)
     }
   }

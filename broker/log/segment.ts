@@ -8,7 +8,7 @@ import type { Disk, DiskFile } from '../../base/world.ts'
 import { lastOffsetOf, maxTimestampOf } from '../../protocol/kafka/record-batch.ts'
 import { segmentPath } from './segment-names.ts'
 import { soundBatches } from './sound-batches.ts'
-import { offsetEntries, SparseIndex, timeEntries, type IndexEntry } from './sparse-index.ts'
+import { offsetEntries, SparseIndex, timeEntries, type EntryLayout, type IndexEntry } from './sparse-index.ts'
 
 type Indexes = { readonly offsets: SparseIndex; readonly times: SparseIndex }
 export type SegmentFiles = Indexes & { readonly log: DiskFile }
@@ -202,11 +202,14 @@ export class Segment {
     return undefined
   }
 
-  /** New indexes for the first `toBytes` of the log, made without a trace on this segment: others may be reading it meanwhile. */
+  /**
+   * New indexes for the first `toBytes` of the log, made without a trace on this segment: others may be reading it meanwhile. They get
+   * their names once they are on the disk, so that no power cut leaves half of one.
+   */
   async #rebuiltIndexes(log: DiskFile, toBytes: number): Promise<Indexes> {
-    const { offsets, times } = this.#newIndexes()
+    const indexes = this.#newIndexes('.new')
     const rebuilt = new Segment(this.#disk, this.directory, this.baseOffset, 0)
-    rebuilt.#files = { log, offsets, times }
+    rebuilt.#files = { log, ...indexes }
     try {
       for await (const { bytes, at, end, position } of soundBatches(
         log,
@@ -220,35 +223,33 @@ export class Segment {
       }
       rebuilt.#noteTimestamp()
     } catch (error) {
-      offsets.close()
-      times.close()
+      indexes.offsets.close()
+      indexes.times.close()
       throw error
     }
     try {
       rebuilt.persistIndexes()
+      await rebuilt.syncIndexes()
+      for (const kind of ['index', 'timeindex'] as const) {
+        const path = segmentPath(this.directory, this.baseOffset, kind)
+        this.#disk.rename(`${path}.new`, path)
+      }
     } catch {
-      // On a full disk they stay in memory while the segment is open.
+      // On a full or failing disk they serve while the segment is open, and are made again the next time.
     }
-    return { offsets, times }
+    return indexes
   }
 
   #index(kind: 'index' | 'timeindex', layout: typeof offsetEntries, limit: { key: number; value: number }) {
     return SparseIndex.open(this.#disk, segmentPath(this.directory, this.baseOffset, kind), layout, limit)
   }
 
-  #newIndexes(): Indexes {
-    const offsets = SparseIndex.create(
-      this.#disk,
-      segmentPath(this.directory, this.baseOffset, 'index'),
-      offsetEntries,
-    )
+  #newIndexes(suffix = ''): Indexes {
+    const create = (kind: 'index' | 'timeindex', layout: EntryLayout): SparseIndex =>
+      SparseIndex.create(this.#disk, segmentPath(this.directory, this.baseOffset, kind) + suffix, layout)
+    const offsets = create('index', offsetEntries)
     try {
-      const times = SparseIndex.create(
-        this.#disk,
-        segmentPath(this.directory, this.baseOffset, 'timeindex'),
-        timeEntries,
-      )
-      return { offsets, times }
+      return { offsets, times: create('timeindex', timeEntries) }
     } catch (error) {
       offsets.close()
       throw error

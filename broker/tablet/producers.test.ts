@@ -183,14 +183,14 @@ test('have a bound: those silent longest make room', () => {
   expect(ledger.check({ id: 0, first: 5 })).toBe('next')
 })
 
-describe('a snapshot', () => {
-  const saved = async (ledger: Ledger) => {
-    const sim = simWorld({ seed: 1 })
-    sim.world.disk.makeDirectory('/t')
-    await sim.clock.finish(ledger.producers.save(sim.world.disk, '/t', offset(ledger.next)))
-    return sim
-  }
+const saved = async (ledger: Ledger) => {
+  const sim = simWorld({ seed: 1 })
+  sim.world.disk.makeDirectory('/t')
+  await sim.clock.finish(ledger.producers.save(sim.world.disk, '/t', offset(ledger.next)))
+  return sim
+}
 
+describe('a snapshot', () => {
   test('brings back the same answers, and goes on as a replay of the log would', async () => {
     const step = fc.record({ id: fc.nat(3), bump: fc.nat(9), count: fc.integer({ min: 1, max: 3 }) })
     await fc.assert(

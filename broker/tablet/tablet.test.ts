@@ -178,19 +178,20 @@ describe('readers', () => {
   })
 })
 
+const code = async (settings: Record<string, string>, batch: Buffer): Promise<string> => {
+  const { sim, tablet } = await served(settings)
+  const answer = await sim.clock.finish(append(tablet, batch, 1))
+  expect(tablet.logEnd).toBe(0)
+  expect(tablet.counters.failedAppends).toBe(1)
+  return 'refusal' in answer ? answer.refusal.code : 'taken'
+}
+const changed = (at: number, value: number): Buffer => {
+  const batch = batchOf()
+  batch[at] = value
+  return batch
+}
+
 describe('a batch is refused', () => {
-  const code = async (settings: Record<string, string>, batch: Buffer): Promise<string> => {
-    const { sim, tablet } = await served(settings)
-    const answer = await sim.clock.finish(append(tablet, batch, 1))
-    expect(tablet.logEnd).toBe(0)
-    expect(tablet.counters.failedAppends).toBe(1)
-    return 'refusal' in answer ? answer.refusal.code : 'taken'
-  }
-  const changed = (at: number, value: number): Buffer => {
-    const batch = batchOf()
-    batch[at] = value
-    return batch
-  }
   const nowMs = Date.UTC(2026, 0, 1)
 
   test.each<[string, Record<string, string>, () => Buffer, string]>([
@@ -238,10 +239,10 @@ test('the time of an append replaces that of its records when the topic says so'
   expect([...readRecords(bytes, 0, 1000)].map(({ timestamp }) => timestamp)).toEqual([nowMs])
 })
 
-describe('an idempotent producer', () => {
-  const sent = (first: number, count = 1): Buffer =>
-    batchOf({ count, value: `n${first}`, producer: { id: 5, epoch: 0, baseSequence: first } })
+const sent = (first: number, count = 1): Buffer =>
+  batchOf({ count, value: `n${first}`, producer: { id: 5, epoch: 0, baseSequence: first } })
 
+describe('an idempotent producer', () => {
   test('gets the first answer again, durable as asked, and its records once', async () => {
     const { sim, tablet } = await served()
     const [first, again] = [watched(tablet, -1, sent(0, 2)), watched(tablet, -1, sent(0, 2))]

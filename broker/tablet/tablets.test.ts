@@ -130,34 +130,34 @@ describe('a topic', () => {
   })
 })
 
-describe('changes while the broker starts', () => {
-  /** Starts again, and does `act` at every moment of the recovery. */
-  async function atEveryMoment(
-    act: (sim: SimWorld, broker: SimBroker) => void,
-    check: (sim: SimWorld, broker: SimBroker) => Promise<void>,
-  ) {
-    for (let at = 0; at < 40; at++) {
-      const { sim, broker } = await started(simWorld({ seed: 14 }))
-      await sim.clock.finish(makeTopic(broker, 't', {}, 2))
-      for (let i = 0; i < 4; i++) await send(sim, broker, 't', i % 2)
-      sim.kill()
-      const starting: { broker?: SimBroker } = {}
-      const start = startSimBroker(
-        sim,
-        {},
-        { beforeStart: early => void (starting.broker = early as SimBroker) },
-      )
-      await sim.clock.runUntil(() => starting.broker !== undefined)
-      await sim.clock.runFor(at * 0.25)
-      if (starting.broker !== undefined) act(sim, starting.broker)
-      const again = await sim.clock.finish(start)
-      await sim.clock.runFor(50)
-      await sim.clock.finish(again.tablets.settled())
-      await check(sim, again)
-    }
+/** Starts again, and does `act` at every moment of the recovery. */
+async function atEveryMoment(
+  act: (sim: SimWorld, broker: SimBroker) => void,
+  check: (sim: SimWorld, broker: SimBroker) => Promise<void>,
+) {
+  for (let at = 0; at < 40; at++) {
+    const { sim, broker } = await started(simWorld({ seed: 14 }))
+    await sim.clock.finish(makeTopic(broker, 't', {}, 2))
+    for (let i = 0; i < 4; i++) await send(sim, broker, 't', i % 2)
+    sim.kill()
+    const starting: { broker?: SimBroker } = {}
+    const start = startSimBroker(
+      sim,
+      {},
+      { beforeStart: early => void (starting.broker = early as SimBroker) },
+    )
+    await sim.clock.runUntil(() => starting.broker !== undefined)
+    await sim.clock.runFor(at * 0.25)
+    if (starting.broker !== undefined) act(sim, starting.broker)
+    const again = await sim.clock.finish(start)
+    await sim.clock.runFor(50)
+    await sim.clock.finish(again.tablets.settled())
+    await check(sim, again)
   }
-  const topicId = (broker: SimBroker): string => broker.store.topics().get('t')?.id ?? ''
+}
+const topicId = (broker: SimBroker): string => broker.store.topics().get('t')?.id ?? ''
 
+describe('changes while the broker starts', () => {
   test('a topic that is deleted is gone', async () => {
     await atEveryMoment(
       (_, broker) => void broker.router.deleteTopic('t', topicId(broker)),
