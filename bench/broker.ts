@@ -64,6 +64,8 @@ export class Broker {
       // What it warns of is for whoever reads the numbers.
       stdio: ['ignore', 'pipe', 'inherit'],
     })
+    // A bench that fails leaves no broker behind.
+    process.once('exit', () => child.kill('SIGKILL'))
     const ended = new Promise<void>(resolve => child.once('close', () => resolve()))
     const ready = await readyLine(child, ended)
     return new Broker(child, ended, data, options.data === undefined, ready)

@@ -147,6 +147,20 @@ describe.each(['sealed', 'active'] as const)('any flipped bit of the %s segment'
   )
 })
 
+test('an offset that changed, which no CRC covers, is noticed wherever a read begins', async () => {
+  const { sim, log, written } = await filled()
+  for (const victim of written.slice(0, 14)) {
+    for (const bit of [0, 1, 2, 3, 5, 8, 20, 40]) {
+      const flip = (bytes: Buffer): void => {
+        bytes[0] = (bytes[0] ?? 0) ^ (1 << (bit & 7))
+      }
+      spoil(sim, fileOf(0), victim.position + 7 - (bit >>> 3), flip)
+      expect(await wrongReads(sim, log, written, victim, 1)).toEqual([])
+      spoil(sim, fileOf(0), victim.position + 7 - (bit >>> 3), flip)
+    }
+  }
+})
+
 test('a lost sector hides the batches that stand in it, and nothing else', async () => {
   const { sim, log, sealed } = await filled()
   for (const position of [0, 512, 3000, 5120, 41_000]) {

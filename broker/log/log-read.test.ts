@@ -171,6 +171,30 @@ test('a batch far larger than what was asked comes whole, or not at all', async 
   }
 })
 
+test('what this run wrote is read from the page cache at once, also behind a roll; what it found is not', async () => {
+  const sim = simWorld({ seed: 1 })
+  const shared = sharedOf(sim, { tailBytes: 0 })
+  const settings = { ...smallSegments, segmentBytes: 60_000 }
+  const { log } = await openSim(sim, { settings, shared })
+  const isLater = (now: Log, from: number): boolean => {
+    const reading = now.read(offset(from), now.end, 1000, true)
+    if (reading instanceof Promise) void reading.then(batches => batches.release())
+    else reading.release()
+    return reading instanceof Promise
+  }
+  while (log.segmentCount < 2 || log.end.position < 40_000) write(log, batchOf({ bytes: 900 }))
+  expect([0, log.end.segment, log.end.offset - 1].map(from => isLater(log, from))).toEqual([
+    true,
+    false,
+    false,
+  ])
+  const checkpoint = await syncAll(sim, log)
+  sim.kill()
+  const again = (await openSim(sim, { settings, checkpoint, clean: true, shared: sharedOf(sim) })).log
+  write(again, batchOf())
+  expect([again.end.segment, again.end.offset - 1].map(from => isLater(again, from))).toEqual([true, false])
+})
+
 test('bytes that are not written yet are never read', async () => {
   const sim = simWorld({ seed: 1 })
   const { log } = await openSim(sim)
@@ -179,8 +203,15 @@ test('bytes that are not written yet are never read', async () => {
   expect(await readAll(sim, log)).toEqual(['0=a#0'])
 })
 
-async function filled() {
-  const sim = simWorld({ seed: 3 })
+/** Entry number `at` of the first segment's index. */
+function index(sim: SimWorld, at: number) {
+  const entry = Buffer.alloc(8)
+  sim.world.disk.open(fileOf(0, 'index'), 'read').read(entry, at * 8)
+  return { key: offsetEntries.key(entry, 0), value: offsetEntries.value(entry, 0) }
+}
+
+async function filled(seed = 3) {
+  const sim = simWorld({ seed })
   const { log } = await openSim(sim, { settings: { ...smallSegments, segmentBytes: 20_000 } })
   for (let i = 0; i < 200; i++)
     write(log, batchOf({ count: 1 + (i % 3), bytes: 100 + ((i * 97) % 700), timestamp: 1000 + i }))
@@ -224,6 +255,59 @@ describe('index files', () => {
     sim.world.disk.open(fileOf(0, 'index'), 'read').read(index, 0)
     expect(offsetEntries.key(index, 0)).toBeGreaterThan(0)
     expect(offsetEntries.key(index, 0)).toBeLessThan(100)
+  })
+
+  test('that point behind the end of the log are made anew', async () => {
+    const { sim, checkpoint, values } = await filled()
+    const entry = Buffer.alloc(8)
+    offsetEntries.write(entry, 0, 0, 1_000_000)
+    const file = sim.world.disk.open(fileOf(0, 'index'), 'write')
+    file.truncate(0)
+    file.write([entry], 0)
+    const log = await reopened(sim, { checkpoint, clean: true })
+    expect(await readAll(sim, log)).toEqual(values)
+  })
+
+  test('that rise but lie do not hide a batch', async () => {
+    const { sim, log, checkpoint, values } = await filled()
+    const places: [number, number][] = []
+    for (const at of [30, 40]) {
+      const { key, value } = index(sim, at)
+      places.push([key - 25, value])
+    }
+    const file = sim.world.disk.open(fileOf(0, 'index'), 'write')
+    file.truncate(0)
+    for (const [i, [key, value]] of places.entries()) {
+      const entry = Buffer.alloc(8)
+      offsetEntries.write(entry, 0, Math.max(i, key), value)
+      file.write([entry], i * 8)
+    }
+    log.close()
+    const again = await reopened(sim, { checkpoint, clean: true })
+    for (const from of [0, 5, 20, 30])
+      expect((await read(sim, again, from, { bytesMax: 1 })).length).toBeGreaterThan(0)
+    expect(await readAll(sim, again)).toEqual(values)
+  })
+
+  test('that were made anew are whole or not there after a power cut: retention trusts their newest time', async () => {
+    for (let seed = 0; seed < 30; seed++) {
+      const { sim, checkpoint } = await filled(seed)
+      for (const name of sim.world.disk.list('/data/t-0.x'))
+        if (name.endsWith('index')) await sim.clock.finish(sim.world.disk.remove(`/data/t-0.x/${name}`))
+      const times = async (log: Log): Promise<unknown[]> => {
+        const all: unknown[] = []
+        const facts = log.segmentFacts()
+        for (;;) {
+          const { done, value } = await sim.clock.finish(facts.next())
+          if (done === true) return all
+          all.push(value.maxTimestampMs)
+        }
+      }
+      const due = await times(await reopened(sim, { checkpoint, clean: true }))
+      sim.crash('tear')
+      const { log } = await openSim(sim, { settings: { ...smallSegments, segmentBytes: 20_000 }, checkpoint })
+      expect(await times(log)).toEqual(due)
+    }
   })
 
   test('a rebuild that is under way does not mislead other reads', async () => {

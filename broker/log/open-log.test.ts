@@ -2,6 +2,7 @@ import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { offset } from '../../base/quantities.ts'
 import type { CrashKind } from '../../test/sim/disk.ts'
+import { placeBatch } from '../../protocol/kafka/record-batch.ts'
 import { simWorld, type SimWorld } from '../../test/sim/world.ts'
 import {
   add,

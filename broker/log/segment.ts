@@ -57,7 +57,7 @@ export class Segment {
     const left = disk.stat(path) !== undefined
     const log = disk.open(path, left ? 'write' : 'create')
     try {
-      if (left) log.truncate(0)
+      assert(log.sizeBytes() === 0, 'only an empty file is taken for a new segment')
       segment.#files = { log, ...segment.#newIndexes() }
     } catch (error) {
       log.close()

@@ -231,25 +231,20 @@ describe('checkpoints', () => {
   })
 
   test('cover what sealed segments hold, also when a roll comes in between', async () => {
-    for (let afterMs = 0; afterMs < 8; afterMs += 0.4) {
+    for (let afterMs = 0; afterMs < 8; afterMs += 0.2) {
       const { sim, broker, tablet } = await served()
       for (let i = 0; i < 3; i++) await send(sim, tablet, `v${i}`)
       const checkpoint = tablet.checkpoint()
       await sim.clock.runFor(afterMs)
-      const rest = Promise.all(
-        [3, 4, 5, 6, 7, 8].map(i => append(tablet, batchOf({ value: `v${i}`, bytes: 250 }), -1)),
-      )
+      for (let i = 3; i < 9; i++) void append(tablet, batchOf({ value: `v${i}`, bytes: 250 }), 1)
       await sim.clock.finish(checkpoint)
-      await sim.clock.finish(rest)
-      const { recoveryPoint } = broker.checkpoints.of(tablet.identity.name) ?? {}
-      expect(recoveryPoint).toBe(3)
+      expect(broker.checkpoints.of(tablet.identity.name)?.recoveryPoint).toBe(3)
       sim.crash('lose')
+      // The index was on the disk before the recovery point said so.
+      const { directory } = tablet.identity
+      expect(sim.world.disk.stat(`${directory}/00000000000000000000.timeindex`)?.sizeBytes).toBeGreaterThan(0)
       const again = tabletOf(await sim.clock.finish(startSimBroker(sim)), 't')
-      expect(await values(sim, again)).toEqual(Array.from({ length: 9 }, (_, i) => `v${i}#0`))
-      // Its index was on the disk before the recovery point said so.
-      expect(
-        sim.world.disk.stat(`${again.identity.directory}/00000000000000000000.timeindex`)?.sizeBytes,
-      ).toBeGreaterThan(0)
+      expect((await values(sim, again)).slice(0, 3)).toEqual(['v0#0', 'v1#0', 'v2#0'])
     }
   })
 
