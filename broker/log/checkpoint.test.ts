@@ -127,7 +127,8 @@ describe('a file', () => {
       file.write([byte], bit >>> 3)
     }
     // White space and the like may change.
-    expect([...found].sort()).toEqual(['damaged', JSON.stringify(due)].sort())
+    found.delete(JSON.stringify(due))
+    expect([...found]).toEqual(['damaged'])
   })
 
   test.each(['', '{', '[]', 'null', '{"version":1}', '{"version":1,"tablets":{"a":[1,2]}}'])(
