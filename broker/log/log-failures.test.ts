@@ -147,6 +147,18 @@ describe('a sync', () => {
     expect(sim.world.disk.stat(fileOf(0, 'timeindex'))?.sizeBytes).toBeGreaterThan(0)
   })
 
+  test('of indexes is not done while those of a sealed segment are not written', async () => {
+    const { sim, log } = await opened(smallSegments)
+    for (let i = 0; i < 10; i++) write(log, batchOf({ bytes: 400 }))
+    sim.disk.failShare('write', 1, 'ENOSPC', /0{20}\.(?:time)?index$/)
+    await sim.clock.finish(log.sync())
+    await expect(sim.clock.finish(log.syncIndexes())).rejects.toEqual(code('ENOSPC'))
+    sim.disk.heal()
+    await sim.clock.finish(log.syncIndexes())
+    sim.crash('lose')
+    expect(sim.world.disk.stat(fileOf(0, 'timeindex'))?.sizeBytes).toBeGreaterThan(0)
+  })
+
   test('of indexes that fails breaks the log: what is on the disk is not known', async () => {
     const { sim, log } = await opened(smallSegments)
     write(log, batchOf({ bytes: 400 }))

@@ -10,6 +10,7 @@ import {
   fileOf,
   oneSegment,
   openSim,
+  read,
   readAll,
   sharedOf,
   smallSegments,
@@ -193,6 +194,9 @@ test('what this run wrote is read from the page cache at once, also behind a rol
   const again = (await openSim(sim, { settings, checkpoint, clean: true, shared: sharedOf(sim) })).log
   write(again, batchOf())
   expect([again.end.segment, again.end.offset - 1].map(from => isLater(again, from))).toEqual([true, false])
+  again.roll()
+  while (again.end.position < 40_000) write(again, batchOf({ bytes: 900 }))
+  expect(isLater(again, again.end.segment)).toBe(false)
 })
 
 test('bytes that are not written yet are never read', async () => {

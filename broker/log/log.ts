@@ -214,7 +214,9 @@ export class Log {
     if (segment !== this.#active) return readSegmentLater(this.#shared, request)
     const floor = segment.floor(from)
     const position = floor?.value ?? 0
-    if (position >= this.#tail.from) return readTail(this.#tail, position, request)
+    if (this.#tail.reachesBackTo(from)) {
+      return readTail(this.#tail, Math.max(position, this.#tail.from), request)
+    }
     const warmFrom = Math.max(this.#warmFrom, segment.sizeBytes - warmBytes)
     const now = position >= warmFrom && bytesMax <= warmReadBytesMax
     const batches = now ? readActiveNow(this.#shared.readBuffers, floor, request) : undefined

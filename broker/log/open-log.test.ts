@@ -226,6 +226,67 @@ describe('after a crash', () => {
     expect(await readAll(sim, (await openSim(sim)).log)).toEqual(values(50))
   })
 
+  test('what a failed sync left in the page cache alone is written again', async () => {
+    for (let seed = 0; seed < 20; seed++) {
+      const { sim, log } = await filled(5, 400, simWorld({ seed }))
+      const checkpoint = await syncAll(sim, log)
+      more(log, 5, 20)
+      // The system drops what it could not write, and still shows it.
+      sim.disk.failNext('sync', 'EIO', /\.log$/)
+      await expect(sim.clock.finish(log.sync())).rejects.toThrow('EIO')
+      sim.kill()
+      const { log: again } = await openSim(sim, { checkpoint: { ...checkpoint, syncFailed: true } })
+      more(again, 25, 3)
+      await sim.clock.finish(again.sync())
+      sim.crash('lose')
+      expect(await readAll(sim, (await openSim(sim, { checkpoint })).log)).toEqual(values(28))
+    }
+  })
+
+  test('a sound batch with an offset that is not due ends the log like a torn one', async () => {
+    for (const wrong of [4, 6, 1000]) {
+      const { sim, log } = await filled(5)
+      const checkpoint = await syncAll(sim, log)
+      const batch = batchOf()
+      placeBatch(batch, 0, wrong, 0)
+      put(sim, fileOf(0), checkpoint.position, batch)
+      sim.kill()
+      const { log: again, cut } = await openSim(sim, { checkpoint })
+      const due = [5, batch.length, `offset ${wrong} where 5 is due`]
+      expect([again.end.offset, cut?.bytes, cut?.damage]).toEqual(due)
+    }
+  })
+
+  test.each(['lose', 'keep', 'tear', 'kill'] as const)(
+    'the bytes of a torn tail stand in the log or beside it, wherever recovery is cut off (%s)',
+    async kind => {
+      for (let at = 1, calls = at; calls >= at; at++) {
+        const { sim, log } = await filled(3, 400, simWorld({ seed: at }))
+        await syncAll(sim, log)
+        const whole = log.end.position
+        const torn = batchOf({ bytes: 700 }).subarray(0, 600)
+        put(sim, fileOf(0), whole, torn)
+        sim.kill()
+        calls = 0
+        sim.disk.onCall = () => {
+          if (++calls !== at) return
+          if (kind === 'kill') sim.kill()
+          else sim.crash(kind)
+        }
+        const run = { ended: false }
+        const end = (): void => void (run.ended = true)
+        openSim(sim).then(end, end)
+        await sim.clock.runUntil(() => run.ended || calls >= at)
+        sim.disk.onCall = undefined
+        sim.kill()
+        const left = contentOf(sim, fileOf(0)).subarray(whole)
+        const beside = `${fileOf(0)}.${whole}.cut`
+        const kept = sim.world.disk.stat(beside) === undefined ? Buffer.alloc(0) : contentOf(sim, beside)
+        expect(left.equals(torn) || kept.equals(torn)).toBe(true)
+      }
+    },
+  )
+
   test.each(['index', 'timeindex'] as const)(
     'a torn .%s below the recovery point is made anew',
     async kind => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { KIB, MIB, offset } from '../../base/quantities.ts'
+import { KIB, offset } from '../../base/quantities.ts'
 import { Seeded } from '../../test/sim/seeded.ts'
 import { simWorld } from '../../test/sim/world.ts'
 import {

@@ -3,6 +3,8 @@
  * and sent to consumers from here. Only what `written` has confirmed is ever handed out; a batch never spans two chunks.
  */
 import { assert, InvariantViolation } from '../../base/assert.ts'
+import type { Offset } from '../../base/quantities.ts'
+import { baseOffsetOf } from '../../protocol/kafka/record-batch.ts'
 import { chunkBytesMax, chunkBytesMin, type Chunk, type ChunkHolder, type TailMemory } from './tail-memory.ts'
 
 /** A chunk's place in the segment file: its first byte stands at `position`, and it is filled up to `filledBytes`. */
@@ -30,6 +32,16 @@ export class Tail implements ChunkHolder {
 
   get writtenTo(): number {
     return this.#writtenTo
+  }
+
+  /** Whether the batch with this offset is held, if the log holds it at all: the bytes held begin with a batch. */
+  reachesBackTo(offset: Offset): boolean {
+    const [oldest] = this.#stretches
+    return (
+      oldest !== undefined &&
+      oldest.position < this.#writtenTo &&
+      baseOffsetOf(oldest.chunk.bytes, 0) <= offset
+    )
   }
 
   /** Copies a batch in; it ends at segment position `position + (end - start)`. At most chunkBytesMax bytes. */
