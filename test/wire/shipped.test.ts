@@ -10,7 +10,8 @@ const root = join(import.meta.dirname, '..', '..')
 test('the bundle starts on a terminal, with lines a person can read, and stops when the terminal goes', async () => {
   execFileSync(process.execPath, ['build.ts'], { cwd: root, stdio: 'ignore' })
   const data = mkdtempSync(join(tmpdir(), 'stele-shipped-'))
-  const command = `${process.execPath} ${join(root, 'dist', 'stele.mjs')} start --data ${data} --kafka 127.0.0.1:0 --http 127.0.0.1:0`
+  // exec: a shell that stays in between is interrupted as well, and its exit code is the one that is seen.
+  const command = `exec ${process.execPath} ${join(root, 'dist', 'stele.mjs')} start --data ${data} --kafka 127.0.0.1:0 --http 127.0.0.1:0`
   const terminal = spawn('script', ['-qefc', command, '/dev/null'], { stdio: ['pipe', 'pipe', 'ignore'] })
   let shown = ''
   const ended = new Promise<number | null>(resolve => terminal.on('close', resolve))
