@@ -8,6 +8,8 @@ const slices: readonly (readonly [file: string, ...options: string[]])[] = [
   ['http.ts', '--rounds=1'],
   ['memory.ts', '--seconds=5'],
   ['recovery.ts', '--rounds=1'],
+  ['groups.ts', '50', '5', '100000'],
+  ['compaction.ts', '--records=300000'],
   ['codec.ts'],
 ]
 
