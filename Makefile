@@ -23,8 +23,8 @@ $(installed): package-lock.json package.json
 	npm ci
 	@touch $@
 
-run: install ## start a broker in the foreground, its data in ./data; ARGS='--set …' is passed on
-	@node bin/stele.mjs start --data ./data $(ARGS)
+run: build ## start a broker in the foreground, its data in ./data; ARGS='--set …' is passed on
+	@exec node dist/stele.mjs start --data ./data $(ARGS)
 
 vitest := vitest run $(if $(VITEST_JSON),--reporter=default --reporter=json --outputFile.json='$(VITEST_JSON)')
 
@@ -47,11 +47,15 @@ ok: install ## format, lint, types, dead code and unit tests: what has to be fin
 format: install ## format all files
 	@oxfmt
 
-build: install ## make dist/, what the npm package holds
-	@node build.ts
+build: install dist/stele.mjs ## make dist/, what the npm package holds
 
-bench: install ## run the benchmarks
-	@node bench/main.ts $(ARGS)
+dist/stele.mjs: build.ts package.json $(shell find base protocol control broker cli -name '*.ts' ! -name '*.test.ts') | $(installed)
+	@node build.ts >/dev/null
+
+BENCH := main
+
+bench: install ## measure a quick slice of everything; BENCH='produce fetch' measures those at length, ARGS is passed on
+	@for one in $(BENCH); do node bench/$$one.ts $(ARGS) || exit 1; done
 
 clean: ## remove what was built and installed; data stays
 	rm -rf dist coverage .cache node_modules

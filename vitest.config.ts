@@ -6,6 +6,8 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
+          testTimeout: 60_000,
+          sequence: { groupOrder: 1 },
           include: [
             '{base,protocol,control,broker,cli,bench}/**/*.test.ts',
             'test/{tidy,contract,sim}/**/*.test.ts',
@@ -18,6 +20,7 @@ export default defineConfig({
           name: 'wire',
           include: ['test/wire/**/*.test.ts'],
           fileParallelism: false,
+          sequence: { groupOrder: 2 },
           testTimeout: 240_000,
           hookTimeout: 240_000,
         },

@@ -53,3 +53,14 @@ test('reads and writes only inside the buffer', () => {
   expect(() => readInt64(Buffer.alloc(8), 1)).toThrow(RangeError)
   expect(() => writeInt64(Buffer.alloc(8), 1, 1)).toThrow(RangeError)
 })
+
+test.each([
+  [2 ** 63, 2n ** 63n - 1n],
+  [Infinity, 2n ** 63n - 1n],
+  [-(2 ** 63), -(2n ** 63n)],
+  [-(2 ** 64), -(2n ** 63n)],
+])('what 64 bits do not hold is written as the nearest they do: %d', (value, nearest) => {
+  const bytes = Buffer.alloc(8, 0xaa)
+  writeInt64(bytes, value, 0)
+  expect(bytes.readBigInt64BE()).toBe(nearest)
+})

@@ -145,11 +145,13 @@ async function feel(over: Promise<unknown>) {
   const timer = setInterval(() => {
     const batch = Buffer.from(paced[n++ % paced.length] ?? Buffer.alloc(0))
     const begunMs = performance.now()
-    const done = append(batch).then(() => {
+    const timed = async (): Promise<void> => {
+      await append(batch)
       tookMs.push(performance.now() - begunMs)
-      waiting.delete(done)
-    })
+    }
+    const done = timed()
     waiting.add(done)
+    void done.finally(() => waiting.delete(done))
   }, pacedEveryMs)
   let peak = 0
   const memory = setInterval(() => (peak = Math.max(peak, process.memoryUsage.rss())), 20)

@@ -26,8 +26,8 @@ type Member = {
   generationId: number
 }
 
-/** Joins and takes its share; the answer says how often it had to begin again. */
-async function settle(member: Member): Promise<void> {
+/** Joins and takes its share. A member that says something else of itself than before (`round`) has the work shared out anew. */
+async function settle(member: Member, round = 0): Promise<void> {
   for (;;) {
     const { client, groupId } = member
     const joined = await client.ask(joinGroup, 5, {
@@ -36,7 +36,7 @@ async function settle(member: Member): Promise<void> {
       rebalanceTimeoutMs: 60_000,
       memberId: member.memberId,
       protocolType: 'consumer',
-      protocols: [{ name: 'range', metadata: Buffer.alloc(100) }],
+      protocols: [{ name: 'range', metadata: Buffer.alloc(100, round) }],
     })
     member.memberId = joined.memberId
     if (joined.errorCode !== 0) continue
@@ -63,9 +63,9 @@ async function live(member: Member, until: () => boolean, waitedMs: number[], ag
 /** Shares out the work of one group anew, over and over; answers how long each time took. */
 async function unrest(members: readonly Member[], until: () => boolean): Promise<number[]> {
   const tookMs: number[] = []
-  while (!until()) {
+  for (let round = 1; !until(); round++) {
     const startedMs = performance.now()
-    await Promise.all(members.map(settle))
+    await Promise.all(members.map(member => settle(member, round % 256)))
     tookMs.push(performance.now() - startedMs)
   }
   return tookMs
@@ -107,7 +107,9 @@ try {
       generationId: -1,
     })),
   )
-  await timed(`${groupCount} groups of ${membersEach} are stable`, () => Promise.all(members.map(settle)))
+  await timed(`${groupCount} groups of ${membersEach} are stable`, () =>
+    Promise.all(members.map(member => settle(member))),
+  )
 
   for (const restless of [0, 1]) {
     const until = endsIn(calmMs)

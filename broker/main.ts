@@ -55,31 +55,38 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
   const directory = DataDirectory.open(real, options.dataDirectory, brokerId(settings.brokerId))
   const reserve = new Reserve(real.disk, `${directory.path}/reserve`)
   const world = { ...real, disk: withReserve(real.disk, reserve) }
-  reserve.keep(world.clock)
-  const undo: (() => Promise<void> | void)[] = [() => directory.release()]
+  const stopReserve = reserve.keep(world.clock)
+  const undo: (() => Promise<void> | void)[] = [stopReserve, () => directory.release()]
   try {
     const { router, tablets, checkpoints, store } = await openTablets(world, directory, staticSettings, log)
     undo.unshift(() => store.close())
     const registry = new Registry()
-    collectDefaultMetrics({ register: registry })
+    collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 50 })
     const [kafkaAt, httpAt] = [place(settings.listeners, 'kafka'), place(settings.listeners, 'http')]
     const doorLog = (door: string) => log.child({ door })
-    const http = await openHttpDoor({
-      world,
-      router,
-      log: doorLog('http'),
-      metrics: registry,
-      address: httpAt,
-      version: options.version,
-    })
-    undo.unshift(() => http.stop())
-    const kafka = await openKafkaDoor({ world, router, log: doorLog('kafka'), registry, address: kafkaAt })
-    undo.unshift(() => kafka.stop())
+    const { version } = options
+    const http =
+      httpAt === undefined
+        ? undefined
+        : await openHttpDoor({
+            world,
+            router,
+            log: doorLog('http'),
+            metrics: registry,
+            address: httpAt,
+            version,
+          })
+    undo.unshift(() => http?.stop())
+    const kafka =
+      kafkaAt === undefined
+        ? undefined
+        : await openKafkaDoor({ world, router, log: doorLog('kafka'), registry, address: kafkaAt })
+    undo.unshift(() => kafka?.stop())
     const current = store.brokers().get(router.self)
     if (current !== undefined) {
       await store.announceAddresses(router.self, current.incarnation, {
-        kafka: advertised(settings, 'kafka', kafka.addresses[0]?.port ?? 0),
-        http: advertised(settings, 'http', http.addresses[0]?.port ?? 0),
+        ...(kafka && { kafka: advertised(settings, 'kafka', kafka.addresses[0]?.port ?? 0) }),
+        ...(http && { http: advertised(settings, 'http', http.addresses[0]?.port ?? 0) }),
       })
     }
     await directory.begin()
@@ -94,8 +101,8 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
     const stop = async (): Promise<void> => {
       router.end()
       router.groups.end()
-      await kafka.stop()
-      await http.stop()
+      await kafka?.stop()
+      await http?.stop()
       await compactions.stop()
       const clean = await tablets.stop()
       await store.close()
@@ -105,10 +112,11 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
       } catch (error) {
         log.warn({ error }, 'could not mark the stop as a clean one: the next start recovers')
       }
+      stopReserve()
       directory.release()
       log.info({ clean }, 'broker stopped')
     }
-    return { kafka: kafka.addresses.map(text), http: http.addresses.map(text), stop }
+    return { kafka: kafka?.addresses.map(text) ?? [], http: http?.addresses.map(text) ?? [], stop }
   } catch (error) {
     for (const step of undo) await step()
     throw error
@@ -124,6 +132,7 @@ async function openTablets(
 ) {
   const { checkpoints, damaged } = Checkpoints.open(world.disk, directory.path)
   if (damaged) log.warn('recovery-point.json is not readable: every log is checked from its start')
+  directory.requireControlStore(`${directory.path}/control.json`)
   const store = openEmbeddedStore({ ...world, path: `${directory.path}/control.json` })
   const settings = resolveBroker({ dynamic: store.brokerSettings(), static: staticSettings })
   const { brokerId: self, rack } = settings
@@ -205,13 +214,10 @@ type Place = { readonly door: string; readonly host: string; readonly port: numb
 const text = ({ host, port }: { host: string; port: number }): string =>
   `${host.includes(':') ? `[${host}]` : host}:${port}`
 
-function place(listeners: readonly Place[], door: string): string {
+/** Undefined for a door that stays shut. */
+function place(listeners: readonly Place[], door: string): string | undefined {
   const listener = listeners.find(listener => listener.door === door)
-  return text(
-    listener === undefined
-      ? { host: 'localhost', port: 0 }
-      : { ...listener, host: listener.host || '0.0.0.0' },
-  )
+  return listener && text({ ...listener, host: listener.host || '0.0.0.0' })
 }
 
 /** The command line's doors go over those of `listeners`. */

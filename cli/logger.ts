@@ -1,5 +1,5 @@
-import { pino, type Logger, type StreamEntry } from 'pino'
-import type { RollingFile } from 'pino-roll'
+import { fstatSync } from 'node:fs'
+import { pino, type DestinationStream, type Logger, type StreamEntry } from 'pino'
 import { Failure } from './failure.ts'
 
 /** What a stuck reader of the log may keep in memory before lines are dropped. */
@@ -17,22 +17,22 @@ export type LogSettings = {
 }
 
 /**
- * The broker's log: on stderr readable for people on a terminal, JSON lines otherwise; and as JSON lines in a rolling file
- * when one is named. All within this process: no worker thread, no line
- * lost on exit.
+ * The broker's log: on stderr, readable for people on a terminal, JSON lines otherwise; and as JSON lines in a rolling file
+ * when one is named. All within this process, without a worker thread. Where it cannot be written (a full disk, a reader that
+ * went away), lines are lost and the broker goes on.
+ * @throws Failure when the file cannot be written from the start
  */
 export async function openLog(settings: LogSettings): Promise<Logger> {
-  const streams: StreamEntry[] = [
-    { level: 'trace', stream: settings.terminal ? await forPeople() : forPrograms() },
-  ]
-  const file = settings.file === '' ? undefined : await openFile(settings.file)
-  if (file !== undefined) streams.push({ level: 'trace', stream: file })
-  return pino({ level: settings.level, base: null }, pino.multistream(streams))
+  const streams = [settings.terminal ? await forPeople() : forPrograms()]
+  if (settings.file !== '') streams.push(await forFile(settings.file))
+  const entries = streams.map((stream): StreamEntry => ({ level: 'trace', stream }))
+  return pino({ level: settings.level, base: null }, pino.multistream(entries))
 }
 
-async function forPeople() {
-  const { build } = await import('pino-pretty')
-  return build({
+async function forPeople(): Promise<DestinationStream> {
+  // CommonJS: as a bundle it has no named exports.
+  const { default: pretty } = await import('pino-pretty')
+  return pretty({
     destination: 2,
     sync: true,
     colorize: true,
@@ -41,27 +41,34 @@ async function forPeople() {
   })
 }
 
-const forPrograms = () => pino.destination({ dest: 2, sync: false, maxLength: bytesWaitingMax })
-
-/** @throws Failure when the file cannot be written from the start */
-async function openFile(path: string) {
-  const { default: openRollingFile } = await import('pino-roll')
-  const told = (error: unknown) => `the log file ${path} cannot be written: ${(error as Error).message}`
-  let file: RollingFile
-  try {
-    file = await openRollingFile({
-      file: path,
-      size: fileSize,
-      mkdir: true,
-      limit: { count: filesKept, removeOtherLogFiles: true },
-      sync: true,
-      maxLength: bytesWaitingMax,
-    })
-  } catch (error) {
-    throw new Failure(told(error), 'Check stele.log.file.')
-  }
-  // A full disk must not stop the broker because of its log: stderr has the lines too, and hears of this once.
-  file.once('error', (error: Error) => process.stderr.write(`stele: ${told(error)}\n`))
-  file.on('error', () => {})
-  return file
+/** A file takes each line at once; who reads a pipe may be stuck, and must not hold the broker up. */
+function forPrograms(): DestinationStream {
+  const stat = fstatSync(2)
+  const sync = !stat.isFIFO() && !stat.isSocket()
+  const stderr = pino.destination({ dest: 2, sync, maxLength: bytesWaitingMax })
+  stderr.on('error', () => {})
+  return sync ? withoutFlush(stderr) : stderr
 }
+
+async function forFile(path: string): Promise<DestinationStream> {
+  const { default: openRollingFile } = await import('pino-roll')
+  const sentence = (error: unknown) => `the log file ${path} cannot be written: ${(error as Error).message}`
+  const file = await openRollingFile({
+    file: path,
+    size: fileSize,
+    mkdir: true,
+    limit: { count: filesKept, removeOtherLogFiles: true },
+    sync: true,
+    maxLength: bytesWaitingMax,
+  }).catch((error: unknown) => {
+    throw new Failure(sentence(error), 'Check stele.log.file.')
+  })
+  file.once('error', (error: Error) => process.stderr.write(`stele: ${sentence(error)}\n`))
+  file.on('error', () => {})
+  return withoutFlush(file)
+}
+
+/** What is written line by line has nothing to flush; and sonic-boom's flushSync never returns while the disk is full. */
+const withoutFlush = (stream: DestinationStream): DestinationStream => ({
+  write: line => stream.write(line),
+})

@@ -2,7 +2,7 @@
 declare module 'pino-roll' {
   import type { EventEmitter } from 'node:events'
 
-  export type RollingFile = EventEmitter & { write(line: string): boolean; flushSync(): void }
+  type RollingFile = EventEmitter & { write(line: string): boolean }
 
   export default function build(options: {
     file: string

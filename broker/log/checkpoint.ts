@@ -2,22 +2,43 @@
  * `recovery-point.json`: for each tablet of this broker where recovery has to start and where its log starts. One file for all, replaced as
  * a whole; changes that come while it is being written share the next write.
  */
+import { crc32c } from '../../base/crc32c.ts'
 import { readFile, replaceFile, replaceFileNow } from '../../base/files.ts'
 import { offset, type Offset } from '../../base/quantities.ts'
 import type { Disk } from '../../base/world.ts'
+import type { LogPosition } from './log.ts'
 
 export type TabletCheckpoint = {
   /** Everything below is on disk and was checked. */
   readonly recoveryPoint: Offset
-  /** Where the recovery point stands in its segment's file. */
+  /** The base offset of the segment that the recovery point stands in, or at the end of. */
+  readonly segment: Offset
+  /** Where the recovery point stands in that segment's file. */
   readonly position: number
   /** Below it nothing is readable any more. */
   readonly logStart: Offset
+  /**
+   * A sync failed behind the recovery point. The system may have dropped what it could not write and still show it from its cache, so
+   * recovery must not believe a later sync of the same bytes: they have to be written again.
+   */
+  readonly syncFailed: boolean
 }
 
-type Format = {
-  version: 1
-  tablets: Record<string, [recoveryPoint: number, position: number, logStart: number]>
+type Numbers = readonly [
+  recoveryPoint: number,
+  segment: number,
+  position: number,
+  logStart: number,
+  syncFailed?: 0 | 1,
+]
+type Format = { version: 1; tablets: Record<string, Numbers> }
+
+const nothing: TabletCheckpoint = {
+  recoveryPoint: offset(0),
+  segment: offset(0),
+  position: 0,
+  logStart: offset(0),
+  syncFailed: false,
 }
 
 export class Checkpoints {
@@ -46,23 +67,28 @@ export class Checkpoints {
     return this.#tablets.get(name)
   }
 
-  names(): string[] {
-    return [...this.#tablets.keys()]
+  /** Forgets what `isKept` does not keep; the next write leaves it out. */
+  retain(isKept: (name: string) => boolean): void {
+    for (const name of this.#tablets.keys()) if (!isKept(name)) this.#tablets.delete(name)
   }
 
-  /** Resolves when it is durable. */
-  setRecoveryPoint(name: string, recoveryPoint: Offset, position: number): Promise<void> {
-    this.#tablets.set(name, {
-      recoveryPoint,
-      position,
-      logStart: this.#tablets.get(name)?.logStart ?? offset(0),
-    })
+  /** Everything before `end` is on disk. Resolves when that is durable. */
+  setRecoveryPoint(name: string, end: LogPosition): Promise<void> {
+    const { logStart } = this.#tablets.get(name) ?? nothing
+    const { offset: recoveryPoint, segment, position } = end
+    this.#tablets.set(name, { recoveryPoint, segment, position, logStart, syncFailed: false })
+    return this.#save()
+  }
+
+  /** A sync of the tablet failed. Resolves when the next recovery will know. */
+  setSyncFailed(name: string): Promise<void> {
+    this.#tablets.set(name, { ...(this.#tablets.get(name) ?? nothing), syncFailed: true })
     return this.#save()
   }
 
   /** Resolves when it is durable. The log start never goes back. */
   setLogStart(name: string, logStart: Offset): Promise<void> {
-    const was = this.#tablets.get(name) ?? { recoveryPoint: offset(0), position: 0, logStart }
+    const was = this.#tablets.get(name) ?? nothing
     this.#tablets.set(name, { ...was, logStart: offset(Math.max(was.logStart, logStart)) })
     return this.#save()
   }
@@ -92,25 +118,37 @@ export class Checkpoints {
     return this.#next
   }
 
+  /** JSON with a checksum at its end: a number that changed on the disk must not move a recovery point. */
   #content(): Buffer {
     const tablets: Format['tablets'] = {}
-    for (const [name, { recoveryPoint, position, logStart }] of this.#tablets) {
-      tablets[name] = [recoveryPoint, position, logStart]
+    for (const [name, { recoveryPoint, segment, position, logStart, syncFailed }] of this.#tablets) {
+      tablets[name] = [recoveryPoint, segment, position, logStart, syncFailed ? 1 : 0]
     }
-    return Buffer.from(`${JSON.stringify({ version: 1, tablets } satisfies Format)}\n`)
+    const body = JSON.stringify({ version: 1, tablets } satisfies Format).slice(0, -1)
+    return Buffer.from(`${body},${checksumName}${crc32c(Buffer.from(body))}}\n`)
   }
 }
 
+const checksumName = '"crc32c":'
+
 function parse(content: Buffer): Map<string, TabletCheckpoint> | undefined {
   try {
-    const format = JSON.parse(content.toString()) as Format
-    const tablets = new Map<string, TabletCheckpoint>()
-    for (const [name, numbers] of Object.entries(format.tablets)) {
-      if (!numbers.every(n => Number.isSafeInteger(n) && n >= 0)) return undefined
-      const [recoveryPoint, position, logStart] = numbers
-      tablets.set(name, { recoveryPoint: offset(recoveryPoint), position, logStart: offset(logStart) })
-    }
-    return tablets
+    const { tablets, crc32c: checksum } = JSON.parse(content.toString()) as Format & { crc32c: number }
+    if (checksum !== crc32c(content.subarray(0, content.lastIndexOf(`,${checksumName}`)))) return undefined
+    const entries = Object.entries(tablets).map(([name, numbers]): [string, TabletCheckpoint] => {
+      const [recoveryPoint, segment, position, logStart, syncFailed] = numbers
+      return [
+        name,
+        {
+          recoveryPoint: offset(recoveryPoint),
+          segment: offset(segment),
+          position,
+          logStart: offset(logStart),
+          syncFailed: syncFailed === 1,
+        },
+      ]
+    })
+    return new Map(entries)
   } catch {
     return undefined
   }

@@ -65,6 +65,19 @@ export class DataDirectory {
     }
   }
 
+  /**
+   * Without its control store a directory that holds tablets must not start as if it were new: every topic would be gone.
+   * @throws DataDirectoryRefused
+   */
+  requireControlStore(path: string): void {
+    const { disk } = this.#world
+    const tablets = disk.list(`${this.path}/tablets`).filter(name => !/\.(?:stray|deleted)$/.test(name))
+    if (disk.stat(path) !== undefined || tablets.length === 0) return
+    throw new DataDirectoryRefused(
+      `${path} is missing, and ${this.path}/tablets holds tablets whose topics only it knows. Restore it from a backup, or start with another --data directory.`,
+    )
+  }
+
   /** From here on a crash needs recovery. */
   async begin(): Promise<void> {
     await this.#world.disk.remove(`${this.path}/clean-shutdown`)

@@ -18,12 +18,17 @@ export class LeaderEpochs {
     this.#saved = JSON.stringify(entries)
   }
 
-  /** Reads the file; `damaged` when it is there and says nothing: the entries then have to be read from the log again. */
-  static open(disk: Disk, directory: string): { epochs: LeaderEpochs; damaged: boolean } {
-    const path = `${directory}/leader-epochs.json`
+  /** Reads the file, or answers undefined when it is not there or says nothing: the entries then have to be read from the log again. */
+  static open(disk: Disk, directory: string): LeaderEpochs | undefined {
+    const path = pathIn(directory)
     const content = readFile(disk, path)
-    const entries = content === undefined ? [] : parse(content)
-    return { epochs: new LeaderEpochs(disk, path, entries ?? []), damaged: entries === undefined }
+    const entries = content && parse(content)
+    return entries && new LeaderEpochs(disk, path, entries)
+  }
+
+  /** Those of a log in which nothing was written yet. */
+  static none(disk: Disk, directory: string): LeaderEpochs {
+    return new LeaderEpochs(disk, pathIn(directory), [])
   }
 
   get latest(): Epoch | undefined {
@@ -44,8 +49,8 @@ export class LeaderEpochs {
   /** The log now starts at `start`: only the last entry at or before it still matters, and it begins there. */
   startAt(start: Offset): void {
     const keep = this.#entries.findLastIndex(entry => entry.start <= start)
-    if (keep <= 0) return
-    this.#entries = this.#entries.slice(keep)
+    const first = this.#entries[keep]
+    if (first !== undefined) this.#entries = [{ ...first, start }, ...this.#entries.slice(keep + 1)]
   }
 
   /** The epoch of the batch that holds `at`, or undefined when that is not known. */
@@ -59,7 +64,7 @@ export class LeaderEpochs {
    */
   endOf(asked: number, current: Epoch, logEnd: Offset): { epoch: Epoch; end: Offset } | undefined {
     if (asked === current) return { epoch: current, end: logEnd }
-    if (asked > current) return undefined
+    if (asked < 0 || asked > current) return undefined
     const i = this.#entries.findLastIndex(entry => entry.epoch <= asked)
     const found = this.#entries[i]
     const next = this.#entries[i + 1]
@@ -79,6 +84,8 @@ export class LeaderEpochs {
   }
 }
 
+const pathIn = (directory: string): string => `${directory}/leader-epochs.json`
+
 function parse(content: Buffer): Entry[] | undefined {
   try {
     const { epochs } = JSON.parse(content.toString()) as { epochs: { epoch: number; start: number }[] }
@@ -87,6 +94,7 @@ function parse(content: Buffer): Entry[] | undefined {
       const before = entries[i - 1]
       return (
         Number.isSafeInteger(entry.epoch) &&
+        Number.isSafeInteger(entry.start) &&
         (before === undefined || (entry.epoch > before.epoch && entry.start >= before.start))
       )
     })

@@ -2,7 +2,7 @@
  * One tablet's log on disk. In come checked batches that carry their offsets; they are gathered in memory and written by `flush`, once a turn
  * of the event loop. Out come whole batches by offset. What is in the files is always a row of whole batches without a gap.
  */
-import { assert } from '../../base/assert.ts'
+import { assert, InvariantViolation } from '../../base/assert.ts'
 import { KIB, offset, type Offset } from '../../base/quantities.ts'
 import type { World } from '../../base/world.ts'
 import {
@@ -18,6 +18,7 @@ import type { ReadBuffers } from './read-buffers.ts'
 import type { SegmentFacts } from './retention.ts'
 import type { SegmentCache } from './segment-cache.ts'
 import { Segment } from './segment.ts'
+import { soundBatches } from './sound-batches.ts'
 import { chunkBytesMax, type TailMemory } from './tail-memory.ts'
 import { Tail } from './tail.ts'
 
@@ -64,10 +65,12 @@ export class Log {
   #stagedOffset: Offset
   /** Position in the active segment from which on this run has written. */
   #warmFrom: number
-  #unsynced = new Set<Segment>()
+  /** Sealed, and not yet on the disk with all its files. */
+  readonly #unsynced = new Set<Segment>()
   /** Their files are being replaced. */
   readonly #swapping = new Set<Segment>()
   #swaps = 0
+  #closed = false
   #directoryUnsynced = false
   #sealedBytes: number
 
@@ -85,6 +88,7 @@ export class Log {
     this.#stagedPosition = active.sizeBytes
     this.#warmFrom = active.sizeBytes
     this.#tail = new Tail(shared.tailMemory, active.sizeBytes)
+    for (const segment of segments) if (segment.inUse && segment !== active) this.#unsynced.add(segment)
   }
 
   /** The first offset that is in a file; the tablet's log start may be behind it. */
@@ -175,20 +179,31 @@ export class Log {
   async sync(): Promise<LogPosition> {
     const end = this.#end
     const sealed = [...this.#unsynced]
-    const { log } = this.#active.files
+    const active = this.#active
     const directory = this.#directoryUnsynced
-    this.#directoryUnsynced = false
     for (const segment of sealed) await this.#syncSealed(segment)
-    await log.sync()
-    if (directory) await this.#shared.world.disk.syncDirectory(this.directory)
+    // Retention or a deletion may have taken it out meanwhile.
+    if (active.isOpen) await active.files.log.sync()
+    if (directory) {
+      await this.#shared.world.disk.syncDirectory(this.directory)
+      if (this.#active === active) this.#directoryUnsynced = false
+    }
     return end
   }
 
-  /** Makes the indexes of the active segment durable too, so that recovery need not look below `end`. */
+  /**
+   * Makes the indexes durable too, so that recovery need not look below what is written.
+   * @throws the disk's error when they cannot be written, LogBroken when they cannot be synced
+   */
   async syncIndexes(): Promise<void> {
-    const active = this.#active
-    active.persistIndexes()
-    await active.syncIndexes()
+    for (const segment of [...this.#unsynced, this.#active]) {
+      if (segment.isOpen) await syncIndexesOf(segment)
+    }
+  }
+
+  /** Sealed segments that a sync has not covered yet; their files are open. */
+  get unsyncedSegments(): number {
+    return this.#unsynced.size
   }
 
   /**
@@ -196,34 +211,36 @@ export class Log {
    * From memory or the page cache at once, else as a promise.
    */
   read(from: Offset, to: LogPosition, bytesMax: number, atLeastOne: boolean): Batches | Promise<Batches> {
-    const i = this.#indexOf(from)
+    const i = this.#numberOf(from)
     const segment = this.#segment(i)
-    const next = this.#segments[i + 1]
-    // A position in a sealed segment means nothing any more once it was compacted.
-    const whole = next === undefined ? segment.baseOffset !== to.segment : next.baseOffset <= to.offset
-    const endPosition = whole ? segment.sizeBytes : to.position
-    const request: ReadRequest = { segment, from, endPosition, bytesMax, atLeastOne }
-    if (next === undefined) {
-      const floor = segment.floorPosition(from)
-      if (floor >= this.#tail.from) return readTail(this.#tail, floor, request)
-      const warmFrom = Math.max(this.#warmFrom, segment.sizeBytes - warmBytes)
-      if (floor >= warmFrom && bytesMax <= warmReadBytesMax) {
-        return readActiveNow(this.#shared.readBuffers, floor, request)
-      }
+    const last = segment.baseOffset === to.segment && to.offset < this.#endOffsetOf(i)
+    // A position in a segment that is readable to its end means nothing any more once it was compacted.
+    const endPosition = last ? to.position : segment.sizeBytes
+    const endOffset = last ? to.offset : this.#endOffsetOf(i)
+    const request: ReadRequest = { segment, from, endPosition, endOffset, bytesMax, atLeastOne }
+    if (segment !== this.#active) return readSegmentLater(this.#shared, request)
+    const floor = segment.floor(from)
+    const position = floor?.value ?? 0
+    if (this.#tail.reachesBackTo(from)) {
+      return readTail(this.#tail, Math.max(position, this.#tail.from), request)
     }
-    return readSegmentLater(this.#shared, request)
+    const warmFrom = Math.max(this.#warmFrom, segment.sizeBytes - warmBytes)
+    const now = position >= warmFrom && bytesMax <= warmReadBytesMax
+    const batches = now ? readActiveNow(this.#shared.readBuffers, floor, request) : undefined
+    return batches ?? readSegmentLater(this.#shared, request)
   }
 
   /** Where to begin looking for the first record of at least `timestampMs`; undefined when all are older. */
   async searchFrom(timestampMs: number): Promise<Offset | undefined> {
-    for (const segment of this.#segments.slice()) {
-      const max = await this.#maxTimestampOf(segment)
+    for await (const { segment, max } of this.#look()) {
       if (max === undefined || max.ms < timestampMs) continue
-      if (segment.retired) return this.searchFrom(timestampMs)
-      const files = await this.#shared.segmentCache.pin(segment)
-      const entry = files.times.floor(timestampMs)
-      this.#shared.segmentCache.unpin(segment)
-      return offset(segment.baseOffset + (entry?.value ?? 0))
+      if (segment.dropped) return this.searchFrom(timestampMs)
+      const { times } = await this.#shared.segmentCache.pin(segment)
+      try {
+        return offset(segment.baseOffset + (times.floor(timestampMs)?.value ?? 0))
+      } finally {
+        this.#shared.segmentCache.unpin(segment)
+      }
     }
     return undefined
   }
@@ -231,28 +248,32 @@ export class Log {
   /** The largest timestamp in the log and the last offset of its batch. */
   async maxTimestamp(): Promise<{ readonly ms: number; readonly offset: Offset } | undefined> {
     let max: { readonly ms: number; readonly offset: Offset } | undefined
-    for (const segment of this.#segments.slice()) {
-      const of = await this.#maxTimestampOf(segment)
+    for await (const { max: of } of this.#look())
       if (of !== undefined && (max === undefined || of.ms > max.ms)) max = of
-    }
     return max
   }
 
-  /** What retention decides on: every segment, the active one last. Learns each one's age from its files when it must. */
-  async segmentFacts(): Promise<SegmentFacts[]> {
-    const segments = this.#segments.slice()
-    const facts: SegmentFacts[] = []
-    for (const [i, segment] of segments.entries()) {
-      const endOffset = segments[i + 1]?.baseOffset ?? this.#end.offset
-      const max = await this.#maxTimestampOf(segment)
-      facts.push({
-        baseOffset: segment.baseOffset,
-        endOffset,
-        sizeBytes: segment.sizeBytes,
-        maxTimestampMs: max?.ms,
-      })
+  /** What retention decides on: every segment, the active one last. Learns each one's age from its files when it is asked for it. */
+  async *segmentFacts(): AsyncGenerator<SegmentFacts, void> {
+    for await (const { segment, max } of this.#look()) {
+      const { baseOffset, sizeBytes } = segment
+      const endOffset = this.#endOffsetOf(this.#numberOf(baseOffset))
+      yield { baseOffset, endOffset, sizeBytes, maxTimestampMs: max?.ms }
     }
-    return facts
+  }
+
+  /** Shows every sound batch of the log to `visit`, in order. */
+  async replay(visit: (bytes: Buffer, at: number) => void): Promise<void> {
+    for (const [i, segment] of this.#segments.slice().entries()) {
+      const { log } = await this.#shared.segmentCache.pin(segment)
+      try {
+        const { sizeBytes, baseOffset } = segment
+        for await (const { bytes, at } of soundBatches(log, 0, sizeBytes, baseOffset, this.#endOffsetOf(i)))
+          visit(bytes, at)
+      } finally {
+        this.#shared.segmentCache.unpin(segment)
+      }
+    }
   }
 
   /** Takes out every sealed segment that ends at or below `start`; answers the renamed files, to be removed later. */
@@ -272,22 +293,26 @@ export class Log {
 
   /** The sealed segments that are on the disk, the oldest first: what may be compacted. */
   async sealed(): Promise<SegmentFacts[]> {
-    const facts = (await this.segmentFacts()).slice(0, -1)
-    const unsynced = facts.findIndex(({ baseOffset }) =>
-      this.#unsynced.has(this.#segment(this.#indexOf(baseOffset))),
-    )
-    return unsynced < 0 ? facts : facts.slice(0, unsynced)
+    const sealed: SegmentFacts[] = []
+    for await (const facts of this.segmentFacts()) {
+      const segment = this.#segment(this.#numberOf(facts.baseOffset))
+      if (segment === this.#active || this.#unsynced.has(segment)) break
+      sealed.push(facts)
+    }
+    return sealed
   }
 
   /** The largest timestamp of the first batch of the segment that begins at `base`; undefined when it is empty or not there any more. */
   async firstTimestamp(base: Offset): Promise<number | undefined> {
-    const segment = this.#segment(this.#indexOf(base))
+    const segment = this.#segment(this.#numberOf(base))
     if (segment.baseOffset !== base || segment.sizeBytes < batchHeaderBytes) return undefined
-    const files = await this.#shared.segmentCache.pin(segment)
-    const header = Buffer.alloc(batchHeaderBytes)
-    const got = files.log.read(header, 0)
-    this.#shared.segmentCache.unpin(segment)
-    return got < batchHeaderBytes ? undefined : maxTimestampOf(header, 0)
+    const { log } = await this.#shared.segmentCache.pin(segment)
+    try {
+      const header = Buffer.alloc(batchHeaderBytes)
+      return log.read(header, 0) < batchHeaderBytes ? undefined : maxTimestampOf(header, 0)
+    } finally {
+      this.#shared.segmentCache.unpin(segment)
+    }
   }
 
   /**
@@ -297,16 +322,15 @@ export class Log {
    */
   async swap(from: Offset, to: Offset, sizeBytes: number): Promise<string[] | undefined> {
     const { world, segmentCache } = this.#shared
-    const old = this.#segments.slice(this.#indexOf(from), this.#indexOf(to))
+    const old = this.#segments.slice(this.#numberOf(from), this.#numberOf(to))
     const pinned: Segment[] = []
     const unpin = (): void => pinned.forEach(segment => segmentCache.unpin(segment))
     try {
       for (const segment of old) {
-        pinned.push(segment)
         await segmentCache.pin(segment)
+        pinned.push(segment)
       }
     } catch (error) {
-      pinned.pop()
       unpin()
       throw error
     }
@@ -329,14 +353,16 @@ export class Log {
     }
   }
 
-  /** Closes all files. What was not written is gone, what was not synced may be. */
+  /** Closes all files, those that are being read when the reads are done. What was not written is gone, what was not synced may be. */
   close(): void {
+    this.#closed = true
     this.#tail.close()
+    this.#unsynced.clear()
     for (const segment of this.#segments) this.#shared.segmentCache.drop(segment)
   }
 
   #consistsOf(from: Offset, to: Offset, segments: readonly Segment[]): boolean {
-    const at = this.#indexOf(from)
+    const at = this.#numberOf(from)
     return (
       segments[0]?.baseOffset === from &&
       segments.every((segment, i) => this.#segments[at + i] === segment) &&
@@ -345,12 +371,12 @@ export class Log {
   }
 
   #replace(old: readonly Segment[], segment: Segment): void {
-    this.#segments.splice(this.#indexOf(segment.baseOffset), old.length, segment)
+    this.#segments.splice(this.#numberOf(segment.baseOffset), old.length, segment)
     this.#sealedBytes += segment.sizeBytes
     for (const one of old) {
       this.#swapping.delete(one)
       this.#sealedBytes -= one.sizeBytes
-      this.#shared.segmentCache.retire(one)
+      this.#shared.segmentCache.drop(one)
     }
   }
 
@@ -364,11 +390,11 @@ export class Log {
     return segment
   }
 
-  /** Binary search over base offsets: the last segment that begins at or before `at`. */
-  #indexOf(at: Offset): number {
-    if (at >= this.#active.baseOffset) return this.#segments.length - 1
+  /** Binary search over base offsets: the number of the last segment that begins at or before `at`. */
+  #numberOf(at: Offset): number {
     let low = 0
     let high = this.#segments.length - 1
+    if (at >= this.#active.baseOffset) return high
     while (low < high) {
       const middle = (low + high + 1) >>> 1
       if (this.#segment(middle).baseOffset <= at) low = middle
@@ -377,9 +403,26 @@ export class Log {
     return low
   }
 
+  #endOffsetOf(i: number): Offset {
+    return this.#segments[i + 1]?.baseOffset ?? this.#end.offset
+  }
+
+  /** Every segment with its largest timestamp, the active one last. One that was taken out meanwhile is passed over for what is there now. */
+  async *#look(): AsyncGenerator<{ segment: Segment; max: Segment['maxTimestamp'] }, void> {
+    let next = this.firstOffset
+    while (!this.#closed) {
+      const segment = this.#segment(this.#numberOf(next))
+      const max = await this.#maxTimestampOf(segment)
+      if (segment.dropped) continue
+      yield { segment, max }
+      if (segment === this.#active) return
+      next = this.#endOffsetOf(this.#numberOf(segment.baseOffset))
+    }
+  }
+
   /** Learns it from the segment's files when it must. */
   async #maxTimestampOf(segment: Segment) {
-    if (segment.maxTimestamp === undefined && segment.sizeBytes > 0) {
+    if (segment.maxTimestamp === undefined && segment.sizeBytes > 0 && !segment.dropped) {
       await this.#shared.segmentCache.pin(segment)
       this.#shared.segmentCache.unpin(segment)
     }
@@ -401,12 +444,10 @@ export class Log {
     active.startedMs ??= this.#shared.world.clock.nowMs()
     const staged = this.#staged
     for (let i = 0; i < staged.length; i += 4) {
-      const [last = 0, position = 0, bytes = 0, timestampMs = 0] = [
-        staged[i],
-        staged[i + 1],
-        staged[i + 2],
-        staged[i + 3],
-      ]
+      const last = staged[i] ?? 0
+      const position = staged[i + 1] ?? 0
+      const bytes = staged[i + 2] ?? 0
+      const timestampMs = staged[i + 3] ?? 0
       active.note(last, position, bytes, timestampMs, this.settings.indexIntervalBytes)
     }
     staged.length = 0
@@ -431,12 +472,29 @@ export class Log {
     }
   }
 
-  /** Retention may take the segment out of the log while it is being synced. */
+  /**
+   * Retention may take the segment out of the log while it is being synced. A full disk does not take its indexes: they can be
+   * rebuilt, so that is no failure; they stay in memory, and the next sync tries again.
+   */
   async #syncSealed(segment: Segment): Promise<void> {
     if (this.#unsynced.has(segment)) await segment.files.log.sync()
     if (!this.#unsynced.has(segment)) return
-    segment.persistIndexes()
+    try {
+      segment.persistIndexes()
+    } catch (error) {
+      if (error instanceof InvariantViolation) throw error
+      return
+    }
     await segment.syncIndexes()
     if (this.#unsynced.delete(segment)) this.#shared.segmentCache.adopt(segment)
+  }
+}
+
+async function syncIndexesOf(segment: Segment): Promise<void> {
+  segment.persistIndexes()
+  try {
+    await segment.syncIndexes()
+  } catch (cause) {
+    throw new LogBroken(`the indexes of ${segment.files.log.path} could not be synced`, { cause })
   }
 }

@@ -6,14 +6,14 @@
 import { assert } from '../../base/assert.ts'
 import { KIB, MIB, offset, type Offset } from '../../base/quantities.ts'
 import type { Disk } from '../../base/world.ts'
-import { lastOffsetOf } from '../../protocol/kafka/record-batch.ts'
+import { baseOffsetOf as recordBaseOffsetOf, lastOffsetOf } from '../../protocol/kafka/record-batch.ts'
 import type { TabletCheckpoint } from './checkpoint.ts'
-import { cleanedSuffix } from './compaction/cleaned-segment.ts'
 import { finishSwaps } from './compaction/swap.ts'
 import { Log, type LogSettings, type LogShared } from './log.ts'
 import { scanBatches, type BatchVisitor } from './scan.ts'
 import { baseOffsetOf, segmentPath } from './segment-names.ts'
 import { newestOf, Segment } from './segment.ts'
+import { soundBatches } from './sound-batches.ts'
 
 export type OpenLogOptions = {
   readonly shared: LogShared
@@ -29,6 +29,9 @@ export type OpenLogOptions = {
   readonly progress: (bytes: number) => void
 }
 
+/** Offsets from `from` up to, not with, `to`. */
+type Offsets = { readonly from: Offset; readonly to: Offset }
+
 export type Recovered = {
   readonly log: Log
   readonly checkedBytes: number
@@ -36,119 +39,214 @@ export type Recovered = {
   readonly cut:
     | { readonly path: string; readonly offset: Offset; readonly bytes: number; readonly damage: string }
     | undefined
-  /** Offsets [from, to) that were known to be on disk and are not there any more. They are never given again. */
-  readonly lost: { readonly from: Offset; readonly to: Offset } | undefined
+  /** What was known to be on disk and is not there any more. These offsets are never given again. */
+  readonly lost: readonly Offsets[]
 }
 
 export async function openLog(options: OpenLogOptions): Promise<Recovered> {
-  const { shared, directory, settings, checkpoint, clean } = options
+  const { shared, directory, settings, checkpoint } = options
   const { disk } = shared.world
   disk.makeDirectory(directory)
-  const logStart = checkpoint?.logStart ?? offset(0)
-  const recoveryPoint = checkpoint?.recoveryPoint ?? offset(0)
-  const segments = await findSegments(disk, directory, logStart)
+  const { logStart, recoveryPoint } = checkpoint ?? { logStart: offset(0), recoveryPoint: offset(0) }
+  const segments = await findSegments(disk, directory, logStart, recoveryPoint)
   if (segments.length === 0 && recoveryPoint > logStart) {
     throw new Error(`${directory} had offsets ${logStart} to ${recoveryPoint} and has no segment now`)
   }
-  if (segments.length === 0) segments.push(Segment.create(disk, directory, logStart))
-  const checked = clean ? await openClean(segments) : await recover(segments, options)
-  let { end } = checked
-  const lost = end < recoveryPoint ? { from: end, to: recoveryPoint } : undefined
-  if (lost !== undefined) {
-    segments.push(Segment.create(disk, directory, recoveryPoint))
-    end = recoveryPoint
+  try {
+    const checked =
+      segments.length === 0
+        ? { ...nothingFound, end: logStart }
+        : ((await openClean(segments, options)) ?? (await recover(segments, options)))
+    const { end, cut, checkedBytes } = checked
+    const lost = [...checked.lost]
+    const first = segments[0]?.baseOffset ?? end
+    if (checkpoint !== undefined && first > logStart) lost.unshift({ from: logStart, to: first })
+    if (segments.length === 0 || checked.endsSealed) segments.push(Segment.create(disk, directory, end))
+    const active = segments.at(-1)
+    for (const segment of segments) {
+      if (segment === active) segment.inUse = true
+      else if (segment.isOpen && !segment.inUse) shared.segmentCache.adopt(segment)
+    }
+    await disk.syncDirectory(directory)
+    return { log: new Log(shared, directory, settings, segments, end), checkedBytes, cut, lost }
+  } catch (error) {
+    for (const segment of segments) shared.segmentCache.drop(segment)
+    throw error
   }
-  const active = segments.at(-1)
-  for (const segment of segments) {
-    if (segment === active) segment.inUse = true
-    else if (segment.isOpen) shared.segmentCache.adopt(segment)
-  }
-  await disk.syncDirectory(directory)
-  const log = new Log(shared, directory, settings, segments, end)
-  return { log, checkedBytes: checked.checkedBytes, cut: checked.cut, lost }
 }
 
-type Checked = { end: Offset; checkedBytes: number; cut: Recovered['cut'] }
+type Checked = {
+  end: Offset
+  checkedBytes: number
+  cut: Recovered['cut']
+  lost: Offsets[]
+  /** The last segment does not reach `end`: the log goes on in a new one. */
+  endsSealed: boolean
+}
 
-/** The segments by base offset; leftovers of interrupted deletions and rolls are cleared away. */
-async function findSegments(disk: Disk, directory: string, logStart: Offset): Promise<Segment[]> {
+const nothingFound = { checkedBytes: 0, cut: undefined, lost: [], endsSealed: false }
+
+/** The segments by base offset; leftovers of interrupted deletions, rolls and compactions are cleared away. */
+async function findSegments(
+  disk: Disk,
+  directory: string,
+  logStart: Offset,
+  recoveryPoint: Offset,
+): Promise<Segment[]> {
   await finishSwaps(disk, directory)
   const names = disk.list(directory)
   const bases = names.flatMap(name => baseOffsetOf(name, 'log') ?? [])
   const known = new Set(bases)
   for (const name of names) {
     const orphan = baseOffsetOf(name, 'index') ?? baseOffsetOf(name, 'timeindex')
-    const leftover = ['.deleted', '.tmp', cleanedSuffix].some(suffix => name.endsWith(suffix))
-    if (leftover || (orphan !== undefined && !known.has(orphan))) {
+    if (/\.(?:deleted|tmp|new|cleaned)$/.test(name) || (orphan !== undefined && !known.has(orphan))) {
       await disk.remove(`${directory}/${name}`)
     }
   }
-  const segments = bases.map(base => {
+  const found = bases.map(base => {
     const path = segmentPath(directory, base, 'log')
     return new Segment(disk, directory, base, disk.stat(path)?.sizeBytes ?? 0)
   })
-  while (segments.length > 1 && (segments[1]?.baseOffset ?? 0) <= logStart) {
-    for (const name of segments.shift()?.markDeleted() ?? []) await disk.remove(name)
+  const start = found.findLastIndex(segment => segment.baseOffset <= logStart)
+  const [kept, gone] = [[] as Segment[], [] as Segment[]]
+  for (const [i, segment] of found.entries()) {
+    const emptyBelow = segment.sizeBytes === 0 && segment.baseOffset < recoveryPoint && i < found.length - 1
+    const goes = i < start || emptyBelow
+    ;(goes ? gone : kept).push(segment)
   }
-  return segments
+  for (const segment of gone) await remove(disk, segment)
+  return kept
 }
 
-/** Nothing to check: the end follows from the last batches of the last segment. */
-async function openClean(segments: readonly Segment[]): Promise<Checked> {
+async function remove(disk: Disk, segment: Segment): Promise<void> {
+  for (const name of segment.markDeleted()) await disk.remove(name)
+}
+
+/** Nothing to check after a clean stop: the checkpoint says where the log ends. Undefined when the files do not bear it out. */
+async function openClean(
+  segments: Segment[],
+  { clean, checkpoint }: OpenLogOptions,
+): Promise<Checked | undefined> {
   const active = segments.at(-1)
   assert(active !== undefined, 'a log has an active segment')
+  if (!clean || checkpoint === undefined) return undefined
+  const { recoveryPoint: end, segment, position } = checkpoint
+  const borneOut =
+    active.sizeBytes === 0
+      ? active.baseOffset === end
+      : active.baseOffset === segment && active.sizeBytes === position
+  if (!borneOut) return undefined
   await active.open()
-  let end: Offset = active.baseOffset
-  const from = active.files.offsets.last?.value ?? 0
-  const scanned = await scanBatches(
-    active.files.log,
-    from,
-    active.sizeBytes,
-    active.baseOffset,
-    (bytes, at) => {
-      end = offset(lastOffsetOf(bytes, at) + 1)
-    },
-  )
-  active.sizeBytes = scanned.position
-  return { end, checkedBytes: 0, cut: undefined }
+  return { ...nothingFound, end }
 }
 
 /** Checks from the recovery point on; takes damaged segments and what lies behind them out of `segments`. */
 async function recover(segments: Segment[], options: OpenLogOptions): Promise<Checked> {
-  const recoveryPoint = options.checkpoint?.recoveryPoint ?? offset(0)
-  const first = Math.max(
-    segments.findLastIndex(segment => segment.baseOffset <= recoveryPoint),
-    0,
-  )
-  let checkedBytes = 0
-  let end = segments[first]?.baseOffset ?? recoveryPoint
-  let cut: Recovered['cut']
-  for (const [i, segment] of segments.slice(first).entries()) {
-    const gap = i > 0 && segment.baseOffset !== end
-    if (gap) {
-      cut = setAside(segments, first + i, end, `the next segment begins at ${segment.baseOffset}`)
+  const { checkpoint, shared } = options
+  const { disk } = shared.world
+  const first = firstToCheck(segments, checkpoint)
+  const checked: Checked = { ...nothingFound, end: segments[first]?.baseOffset ?? offset(0), lost: [] }
+  for (let i = first; i < segments.length; i++) {
+    const segment = segments[i]
+    assert(segment !== undefined, 'segments are looked at by their number')
+    if (i > first && segment.baseOffset !== checked.end) {
+      if (segment.sizeBytes === 0 && segment.baseOffset < checked.end) {
+        // A roll failed here, and the log went on in the segment before.
+        segments.splice(i--, 1)
+        await remove(disk, segment)
+        continue
+      }
+      checked.cut = setAside(segments, i, checked.end, `the next segment begins at ${segment.baseOffset}`)
       break
     }
-    await segment.openForRecovery(recoveryPoint)
-    const from = startOf(segment, i === 0 ? options.checkpoint : undefined)
-    if (from > 0) end = recoveryPoint
-    const fileBytes = segment.sizeBytes
-    const scanned = await check(segment, from, fileBytes, options, at => (end = at))
-    checkedBytes += scanned.position - from
-    if (scanned.damage === undefined) continue
-    const behind = setAside(segments, first + i + 1, end, scanned.damage)
-    const path = await cutOff(options.shared.world.disk, segment, scanned.position, fileBytes)
-    cut = { path, offset: end, bytes: fileBytes - scanned.position + behind.bytes, damage: scanned.damage }
-    break
+    const before = segments[i - 1]
+    if (i > first && before?.inUse === false) before.close()
+    const from = i === first ? startOf(segment, checkpoint) : 0
+    checked.endsSealed = from === undefined
+    if (from === undefined) {
+      await salvage(segment, checked, checkpoint?.recoveryPoint ?? checked.end)
+      continue
+    }
+    await recoverSegment(segments, i, from, checked, options)
+    if (checked.cut !== undefined) break
   }
-  await syncAll(segments, first, options)
-  return { end, checkedBytes, cut }
+  return checked
 }
 
-/** Where to begin in the segment that holds the recovery point; at its start when the file does not even reach that point. */
-function startOf(segment: Segment, checkpoint: TabletCheckpoint | undefined): number {
+async function recoverSegment(
+  segments: Segment[],
+  i: number,
+  from: number,
+  checked: Checked,
+  options: OpenLogOptions,
+): Promise<void> {
+  const segment = segments[i]
+  assert(segment !== undefined, 'segments are looked at by their number')
+  const recoveryPoint = options.checkpoint?.recoveryPoint ?? offset(0)
+  if (from > 0) checked.end = recoveryPoint
+  await segment.openForRecovery(recoveryPoint, from)
+  const fileBytes = segment.sizeBytes
+  const scanned = await check(segment, from, checked.end, options, end => (checked.end = end))
+  checked.checkedBytes += scanned.position - from
+  if (scanned.damage !== undefined) {
+    const behind = setAside(segments, i + 1, checked.end, scanned.damage)
+    const path = await cutOff(options.shared.world.disk, segment, scanned.position, fileBytes)
+    const bytes = fileBytes - scanned.position + behind.bytes
+    checked.cut = { path, offset: checked.end, bytes, damage: scanned.damage }
+  }
+  if (options.checkpoint?.syncFailed === true) await writeAgain(segment, from)
+  // What was recovered may still be only in the page cache of the run before: it counts once it is on the disk.
+  await segment.files.log.sync()
+  try {
+    segment.persistIndexes()
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error
+    segment.inUse = true // Its indexes stay in memory until the log finds room for them.
+    return
+  }
+  await segment.syncIndexes()
+}
+
+/** Makes the system write to the disk what it may believe to have written. */
+async function writeAgain(segment: Segment, from: number): Promise<void> {
+  const { log } = segment.files
+  const chunk = Buffer.allocUnsafe(Math.min(MIB, segment.sizeBytes - from))
+  for (let at = from; at < segment.sizeBytes; at += chunk.length) {
+    const got = await log.readLater(chunk.subarray(0, Math.min(chunk.length, segment.sizeBytes - at)), at)
+    log.write([chunk.subarray(0, got)], at)
+  }
+}
+
+/** The number of the segment that holds the recovery point. */
+function firstToCheck(segments: readonly Segment[], checkpoint: TabletCheckpoint | undefined): number {
+  if (checkpoint === undefined) return 0
+  const exact = segments.findIndex(segment => segment.baseOffset === checkpoint.segment)
+  if (exact >= 0) return exact
+  return Math.max(
+    0,
+    segments.findLastIndex(segment => segment.baseOffset <= checkpoint.recoveryPoint),
+  )
+}
+
+/** Where to begin in the segment that holds the recovery point; undefined when the file does not even reach that point. */
+function startOf(segment: Segment, checkpoint: TabletCheckpoint | undefined): number | undefined {
   if (checkpoint === undefined || checkpoint.recoveryPoint <= segment.baseOffset) return 0
-  return segment.sizeBytes >= checkpoint.position ? checkpoint.position : 0
+  const reaches = checkpoint.segment === segment.baseOffset && segment.sizeBytes >= checkpoint.position
+  return reaches ? checkpoint.position : undefined
+}
+
+/** All that should be in this file was on disk and checked, and some of it is gone. It is left as it is; what can be read will be read. */
+async function salvage(segment: Segment, checked: Checked, recoveryPoint: Offset): Promise<void> {
+  const { log } = await segment.open()
+  let next = segment.baseOffset
+  const { sizeBytes } = segment
+  for await (const { bytes, at } of soundBatches(log, 0, sizeBytes, next, recoveryPoint)) {
+    const base = offset(recordBaseOffsetOf(bytes, at))
+    if (base > next) checked.lost.push({ from: next, to: base })
+    next = offset(lastOffsetOf(bytes, at) + 1)
+  }
+  if (next < recoveryPoint) checked.lost.push({ from: next, to: recoveryPoint })
+  checked.end = recoveryPoint
 }
 
 /** Takes the segments from number `from` on out of the log; their files stay, renamed. */
@@ -163,58 +261,41 @@ function setAside(segments: Segment[], from: number, end: Offset, damage: string
   }
 }
 
+/** Checks the segment's file from position `from` on, where offset `due` stands. */
 async function check(
   segment: Segment,
   from: number,
-  to: number,
+  due: Offset,
   { settings, visit, progress, checkpoint }: OpenLogOptions,
   reached: (end: Offset) => void,
 ) {
   const recoveryPoint = checkpoint?.recoveryPoint ?? 0
   let reported = from
-  const scanned = await scanBatches(
-    segment.files.log,
-    from,
-    to,
-    segment.baseOffset,
-    (bytes, at, end, position) => {
-      const last = lastOffsetOf(bytes, at)
-      segment.note(last, position, end - at, newestOf(bytes, at), settings.indexIntervalBytes)
-      if (last >= recoveryPoint) visit(bytes, at, end, position)
-      reached(offset(last + 1))
-      if (position - reported > 16 * MIB) {
-        progress(position - reported)
-        reported = position
-      }
-    },
-  )
+  const { log } = segment.files
+  const scanned = await scanBatches(log, from, segment.sizeBytes, due, (bytes, at, end, position) => {
+    const last = lastOffsetOf(bytes, at)
+    segment.note(last, position, end - at, newestOf(bytes, at), settings.indexIntervalBytes)
+    if (last >= recoveryPoint) visit(bytes, at, end, position)
+    reached(offset(last + 1))
+    if (position - reported > 16 * MIB) {
+      progress(position - reported)
+      reported = position
+    }
+  })
   progress(scanned.position - reported)
   segment.sizeBytes = scanned.position
   return scanned
 }
 
-/** What was recovered may still be only in the page cache of the run before: it counts once it is on the disk. */
-async function syncAll(
-  segments: Segment[],
-  first: number,
-  { shared, directory }: OpenLogOptions,
-): Promise<void> {
-  for (const segment of segments.slice(first)) {
-    segment.persistIndexes()
-    await segment.files.log.sync()
-    await segment.syncIndexes()
-  }
-  await shared.world.disk.syncDirectory(directory)
-}
-
 /** Cuts the file at `from`; what stood behind is copied to `<segment>.log.<from>.cut` first. Answers the path of the copy. */
 async function cutOff(disk: Disk, segment: Segment, from: number, to: number): Promise<string> {
   const { log } = segment.files
-  const beside = `${log.path}.${from}.cut`
+  const path = `${log.path}.${from}.cut`
+  const beside = `${path}.tmp`
   const kept = disk.open(beside, disk.stat(beside) === undefined ? 'create' : 'write')
   try {
     kept.truncate(0)
-    const chunk = Buffer.allocUnsafe(Math.min(256 * KIB, Math.max(to - from, 1)))
+    const chunk = Buffer.allocUnsafe(Math.min(256 * KIB, to - from))
     for (let at = from; at < to; at += chunk.length) {
       const got = await log.readLater(chunk.subarray(0, Math.min(chunk.length, to - at)), at)
       kept.write([chunk.subarray(0, got)], at - from)
@@ -223,6 +304,8 @@ async function cutOff(disk: Disk, segment: Segment, from: number, to: number): P
   } finally {
     kept.close()
   }
+  disk.rename(beside, path)
+  await disk.syncDirectory(segment.directory)
   log.truncate(from)
-  return beside
+  return path
 }

@@ -1,23 +1,27 @@
-/** Buffers for reading segments: recycled in a few sizes, because memory for a megabyte costs more to get than to fill. */
-import { KIB } from '../../base/quantities.ts'
+/** Buffers for reading segments, in a few sizes, so that one that was given back fits the next read. */
+import { BufferPool } from '../../base/buffer-pool.ts'
+import { KIB, MIB } from '../../base/quantities.ts'
 
-const sizes = [32 * KIB, 128 * KIB, 320 * KIB, 1152 * KIB] as const
-const freeMax = 8
+/** What readers mostly ask for, and as much again as a read begins too early. */
+const sizes = [32, 64, 128, 256, 1024].map(askedKib => (askedKib + 8) * KIB)
+/** A little more than the doors read for answers at a time. */
+const keptBytesMax = 52 * MIB
 
 export class ReadBuffers {
-  readonly #free = new Map<number, Buffer[]>(sizes.map(size => [size, []]))
+  readonly #pool = new BufferPool(() => keptBytesMax)
+
+  /** What was taken and not given back. */
+  get lentBytes(): number {
+    return this.#pool.lentBytes
+  }
 
   /** At least `bytes` bytes. */
   take(bytes: number): Buffer {
-    const size = sizes.find(size => size >= bytes)
-    return (
-      (size === undefined ? undefined : this.#free.get(size)?.pop()) ?? Buffer.allocUnsafeSlow(size ?? bytes)
-    )
+    return this.#pool.take(sizes.find(size => size >= bytes) ?? bytes)
   }
 
   /** Only what `take` gave, and only once. */
   give(buffer: Buffer): void {
-    const free = this.#free.get(buffer.length)
-    if (free !== undefined && free.length < freeMax) free.push(buffer)
+    this.#pool.give(buffer)
   }
 }

@@ -5,10 +5,12 @@
 import { offset, type Offset } from '../../base/quantities.ts'
 import { Refusal } from '../../base/refusals.ts'
 import { batchBytesOf, batchHeaderBytes, countOf, lastOffsetOf } from '../../protocol/kafka/record-batch.ts'
-import { cutBatches, type Cut } from './cut-batches.ts'
+import { cutBatches, noneDue, type Due } from './cut-batches.ts'
 import type { LogShared } from './log.ts'
 import type { ReadBuffers } from './read-buffers.ts'
 import type { Segment } from './segment.ts'
+import { findAmidDamage } from './sound-batches.ts'
+import type { IndexEntry } from './sparse-index.ts'
 import type { Tail } from './tail.ts'
 
 /** Whole batches back to back. `release` is called exactly once, when the bytes were sent or are not needed. */
@@ -17,8 +19,9 @@ export type Batches = { readonly pieces: readonly Buffer[]; readonly bytes: numb
 export type ReadRequest = {
   readonly segment: Segment
   readonly from: Offset
-  /** Where readable bytes end in the segment: a place between two batches. */
+  /** Where readable bytes end in the segment, a place between two batches, and the offset there. */
   readonly endPosition: number
+  readonly endOffset: Offset
   readonly bytesMax: number
   readonly atLeastOne: boolean
 }
@@ -26,14 +29,23 @@ export type ReadRequest = {
 /** Stored bytes that are not a sound batch; the tablet counts it and tells the reader CORRUPT_MESSAGE. */
 export class StoredBatchDamaged extends Refusal {
   readonly path: string
+  /** Where a sound batch is due and none stands. */
   readonly position: number
-  constructor(path: string, position: number, from: number) {
+  /** The offsets [from, to) that cannot be read; `to` is undefined when nothing sound follows in the segment. */
+  readonly damaged: { readonly from: Offset; readonly to: Offset | undefined }
+
+  constructor(path: string, position: number, wanted: Offset, damaged: StoredBatchDamaged['damaged']) {
+    const { from, to } = damaged
     super(
       'CORRUPT_MESSAGE',
-      `the batch that holds offset ${from} is damaged on disk (${path}, position ${position})`,
+      `the batch that holds offset ${wanted} is damaged on disk (${path}, position ${position}); ` +
+        (to === undefined
+          ? `nothing from offset ${from} on can be read in this file`
+          : `offsets ${from} to ${to - 1} cannot be read`),
     )
     this.path = path
     this.position = position
+    this.damaged = damaged
   }
 }
 
@@ -57,35 +69,68 @@ export function readTail(
   floor: number,
   { segment, from, endPosition, bytesMax, atLeastOne }: ReadRequest,
 ): Batches {
-  let start = floor
-  while (true) {
-    const { bytes, at } = tail.at(start)
-    if (lastOffsetOf(bytes, at) >= from) break
-    start += batchBytesOf(bytes, at)
-  }
+  const start = skipTo(tail, floor, from)
   if (endPosition - start <= bytesMax) return tail.slice(start, endPosition)
-  let end = Math.max(start, segment.files.offsets.floorByValue(start + bytesMax)?.value ?? 0)
-  while (end < endPosition) {
-    const { bytes, at } = tail.at(end)
-    const size = batchBytesOf(bytes, at)
-    if (end + size - start > bytesMax && !(end === start && atLeastOne)) break
-    end += size
-  }
-  return end === start ? noBatches : tail.slice(start, end)
+  const known = Math.max(start, segment.files.offsets.floorByValue(start + bytesMax)?.value ?? 0)
+  const end = takeUpTo(tail, known, start + bytesMax)
+  if (end > start) return tail.slice(start, end)
+  const { chunk, position } = tail.stretchAt(start)
+  return atLeastOne ? tail.slice(start, start + batchBytesOf(chunk.bytes, start - position)) : noBatches
 }
 
-/** From the file on the event loop, for bytes that the page cache is known to hold. */
-export function readActiveNow(buffers: ReadBuffers, floor: number, request: ReadRequest): Batches {
-  const { segment, endPosition } = request
-  let position = floor
-  let wanted = firstReadBytes(request, position)
+/** Where the batch that holds `from` begins. */
+function skipTo(tail: Tail, floor: number, from: Offset): number {
+  let next = floor
   while (true) {
-    const buffer = buffers.take(wanted)
-    const got = segment.files.log.read(buffer.subarray(0, Math.min(wanted, endPosition - position)), position)
-    const next = take(buffers, buffer, got, position, request)
+    const { chunk, position, filledBytes } = tail.stretchAt(next)
+    let at = next - position
+    while (at < filledBytes) {
+      if (lastOffsetOf(chunk.bytes, at) >= from) return position + at
+      at += batchBytesOf(chunk.bytes, at)
+    }
+    next = position + at
+  }
+}
+
+/** Where the last batch from `start` on ends that does not go beyond `limit`, which lies before the end of what is written. */
+function takeUpTo(tail: Tail, start: number, limit: number): number {
+  let next = start
+  while (true) {
+    const { chunk, position, filledBytes } = tail.stretchAt(next)
+    let at = next - position
+    while (at < filledBytes) {
+      const end = at + batchBytesOf(chunk.bytes, at)
+      if (position + end > limit) return position + at
+      at = end
+    }
+    next = position + at
+  }
+}
+
+/**
+ * From the file on the event loop, for bytes that the page cache is known to hold. Answers undefined when what is there is no sound
+ * batch: `readSegmentLater` then finds out.
+ */
+export function readActiveNow(
+  buffers: ReadBuffers,
+  floor: IndexEntry | undefined,
+  request: ReadRequest,
+): Batches | undefined {
+  const { log } = request.segment.files
+  let place = firstPlace(request, floor)
+  while (true) {
+    const buffer = buffers.take(place.wanted)
+    let got = 0
+    try {
+      got = log.read(buffer.subarray(0, place.wanted), place.position)
+    } catch (error) {
+      buffers.give(buffer)
+      throw error
+    }
+    const next = take(buffers, buffer, got, place, request)
     if ('pieces' in next) return next
-    position = next.position
-    wanted = next.wanted
+    if (next.damaged) return undefined
+    place = next
   }
 }
 
@@ -94,21 +139,47 @@ export async function readSegmentLater(
   { segmentCache, readBuffers }: LogShared,
   request: ReadRequest,
 ): Promise<Batches> {
-  const { segment, endPosition } = request
+  const { segment, from, endPosition, endOffset } = request
   const { log } = await segmentCache.pin(segment)
   try {
-    let position = segment.floorPosition(request.from)
-    let wanted = firstReadBytes(request, position)
+    let place = firstPlace(request, segment.floor(from))
+    let amidDamage = false
     while (true) {
-      const buffer = readBuffers.take(wanted)
-      const got = await log.readLater(buffer.subarray(0, Math.min(wanted, endPosition - position)), position)
-      const next = take(readBuffers, buffer, got, position, request)
+      const buffer = readBuffers.take(place.wanted)
+      let got = 0
+      try {
+        got = await log.readLater(buffer.subarray(0, place.wanted), place.position)
+      } catch (error) {
+        readBuffers.give(buffer)
+        throw error
+      }
+      const next = take(readBuffers, buffer, got, place, request)
       if ('pieces' in next) return next
-      position = next.position
-      wanted = next.wanted
+      place = next
+      if (!next.damaged) continue
+      const found = amidDamage
+        ? { from, to: undefined }
+        : await findAmidDamage(segment, log, from, endPosition, endOffset)
+      if ('from' in found) throw new StoredBatchDamaged(log.path, next.position, from, found)
+      amidDamage = true
+      place = { ...noneDue, position: found.position, wanted: firstReadBytes(request, found.position) }
     }
   } finally {
     segmentCache.unpin(segment)
+  }
+}
+
+/** Where to read, how much, and what is known of the batch there. */
+type Place = Due & { readonly position: number; readonly wanted: number }
+
+function firstPlace(request: ReadRequest, floor: IndexEntry | undefined): Place {
+  const { baseOffset } = request.segment
+  const position = floor?.value ?? 0
+  return {
+    position,
+    wanted: firstReadBytes(request, position),
+    base: floor === undefined ? baseOffset : undefined,
+    last: floor === undefined ? undefined : baseOffset + floor.key,
   }
 }
 
@@ -121,24 +192,20 @@ function take(
   buffers: ReadBuffers,
   buffer: Buffer,
   got: number,
-  position: number,
-  request: ReadRequest,
-): Batches | { position: number; wanted: number } {
-  const { segment, from, endPosition, bytesMax, atLeastOne } = request
-  const cut = beyondEnd(cutBatches(buffer, got, from, bytesMax, atLeastOne), position, endPosition)
+  place: Place,
+  { from, endPosition, bytesMax, atLeastOne }: ReadRequest,
+): Batches | (Place & { readonly damaged: boolean }) {
+  const available = endPosition - place.position
+  const cut = cutBatches(buffer, got, available, place, from, bytesMax, atLeastOne)
   if (cut.kind === 'batches') {
     const piece = buffer.subarray(cut.start, cut.end)
     return { pieces: [piece], bytes: piece.length, release: () => buffers.give(buffer) }
   }
   buffers.give(buffer)
   if (cut.kind === 'too-large') return noBatches
-  if (cut.kind === 'damaged') throw new StoredBatchDamaged(segment.files.log.path, position + cut.at, from)
-  const next = position + cut.at
-  return { position: next, wanted: Math.min(Math.max(cut.bytes, bytesMax), endPosition - next) }
-}
-
-/** A batch that says it goes beyond the readable end is damaged: reading more will not show it. */
-function beyondEnd(cut: Cut, position: number, endPosition: number): Cut {
-  if (cut.kind !== 'more' || position + cut.at + cut.bytes <= endPosition) return cut
-  return { kind: 'damaged', at: cut.at }
+  const position = place.position + cut.at
+  // A file that ends before its readable end has lost bytes: reading on would never end.
+  if (cut.kind === 'damaged' || got < place.wanted) return { ...place, position, damaged: true }
+  const wanted = Math.min(Math.max(cut.bytes, bytesMax), endPosition - position)
+  return { ...cut.due, position, wanted, damaged: false }
 }

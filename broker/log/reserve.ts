@@ -41,10 +41,16 @@ export class Reserve {
     }
   }
 
-  /** Holds it now, and again whenever it was given up and there is room. */
-  keep(clock: Clock): void {
+  /** Holds it now, and again whenever it was given up and there is room. Answers how to stop that. */
+  keep(clock: Clock): () => void {
     this.hold()
-    clock.after(lookMs, () => this.keep(clock))
+    let next: { cancel(): void } | undefined
+    const look = (): void => {
+      this.hold()
+      next = clock.after(lookMs, look)
+    }
+    next = clock.after(lookMs, look)
+    return () => next?.cancel()
   }
 
   /** Gives the room back to the disk; false when it is not there to give. */

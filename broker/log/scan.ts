@@ -1,6 +1,6 @@
 /**
  * Walks the batches of a segment file from a position on, checking each: what comes out is every good batch in order, and where and why
- * the walk ended. Used by recovery, by rebuilding an index, and by looking something up behind an index entry.
+ * the walk ended.
  */
 import {
   baseOffsetOf,
@@ -24,7 +24,7 @@ export type ScanEnd = {
 
 const readBytes = MIB
 
-/** Checks every batch in [from, to) of the file. Offsets must rise; `nextOffset` is the smallest one the first batch may have. */
+/** Checks every batch in [from, to) of the file. Offsets leave no gap; `nextOffset` is due at `from`. */
 export async function scanBatches(
   file: DiskFile,
   from: number,
@@ -42,9 +42,7 @@ export async function scanBatches(
     while (at < got) {
       const size = wholeBatch(buffer, at, got)
       if (size === undefined) break
-      const damage =
-        checkBatch(buffer, at, at + size) ??
-        (baseOffsetOf(buffer, at) < expected ? 'offsets do not rise' : undefined)
+      const damage = checkBatch(buffer, at, at + size) ?? wrongOffset(baseOffsetOf(buffer, at), expected)
       if (damage !== undefined) return { position: position + at, damage }
       visit(buffer, at, at + size, position + at)
       expected = lastOffsetOf(buffer, at) + 1
@@ -60,6 +58,9 @@ export async function scanBatches(
   }
   return { position, damage: undefined }
 }
+
+const wrongOffset = (found: number, due: number): string | undefined =>
+  found === due ? undefined : `offset ${found} where ${due} is due`
 
 /** The size of the batch at `at` when all of it is in bytes[at, end). */
 function wholeBatch(bytes: Buffer, at: number, end: number): number | undefined {

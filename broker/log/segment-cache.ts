@@ -27,7 +27,7 @@ export class SegmentCache {
     try {
       const files = await segment.open()
       this.#open.delete(segment)
-      if (!segment.inUse && !segment.retired) this.#open.add(segment)
+      if (!segment.inUse && !segment.dropped) this.#open.add(segment)
       this.#shrink()
       return files
     } catch (error) {
@@ -40,8 +40,8 @@ export class SegmentCache {
     assert(segment.pins > 0, 'only what was pinned is unpinned')
     segment.pins--
     if (segment.pins > 0) return
-    if (segment.retired) segment.close()
-    this.#shrink()
+    if (segment.dropped) segment.close()
+    else this.#shrink()
   }
 
   /** Takes over the open files of a segment that was sealed. */
@@ -51,24 +51,19 @@ export class SegmentCache {
     this.#shrink()
   }
 
-  /** Another segment has taken its place; reads that are under way go on. */
-  retire(segment: Segment): void {
-    segment.retired = true
+  /** The segment is gone, another one has taken its place, or its tablet closes: its files are closed once nobody reads them. */
+  drop(segment: Segment): void {
+    segment.dropped = true
     this.#open.delete(segment)
     if (segment.pins === 0) segment.close()
-  }
-
-  /** The segment is gone or its tablet closes; its files are closed. */
-  drop(segment: Segment): void {
-    this.#open.delete(segment)
-    segment.close()
   }
 
   #shrink(): void {
     if (this.#open.size <= this.#openMax) return
     for (const segment of this.#open) {
       if (segment.pins > 0) continue
-      this.drop(segment)
+      this.#open.delete(segment)
+      segment.close()
       if (this.#open.size <= this.#openMax) return
     }
   }

@@ -6,17 +6,17 @@ import { assert } from '../../base/assert.ts'
 import { offset, type Offset } from '../../base/quantities.ts'
 import type { Disk, DiskFile } from '../../base/world.ts'
 import { countOf, lastOffsetOf, maxTimestampOf } from '../../protocol/kafka/record-batch.ts'
-import { scanBatches } from './scan.ts'
 import { segmentPath } from './segment-names.ts'
-import { offsetEntries, SparseIndex, timeEntries } from './sparse-index.ts'
+import { soundBatches } from './sound-batches.ts'
+import { offsetEntries, SparseIndex, timeEntries, type EntryLayout, type IndexEntry } from './sparse-index.ts'
 
-export type SegmentFiles = {
-  readonly log: DiskFile
-  readonly offsets: SparseIndex
-  readonly times: SparseIndex
-}
+type Indexes = { readonly offsets: SparseIndex; readonly times: SparseIndex }
+export type SegmentFiles = Indexes & { readonly log: DiskFile }
 
 const fileKinds = ['log', 'index', 'timeindex'] as const
+const unlimited = { key: Infinity, value: Infinity }
+/** Kafka's default; a rebuilt index need not be exactly the one that was lost. */
+const rebuiltIntervalBytes = 4096
 
 /** The largest timestamp of the records in the batch at `at`; -1 when compaction has left none. */
 export const newestOf = (b: Buffer, at: number): number => (countOf(b, at) === 0 ? -1 : maxTimestampOf(b, at))
@@ -26,40 +26,44 @@ export class Segment {
   readonly directory: string
   /** Bytes of whole batches in the file. */
   sizeBytes: number
-  /** When its first batch was appended (wall clock), for `segment.ms`. */
+  /** When its first batch was appended (wall clock), for `segment.ms`; after a start, what its index says of that. */
   startedMs: number | undefined
   /** Being written or synced: its files stay open. */
   inUse = false
   /** How many reads are using the open files. */
   pins = 0
-  /** Another one has taken its place: its files are closed after the last read. */
-  retired = false
+  /** It is no part of a log any more, or another one has taken its place; its files are closed when the last read is done. */
+  dropped = false
   readonly #disk: Disk
-  readonly #suffix: string
   #files: SegmentFiles | undefined
   #opening: Promise<SegmentFiles> | undefined
   #bytesSinceEntry = 0
-  #maxTimestamp: { readonly ms: number; readonly offset: Offset } | undefined
+  /** Undefined while no batch was seen. */
+  #maxTimestampMs: number | undefined
+  #maxTimestampOffset = 0
 
-  /** `suffix` stands behind the names of files that are not part of the log yet. */
-  constructor(disk: Disk, directory: string, baseOffset: Offset, sizeBytes: number, suffix = '') {
+  constructor(disk: Disk, directory: string, baseOffset: Offset, sizeBytes: number) {
     this.#disk = disk
-    this.#suffix = suffix
     this.directory = directory
     this.baseOffset = baseOffset
     this.sizeBytes = sizeBytes
   }
 
-  /** Makes the files of a new, empty segment. They count only after the directory was synced. */
+  /**
+   * Makes the files of a new, empty segment; those of an attempt that failed halfway are used again. They count only after the directory
+   * was synced. `suffix` stands behind the names of files that are not part of the log yet.
+   */
   static create(disk: Disk, directory: string, baseOffset: Offset, suffix = ''): Segment {
-    const segment = new Segment(disk, directory, baseOffset, 0, suffix)
+    const segment = new Segment(disk, directory, baseOffset, 0)
     segment.inUse = true
-    const log = disk.open(segment.#path('log'), 'create')
+    const path = segmentPath(directory, baseOffset, 'log') + suffix
+    const left = disk.stat(path) !== undefined
+    const log = disk.open(path, left ? 'write' : 'create')
     try {
-      segment.#files = { log, ...segment.#newIndexes() }
+      assert(log.sizeBytes() === 0, 'only an empty file is taken for a new segment')
+      segment.#files = { log, ...segment.#newIndexes(suffix) }
     } catch (error) {
       log.close()
-      void disk.remove(log.path).catch(() => undefined)
       throw error
     }
     return segment
@@ -77,26 +81,19 @@ export class Segment {
   /** Opens the files; an index that is missing or makes no sense is rebuilt from the log. */
   open(): Promise<SegmentFiles> {
     if (this.#files !== undefined) return Promise.resolve(this.#files)
-    this.#opening ??= this.#open(
-      { key: Infinity, value: this.sizeBytes },
-      { key: Infinity, value: Infinity },
-    ).finally(() => (this.#opening = undefined))
+    this.#opening ??= this.#open(unlimited, unlimited, this.sizeBytes).finally(
+      () => (this.#opening = undefined),
+    )
     return this.#opening
   }
 
-  /** Opens the files after a crash: index entries at or behind `recoveryPoint` are not believed. */
-  async openForRecovery(recoveryPoint: Offset): Promise<void> {
-    const below = Math.max(recoveryPoint - this.baseOffset, 0)
-    const log = this.#disk.open(this.#path('log'), 'write')
-    const offsets =
-      below === 0
-        ? undefined
-        : await this.#index('index', offsetEntries, { key: below, value: this.sizeBytes })
-    const times = offsets && (await this.#index('timeindex', timeEntries, { key: Infinity, value: below }))
-    if (offsets !== undefined && times === undefined) offsets.close()
-    this.#files =
-      offsets !== undefined && times !== undefined ? { log, offsets, times } : { log, ...this.#newIndexes() }
-    this.#learnTimestamp()
+  /**
+   * Opens the files after a crash: index entries at or behind `recoveryPoint` are not believed. An index that is of no use is rebuilt for
+   * what stands before `position`, where the recovery point is in the file, or where recovery begins otherwise.
+   */
+  async openForRecovery(recoveryPoint: Offset, position: number): Promise<void> {
+    const below = position === 0 ? 0 : recoveryPoint - this.baseOffset
+    await this.#open({ key: below, value: position }, { key: Infinity, value: below }, position)
   }
 
   close(): void {
@@ -119,8 +116,9 @@ export class Segment {
     timestampMs: number,
     intervalBytes: number,
   ): void {
-    if (this.#maxTimestamp === undefined || timestampMs > this.#maxTimestamp.ms) {
-      this.#maxTimestamp = { ms: timestampMs, offset: offset(batchLastOffset) }
+    if (this.#maxTimestampMs === undefined || timestampMs > this.#maxTimestampMs) {
+      this.#maxTimestampMs = timestampMs
+      this.#maxTimestampOffset = batchLastOffset
     }
     if (this.#bytesSinceEntry > intervalBytes) {
       this.files.offsets.append(batchLastOffset - this.baseOffset, position)
@@ -145,21 +143,21 @@ export class Segment {
 
   /** The largest timestamp of its batches and that batch's last offset; undefined when it is empty or was not opened yet. */
   get maxTimestamp(): { readonly ms: number; readonly offset: Offset } | undefined {
-    return this.#maxTimestamp
+    const ms = this.#maxTimestampMs
+    return ms === undefined ? undefined : { ms, offset: offset(this.#maxTimestampOffset) }
   }
 
-  /** Where a scan for `target` has to begin: at or before the batch that holds it. */
-  floorPosition(target: Offset): number {
-    return this.files.offsets.floor(target - this.baseOffset)?.value ?? 0
+  /** The index entry of a batch at or before the one that holds `target`: its last offset in the segment, and its position. */
+  floor(target: Offset): IndexEntry | undefined {
+    return this.files.offsets.floor(target - this.baseOffset)
   }
 
   /** Renames the files so that they are not part of the log any more; answers the names to remove later. */
   markDeleted(): string[] {
-    this.close()
     return this.#rename('.deleted')
   }
 
-  /** The same, but what reads in them reads on. `mark` tells these files from those of other segments that had the same place. */
+  /** The same. `mark` tells these files from those of other segments that had the same place. */
   markReplaced(mark: string): string[] {
     return this.#rename(`.${mark}.deleted`)
   }
@@ -172,71 +170,110 @@ export class Segment {
 
   #rename(suffix: string): string[] {
     return fileKinds.flatMap(kind => {
-      const path = this.#path(kind)
+      const path = segmentPath(this.directory, this.baseOffset, kind)
       if (this.#disk.stat(path) === undefined) return []
       this.#disk.rename(path, path + suffix)
       return [path + suffix]
     })
   }
 
-  async #open(
-    offsetLimit: { key: number; value: number },
-    timeLimit: { key: number; value: number },
-  ): Promise<SegmentFiles> {
-    const log = this.#disk.open(this.#path('log'), 'write')
-    const offsets = await this.#index('index', offsetEntries, offsetLimit)
-    const times = await this.#index('timeindex', timeEntries, timeLimit)
-    if (offsets !== undefined && times !== undefined) {
-      this.#files = { log, offsets, times }
-      this.#learnTimestamp()
-      return this.#files
+  async #open(offsetLimit: IndexEntry, timeLimit: IndexEntry, rebuildBytes: number): Promise<SegmentFiles> {
+    const log = this.#disk.open(segmentPath(this.directory, this.baseOffset, 'log'), 'write')
+    try {
+      const indexes =
+        (await this.#openIndexes(offsetLimit, timeLimit)) ?? (await this.#rebuiltIndexes(log, rebuildBytes))
+      this.#files = { log, ...indexes }
+    } catch (error) {
+      log.close()
+      throw error
     }
-    offsets?.close()
-    times?.close()
-    return this.#rebuild(log)
+    this.#learnFromIndex()
+    return this.#files
   }
 
-  async #rebuild(log: DiskFile): Promise<SegmentFiles> {
-    const files = { log, ...this.#newIndexes() }
-    this.#files = files
-    const { sizeBytes } = this
-    const intervalBytes = 4096
-    await scanBatches(log, 0, sizeBytes, this.baseOffset, (bytes, at, end, position) => {
-      this.note(lastOffsetOf(bytes, at), position, end - at, newestOf(bytes, at), intervalBytes)
-    })
-    this.sizeBytes = sizeBytes
-    this.persistIndexes()
-    return files
+  /** Undefined unless both are of use. They are opened in the same turn as the log, so that renaming them right after does not matter. */
+  async #openIndexes(offsetLimit: IndexEntry, timeLimit: IndexEntry): Promise<Indexes | undefined> {
+    const opening = [
+      this.#index('index', offsetEntries, offsetLimit),
+      this.#index('timeindex', timeEntries, timeLimit),
+    ] as const
+    const [offsets, times] = await Promise.allSettled(opening)
+    if (offsets.status === 'fulfilled' && times.status === 'fulfilled' && offsets.value && times.value) {
+      const indexes = { offsets: offsets.value, times: times.value }
+      if ((indexes.offsets.last?.value ?? -1) < this.sizeBytes) return indexes
+    }
+    for (const opened of [offsets, times]) if (opened.status === 'fulfilled') opened.value?.close()
+    for (const opened of [offsets, times]) {
+      if (opened.status === 'rejected' && (opened.reason as NodeJS.ErrnoException).code !== 'EIO')
+        throw opened.reason
+    }
+    return undefined
+  }
+
+  /**
+   * New indexes for the first `toBytes` of the log, made without a trace on this segment: others may be reading it meanwhile. They get
+   * their names once they are on the disk, so that no power cut leaves half of one.
+   */
+  async #rebuiltIndexes(log: DiskFile, toBytes: number): Promise<Indexes> {
+    const indexes = this.#newIndexes('.new')
+    const rebuilt = new Segment(this.#disk, this.directory, this.baseOffset, 0)
+    rebuilt.#files = { log, ...indexes }
+    try {
+      for await (const { bytes, at, end, position } of soundBatches(
+        log,
+        0,
+        toBytes,
+        this.baseOffset,
+        Infinity,
+      )) {
+        const last = lastOffsetOf(bytes, at)
+        rebuilt.note(last, position, end - at, newestOf(bytes, at), rebuiltIntervalBytes)
+      }
+      rebuilt.#noteTimestamp()
+    } catch (error) {
+      indexes.offsets.close()
+      indexes.times.close()
+      throw error
+    }
+    try {
+      rebuilt.persistIndexes()
+      await rebuilt.syncIndexes()
+      for (const kind of ['index', 'timeindex'] as const) {
+        const path = segmentPath(this.directory, this.baseOffset, kind)
+        this.#disk.rename(`${path}.new`, path)
+      }
+    } catch {
+      // On a full or failing disk they serve while the segment is open, and are made again the next time.
+    }
+    return indexes
   }
 
   #index(kind: 'index' | 'timeindex', layout: typeof offsetEntries, limit: { key: number; value: number }) {
-    return SparseIndex.open(this.#disk, this.#path(kind), layout, limit)
+    return SparseIndex.open(this.#disk, segmentPath(this.directory, this.baseOffset, kind), layout, limit)
   }
 
-  #newIndexes(): { offsets: SparseIndex; times: SparseIndex } {
-    const offsets = SparseIndex.create(this.#disk, this.#path('index'), offsetEntries)
+  #newIndexes(suffix: string): Indexes {
+    const create = (kind: 'index' | 'timeindex', layout: EntryLayout): SparseIndex =>
+      SparseIndex.create(this.#disk, segmentPath(this.directory, this.baseOffset, kind) + suffix, layout)
+    const offsets = create('index', offsetEntries)
     try {
-      const times = SparseIndex.create(this.#disk, this.#path('timeindex'), timeEntries)
-      return { offsets, times }
+      return { offsets, times: create('timeindex', timeEntries) }
     } catch (error) {
       offsets.close()
       throw error
     }
   }
 
-  #path(kind: (typeof fileKinds)[number]): string {
-    return segmentPath(this.directory, this.baseOffset, kind) + this.#suffix
-  }
-
   #noteTimestamp(): void {
-    const max = this.#maxTimestamp
-    if (max !== undefined && max.ms >= 0) this.files.times.append(max.ms, max.offset - this.baseOffset)
+    const ms = this.#maxTimestampMs
+    if (ms !== undefined && ms >= 0) this.files.times.append(ms, this.#maxTimestampOffset - this.baseOffset)
   }
 
-  #learnTimestamp(): void {
-    const last = this.files.times.last
-    if (last !== undefined)
-      this.#maxTimestamp = { ms: last.key, offset: offset(this.baseOffset + last.value) }
-    else if (this.sizeBytes > 0) this.#maxTimestamp = { ms: -1, offset: this.baseOffset }
+  #learnFromIndex(): void {
+    const { first, last } = this.files.times
+    if (first !== undefined) this.startedMs ??= first.key
+    if (this.#maxTimestampMs !== undefined || this.sizeBytes === 0) return
+    this.#maxTimestampMs = last?.key ?? -1
+    this.#maxTimestampOffset = this.baseOffset + (last?.value ?? 0)
   }
 }

@@ -12,14 +12,16 @@ export type IndexEntry = { readonly key: number; readonly value: number }
 
 export type EntryLayout = {
   readonly bytes: number
-  read(block: Buffer, at: number): IndexEntry
-  write(block: Buffer, at: number, key: number, value: number): void
+  readonly key: (block: Buffer, at: number) => number
+  readonly value: (block: Buffer, at: number) => number
+  readonly write: (block: Buffer, at: number, key: number, value: number) => void
 }
 
 /** `.index`: relative offset u32 -> position u32 of the batch whose last offset it is. */
 export const offsetEntries: EntryLayout = {
   bytes: 8,
-  read: (block, at) => ({ key: block.readUInt32BE(at), value: block.readUInt32BE(at + 4) }),
+  key: (block, at) => block.readUInt32BE(at),
+  value: (block, at) => block.readUInt32BE(at + 4),
   write(block, at, key, value) {
     block.writeUInt32BE(key, at)
     block.writeUInt32BE(value, at + 4)
@@ -29,7 +31,8 @@ export const offsetEntries: EntryLayout = {
 /** `.timeindex`: timestamp i64 -> relative offset u32 of the batch that first reached it. */
 export const timeEntries: EntryLayout = {
   bytes: 12,
-  read: (block, at) => ({ key: readInt64(block, at), value: block.readUInt32BE(at + 8) }),
+  key: (block, at) => readInt64(block, at),
+  value: (block, at) => block.readUInt32BE(at + 8),
   write(block, at, key, value) {
     writeInt64(block, key, at)
     block.writeUInt32BE(value, at + 8)
@@ -78,21 +81,14 @@ export class SparseIndex {
     if (disk.stat(path) === undefined) return undefined
     const file = disk.open(path, 'write')
     const index = new SparseIndex(file, layout)
-    const sizeBytes = file.sizeBytes() - (file.sizeBytes() % layout.bytes)
-    const chunk = Buffer.allocUnsafe(readBytes - (readBytes % layout.bytes))
-    for (let at = 0; at < sizeBytes; at += chunk.length) {
-      const got = await file.readLater(chunk.subarray(0, Math.min(chunk.length, sizeBytes - at)), at)
-      for (let entryAt = 0; entryAt + layout.bytes <= got; entryAt += layout.bytes) {
-        const entry = layout.read(chunk, entryAt)
-        if (entry.key >= limit.key || entry.value >= limit.value) return index.#loaded()
-        if (index.#last !== undefined && (entry.key <= index.#last.key || entry.value < index.#last.value)) {
-          index.close()
-          return undefined
-        }
-        index.#add(entry, false)
-      }
+    try {
+      if (await index.#load(limit)) return index
+    } catch (error) {
+      file.close()
+      throw error
     }
-    return index.#loaded()
+    file.close()
+    return undefined
   }
 
   get count(): number {
@@ -101,6 +97,10 @@ export class SparseIndex {
 
   get sizeBytes(): number {
     return this.count * this.#layout.bytes
+  }
+
+  get first(): IndexEntry | undefined {
+    return this.#blocks[0] ?? (this.#newestCount > 0 ? this.#entryAt(this.#newest, 0) : undefined)
   }
 
   get last(): IndexEntry | undefined {
@@ -115,12 +115,12 @@ export class SparseIndex {
 
   /** The last entry whose key is at most `key`. */
   floor(key: number): IndexEntry | undefined {
-    return this.#floor(entry => entry.key <= key)
+    return this.#floor(key, this.#layout.key, blockKey)
   }
 
   /** The last entry whose value is at most `value`. */
   floorByValue(value: number): IndexEntry | undefined {
-    return this.#floor(entry => entry.value <= value)
+    return this.#floor(value, this.#layout.value, blockValue)
   }
 
   /** Puts every entry into the file; durable after `sync`. */
@@ -142,9 +142,28 @@ export class SparseIndex {
     this.#file.close()
   }
 
-  #loaded(): this {
-    this.#persistedCount = this.#file.sizeBytes() === this.sizeBytes ? this.count : -1
-    return this
+  /** Takes the file's entries in; false when they do not rise. */
+  async #load(limit: IndexEntry): Promise<boolean> {
+    const { bytes } = this.#layout
+    const fileBytes = this.#file.sizeBytes()
+    const sizeBytes = fileBytes - (fileBytes % bytes)
+    const chunk = Buffer.allocUnsafe(Math.min(readBytes - (readBytes % bytes), sizeBytes))
+    let whole = true
+    for (let at = 0; whole && at < sizeBytes; at += chunk.length) {
+      const wanted = chunk.subarray(0, Math.min(chunk.length, sizeBytes - at))
+      const got = await this.#file.readLater(wanted, at)
+      for (let entryAt = 0; whole && entryAt + bytes <= got; entryAt += bytes) {
+        const entry = this.#entryAt(chunk, entryAt)
+        whole = entry.key < limit.key && entry.value < limit.value
+        if (!whole) break
+        if (this.#last !== undefined && (entry.key <= this.#last.key || entry.value < this.#last.value))
+          return false
+        this.#add(entry, false)
+      }
+      whole &&= got === wanted.length
+    }
+    this.#persistedCount = whole && fileBytes === this.sizeBytes ? this.count : -1
+    return true
   }
 
   #add(entry: IndexEntry, spill: boolean): void {
@@ -169,7 +188,7 @@ export class SparseIndex {
       }
     }
     for (let i = 0; i < this.#newestCount; i += this.#perBlock)
-      this.#blocks.push(this.#layout.read(this.#newest, i * bytes))
+      this.#blocks.push(this.#entryAt(this.#newest, i * bytes))
     this.#newestCount = 0
   }
 
@@ -179,44 +198,57 @@ export class SparseIndex {
     this.#newest = larger
   }
 
-  #floor(below: (entry: IndexEntry) => boolean): IndexEntry | undefined {
+  /** `of` answers the field of an entry in a buffer, `ofBlock` that of a block's first entry. */
+  #floor(
+    wanted: number,
+    of: EntryLayout['key'],
+    ofBlock: (first: IndexEntry) => number,
+  ): IndexEntry | undefined {
     const { bytes } = this.#layout
-    const newest = lastBelow(this.#newestCount, i => this.#layout.read(this.#newest, i * bytes), below)
-    if (newest !== undefined) return newest
-    const block = lastIndexBelow(this.#blocks.length, i => this.#blockStart(i), below)
+    const newest = lastBelow(this.#newest, this.#newestCount, bytes, wanted, of)
+    if (newest >= 0) return this.#entryAt(this.#newest, newest * bytes)
+    const block = this.#lastBlockBelow(wanted, ofBlock)
     if (block < 0) return undefined
     const content = Buffer.allocUnsafe(this.#perBlock * bytes)
     const got = this.#file.read(content, block * this.#perBlock * bytes)
-    return lastBelow(Math.floor(got / bytes), i => this.#layout.read(content, i * bytes), below)
+    const found = lastBelow(content, Math.floor(got / bytes), bytes, wanted, of)
+    return found < 0 ? undefined : this.#entryAt(content, found * bytes)
   }
 
-  #blockStart(i: number): IndexEntry {
-    const entry = this.#blocks[i]
-    assert(entry !== undefined, 'a block is looked up by a number below their count')
-    return entry
+  #lastBlockBelow(wanted: number, of: (first: IndexEntry) => number): number {
+    let low = 0
+    let high = this.#blocks.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      const first = this.#blocks[middle]
+      assert(first !== undefined, 'a block is looked up by a number below their count')
+      if (of(first) <= wanted) low = middle + 1
+      else high = middle
+    }
+    return low - 1
+  }
+
+  #entryAt(block: Buffer, at: number): IndexEntry {
+    return { key: this.#layout.key(block, at), value: this.#layout.value(block, at) }
   }
 }
 
+const blockKey = (first: IndexEntry): number => first.key
+const blockValue = (first: IndexEntry): number => first.value
+
+/** Binary search over `count` entries that rise: the number of the last one that is at most `wanted`, or -1. Allocates nothing. */
 function lastBelow(
+  block: Buffer,
   count: number,
-  at: (i: number) => IndexEntry,
-  below: (entry: IndexEntry) => boolean,
-): IndexEntry | undefined {
-  const i = lastIndexBelow(count, at, below)
-  return i < 0 ? undefined : at(i)
-}
-
-/** Binary search over entries that are first all below, then none: the last that is, or -1. */
-function lastIndexBelow(
-  count: number,
-  at: (i: number) => IndexEntry,
-  below: (entry: IndexEntry) => boolean,
+  bytes: number,
+  wanted: number,
+  of: EntryLayout['key'],
 ): number {
   let low = 0
   let high = count
   while (low < high) {
     const middle = (low + high) >>> 1
-    if (below(at(middle))) low = middle + 1
+    if (of(block, middle * bytes) <= wanted) low = middle + 1
     else high = middle
   }
   return low - 1

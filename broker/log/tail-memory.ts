@@ -3,6 +3,7 @@
  * the tail that was appended to longest ago gives up its oldest chunks, so memory stays with the tablets in use.
  */
 import { assert } from '../../base/assert.ts'
+import { BufferPool } from '../../base/buffer-pool.ts'
 import { KIB } from '../../base/quantities.ts'
 
 export const chunkBytesMin = 16 * KIB
@@ -16,12 +17,13 @@ export type ChunkHolder = { giveUpOldest(): boolean }
 
 export class TailMemory {
   readonly #bytesMax: number
-  readonly #free = new Map<number, Buffer[]>()
+  readonly #pool: BufferPool
   readonly #holders = new Set<ChunkHolder>()
   #bytesHeld = 0
 
   constructor(bytesMax: number) {
     this.#bytesMax = bytesMax
+    this.#pool = new BufferPool(() => bytesMax)
   }
 
   /** Memory in chunks that tails hold, in bytes. */
@@ -35,7 +37,7 @@ export class TailMemory {
     this.#holders.add(holder)
     this.#bytesHeld += bytes
     this.#shrink()
-    return { bytes: this.#free.get(bytes)?.pop() ?? Buffer.allocUnsafeSlow(bytes), pins: 0, released: false }
+    return { bytes: this.#pool.take(bytes), pins: 0, released: false }
   }
 
   /** The holder needs the chunk no more; its memory is used again once nothing is sent from it. */
@@ -43,13 +45,13 @@ export class TailMemory {
     assert(!chunk.released, 'a chunk is released once')
     chunk.released = true
     this.#bytesHeld -= chunk.bytes.length
-    if (chunk.pins === 0) this.#recycle(chunk)
+    if (chunk.pins === 0) this.#pool.give(chunk.bytes)
   }
 
   unpin(chunk: Chunk): void {
     assert(chunk.pins > 0, 'only what was pinned is unpinned')
     chunk.pins--
-    if (chunk.pins === 0 && chunk.released) this.#recycle(chunk)
+    if (chunk.pins === 0 && chunk.released) this.#pool.give(chunk.bytes)
   }
 
   forget(holder: ChunkHolder): void {
@@ -61,11 +63,5 @@ export class TailMemory {
       while (this.#bytesHeld > this.#bytesMax && holder.giveUpOldest());
       if (this.#bytesHeld <= this.#bytesMax) return
     }
-  }
-
-  #recycle(chunk: Chunk): void {
-    const free = this.#free.get(chunk.bytes.length) ?? []
-    this.#free.set(chunk.bytes.length, free)
-    if (free.length * chunk.bytes.length < this.#bytesMax / 8) free.push(chunk.bytes)
   }
 }

@@ -2,7 +2,9 @@
  * The newest bytes of one active segment, in memory. Batches are copied in once, written to the file from here in one piece a turn,
  * and sent to consumers from here. Only what `written` has confirmed is ever handed out; a batch never spans two chunks.
  */
-import { assert } from '../../base/assert.ts'
+import { assert, InvariantViolation } from '../../base/assert.ts'
+import type { Offset } from '../../base/quantities.ts'
+import { baseOffsetOf } from '../../protocol/kafka/record-batch.ts'
 import { chunkBytesMax, chunkBytesMin, type Chunk, type ChunkHolder, type TailMemory } from './tail-memory.ts'
 
 /** A chunk's place in the segment file: its first byte stands at `position`, and it is filled up to `filledBytes`. */
@@ -30,6 +32,16 @@ export class Tail implements ChunkHolder {
 
   get writtenTo(): number {
     return this.#writtenTo
+  }
+
+  /** Whether the batch with this offset is held, if the log holds it at all: the bytes held begin with a batch. */
+  reachesBackTo(offset: Offset): boolean {
+    const [oldest] = this.#stretches
+    return (
+      oldest !== undefined &&
+      oldest.position < this.#writtenTo &&
+      baseOffsetOf(oldest.chunk.bytes, 0) <= offset
+    )
   }
 
   /** Copies a batch in; it ends at segment position `position + (end - start)`. At most chunkBytesMax bytes. */
@@ -72,14 +84,14 @@ export class Tail implements ChunkHolder {
     }
   }
 
-  /** The chunk that holds segment position `position`, and where in it. */
-  at(position: number): { readonly bytes: Buffer; readonly at: number } {
-    const stretch = this.#stretches.findLast(stretch => stretch.position <= position)
-    assert(
-      stretch !== undefined && position < this.#writtenTo,
-      'the tail is asked only for written bytes it holds',
-    )
-    return { bytes: stretch.chunk.bytes, at: position - stretch.position }
+  /** The stretch that holds segment position `position`, which must be held and written. */
+  stretchAt(position: number): Readonly<Stretch> {
+    assert(position < this.#writtenTo, 'the tail serves only written bytes it holds')
+    for (let i = this.#stretches.length - 1; i >= 0; i--) {
+      const stretch = this.#stretches[i]
+      if (stretch !== undefined && stretch.position <= position) return stretch
+    }
+    throw new InvariantViolation('this must hold: the tail is asked only for bytes it holds')
   }
 
   /** The bytes [from, to) of the segment, in place, which must all be held and written; pinned until `release`. */

@@ -345,7 +345,7 @@ export const brokerRows = {
   }),
   httpBodyMaxBytes: forBroker('stele.http.body.max.bytes', {
     kind: int({ min: 1 }),
-    default: 16 * MIB,
+    default: 4 * MIB,
     doc: 'The largest body of one HTTP request, in bytes. A stream of lines (NDJSON) may be longer; then it bounds one line.',
   }),
 }

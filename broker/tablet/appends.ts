@@ -5,6 +5,7 @@
 import type { Logger } from 'pino'
 import { offset, type Epoch, type Offset } from '../../base/quantities.ts'
 import { Refusal } from '../../base/refusals.ts'
+import { LimitedLog } from '../../base/limited-log.ts'
 import type { Clock } from '../../base/world.ts'
 import {
   countOf,
@@ -43,9 +44,12 @@ export class Appends {
   readonly #state: TabletState
   readonly #clock: Clock
   readonly #log: Logger
+  /** A full disk is said now and then, not at every try. */
+  readonly #troubles: LimitedLog
   readonly #unanswered: Unanswered
   /** Appends of this turn, until `flush`. */
   #staged: Append[] = []
+  readonly #flushLater = (): void => void this.flush()
   #stagedBytes = 0
   #stagedRecords = 0
 
@@ -54,6 +58,7 @@ export class Appends {
     this.#state = state
     this.#clock = clock
     this.#log = log
+    this.#troubles = new LimitedLog(log, clock, 10)
     this.#unanswered = new Unanswered(clock)
   }
 
@@ -106,20 +111,22 @@ export class Appends {
     try {
       log.append(bytes, start, end)
     } catch (error) {
-      return this.#failed(error)
+      this.#failed(error)
+      return
     }
     if (!log.hasStaged) this.#written()
   }
 
-  /** One write for all appends of this turn, then their answers. */
-  flush(): void {
-    if (this.#staged.length === 0) return
+  /** One write for all appends of this turn, then their answers. Answers why it failed, or undefined. */
+  flush(): Refusal | undefined {
+    if (this.#staged.length === 0) return undefined
     try {
       this.#state.log.flush()
     } catch (error) {
       return this.#failed(error)
     }
     this.#written()
+    return undefined
   }
 
   /** The high watermark moved. */
@@ -136,7 +143,7 @@ export class Appends {
 
   #stage(append: Append): void {
     this.#staged.push(append)
-    if (this.#staged.length === 1) this.#clock.endOfTurn(() => this.flush())
+    if (this.#staged.length === 1) this.#clock.endOfTurn(this.#flushLater)
   }
 
   #written(): void {
@@ -159,19 +166,23 @@ export class Appends {
     this.advanced()
   }
 
-  #failed(error: unknown): void {
+  #failed(error: unknown): Refusal {
+    if (!isDiskError(error)) throw error
     const staged = this.#takeStaged()
     this.#state.producers.discardFrom(this.#state.log.end.offset)
     this.#owner.counters.failedAppends += staged.length
     const refusal = this.#storageFailure(error)
     for (const append of staged) append.appending.refused(append.slot, refusal)
     if (error instanceof LogBroken) this.#owner.fail(error.message)
+    return refusal
   }
 
   /** Answers why the segment could not be rolled, or undefined. */
   #roll(): Refusal | undefined {
     const { log } = this.#state
-    this.flush()
+    // Who comes behind appends that failed was judged as if they were there.
+    const failure = this.flush()
+    if (failure !== undefined) return failure
     try {
       const { segment } = log.end
       if (log.end.position === 0) return undefined
@@ -179,6 +190,7 @@ export class Appends {
       this.#log.info({ sealed: segment, baseOffset: log.end.segment }, 'segment rolled')
       return undefined
     } catch (error) {
+      if (!isDiskError(error)) throw error
       return this.#storageFailure(error)
     }
   }
@@ -193,7 +205,7 @@ export class Appends {
 
   #storageFailure(error: unknown): Refusal {
     const { code, message } = error as NodeJS.ErrnoException
-    this.#log.error({ code, error: message }, 'write failed; nothing of it is in the log')
+    this.#troubles.error({ code, error: message }, 'write failed; nothing of it is in the log')
     const why = code === 'ENOSPC' ? 'the disk is full' : (code ?? message)
     return new Refusal('KAFKA_STORAGE_ERROR', `${this.#name()} could not be written: ${why}`)
   }
@@ -207,4 +219,11 @@ export class Appends {
   #name(): string {
     return `${this.#owner.topic}-${this.#owner.partition}`
   }
+}
+
+/** Anything else is a bug, and nobody's reply. */
+function isDiskError(error: unknown): boolean {
+  if (error instanceof LogBroken) return true
+  const { code } = error as NodeJS.ErrnoException
+  return code !== undefined && !code.startsWith('ERR_')
 }

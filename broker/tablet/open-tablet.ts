@@ -1,10 +1,10 @@
 /** Opens a tablet's directory: its log, the epochs and what is known of its producers, which recovery brings up to the log's end. */
+import type { Logger } from 'pino'
 import { InvariantViolation } from '../../base/assert.ts'
-import { epoch, MIB, offset, type Offset } from '../../base/quantities.ts'
-import { baseOffsetOf, batchBytesOf, lastOffsetOf, leaderEpochOf } from '../../protocol/kafka/record-batch.ts'
+import { epoch, offset } from '../../base/quantities.ts'
+import { baseOffsetOf, leaderEpochOf } from '../../protocol/kafka/record-batch.ts'
 import { LeaderEpochs } from '../log/leader-epochs.ts'
-import type { Log } from '../log/log.ts'
-import { openLog } from '../log/open-log.ts'
+import { openLog, type Recovered } from '../log/open-log.ts'
 import { Producers } from './producers.ts'
 import type { Tablet, TabletShared } from './tablet.ts'
 
@@ -38,33 +38,43 @@ async function open(
   const checkpoint = checkpoints.of(name)
   const recoveryPoint = checkpoint?.recoveryPoint ?? offset(0)
   const nowMs = world.clock.nowMs()
-  let producers = Producers.open(world.disk, directory, recoveryPoint)
-  const { epochs, damaged } = LeaderEpochs.open(world.disk, directory)
-  const remember = (bytes: Buffer, at: number): void => {
-    producers?.append(bytes, at, nowMs)
-    producers?.written()
-    epochs.seen(epoch(leaderEpochOf(bytes, at)), offset(baseOffsetOf(bytes, at)))
-  }
-  if (recoveryPoint === 0) producers = new Producers()
+  const savedProducers =
+    recoveryPoint === 0 ? new Producers() : Producers.open(world.disk, directory, recoveryPoint)
+  const savedEpochs =
+    recoveryPoint === 0 ? LeaderEpochs.none(world.disk, directory) : LeaderEpochs.open(world.disk, directory)
+  const producers = savedProducers ?? new Producers()
+  const epochs = savedEpochs ?? LeaderEpochs.none(world.disk, directory)
   epochs.truncate(recoveryPoint)
+  const rememberProducer = (bytes: Buffer, at: number): void => {
+    producers.append(bytes, at, nowMs)
+    producers.written()
+  }
+  const rememberEpoch = (bytes: Buffer, at: number): void =>
+    epochs.seen(epoch(leaderEpochOf(bytes, at)), offset(baseOffsetOf(bytes, at)))
   const recovered = await openLog({
     shared: logs,
     directory,
     settings: tablet.settings,
     checkpoint,
     clean,
-    visit: remember,
+    visit(bytes, at) {
+      if (savedProducers !== undefined) rememberProducer(bytes, at)
+      if (savedEpochs !== undefined) rememberEpoch(bytes, at)
+    },
     progress,
   })
-  const { cut, lost, checkedBytes } = recovered
-  if (cut !== undefined) log.warn(cut, 'cut a torn tail; the bytes are kept in the file named')
-  if (lost !== undefined) log.error(lost, 'offsets that were on disk are gone; they are not given again')
-  if (checkedBytes > 0) log.info({ checkedBytes, end: recovered.log.end.offset }, 'recovered')
-  if (producers === undefined || damaged) {
-    log.warn('the snapshot of producers or epochs is missing: reading the log from its start')
-    producers = new Producers()
-    epochs.truncate(offset(0))
-    await replay(recovered.log, remember)
+  try {
+    report(log, recovered)
+    if (savedProducers === undefined || savedEpochs === undefined) {
+      log.warn('the snapshot of producers or epochs is missing: reading the log from its start')
+      await recovered.log.replay((bytes, at) => {
+        if (savedProducers === undefined) rememberProducer(bytes, at)
+        if (savedEpochs === undefined) rememberEpoch(bytes, at)
+      })
+    }
+  } catch (error) {
+    recovered.log.close()
+    throw error
   }
   if (tablet.role === 'removed') return recovered.log.close()
   const logStart = offset(Math.max(checkpoint?.logStart ?? 0, recovered.log.firstOffset))
@@ -72,17 +82,9 @@ async function open(
   tablet.opened({ log: recovered.log, epochs, producers }, logStart, checkpoint?.recoveryPoint)
 }
 
-/** Shows every batch of the log to `visit`. */
-async function replay(log: Log, visit: (bytes: Buffer, at: number) => void): Promise<void> {
-  let next: Offset = log.firstOffset
-  while (next < log.end.offset) {
-    const batches = await log.read(next, log.end, MIB, true)
-    for (const piece of batches.pieces) {
-      for (let at = 0; at < piece.length; at += batchBytesOf(piece, at)) {
-        visit(piece, at)
-        next = offset(lastOffsetOf(piece, at) + 1)
-      }
-    }
-    batches.release()
-  }
+function report(log: Logger, { cut, lost, checkedBytes, log: { end } }: Recovered): void {
+  if (cut !== undefined) log.warn(cut, 'cut a torn tail; the bytes are kept in the file named')
+  for (const offsets of lost)
+    log.error(offsets, 'offsets that were on disk are gone; they are not given again')
+  if (checkedBytes > 0) log.info({ checkedBytes, end: end.offset }, 'recovered')
 }

@@ -43,7 +43,8 @@ const producersMax = 100_000
 
 export class Producers {
   readonly #producers = new Map<number, Producer>()
-  readonly #unwritten = new Set<Producer>()
+  /** Those with batches that are not in the log yet, by id. */
+  readonly #unwritten = new Map<number, Producer>()
 
   get count(): number {
     return this.#producers.size
@@ -60,10 +61,12 @@ export class Producers {
     if (epoch < producer.epoch) return 'INVALID_PRODUCER_EPOCH'
     if (epoch > producer.epoch) return first === 0 ? 'next' : 'OUT_OF_ORDER_SEQUENCE_NUMBER'
     const last = addSequence(first, countOf(bytes, at) - 1)
-    const kept = producer.batches.slice(-batchesKept)
-    const same = kept.find(batch => batch.firstSequence === first && batch.lastSequence === last)
-    if (same !== undefined) return same
-    const before = kept.at(-1)
+    const { batches } = producer
+    for (let i = Math.max(0, batches.length - batchesKept); i < batches.length; i++) {
+      const batch = batches[i]
+      if (batch?.firstSequence === first && batch.lastSequence === last) return batch
+    }
+    const before = batches.at(-1)
     return before === undefined || first === addSequence(before.lastSequence, 1)
       ? 'next'
       : 'OUT_OF_ORDER_SEQUENCE_NUMBER'
@@ -89,12 +92,12 @@ export class Producers {
       lastOffset: lastOffsetOf(bytes, at),
     })
     producer.lastAppendMs = nowMs
-    this.#unwritten.add(producer)
+    this.#unwritten.set(id, producer)
   }
 
   /** Everything appended so far is in the log. */
   written(): void {
-    for (const producer of this.#unwritten) {
+    for (const producer of this.#unwritten.values()) {
       producer.previous = undefined
       if (producer.batches.length > batchesKept)
         producer.batches.splice(0, producer.batches.length - batchesKept)
@@ -105,12 +108,10 @@ export class Producers {
 
   /** Forgets batches from offset `end` on: their write failed. */
   discardFrom(end: Offset): void {
-    for (const [id, producer] of this.#producers) {
-      if (!this.#unwritten.has(producer)) continue
-      producer.batches = producer.batches.filter(batch => batch.baseOffset < end)
-      if (producer.batches.length > 0) continue
-      if (producer.previous === undefined) this.#producers.delete(id)
-      else this.#producers.set(id, producer.previous)
+    for (const [id, producer] of this.#unwritten) {
+      const left = withoutBatchesFrom(producer, end)
+      if (left === undefined) this.#producers.delete(id)
+      else this.#producers.set(id, left)
     }
     this.#unwritten.clear()
   }
@@ -123,15 +124,19 @@ export class Producers {
   /** Forgets producers that appended nothing since `beforeMs` (producer.id.expiration.ms). */
   expire(beforeMs: number): void {
     for (const [id, producer] of this.#producers) {
-      if (producer.lastAppendMs < beforeMs && !this.#unwritten.has(producer)) this.#producers.delete(id)
+      if (producer.lastAppendMs < beforeMs && !this.#unwritten.has(id)) this.#producers.delete(id)
     }
   }
 
-  /** Writes the state as of `at`, the log's end. All other snapshots go, but for that of `recoveryPoint`, which may still be needed. */
-  async save(disk: Disk, directory: string, at: Offset, recoveryPoint: Offset | undefined): Promise<void> {
-    await replaceFile(disk, segmentPath(directory, at, 'snapshot'), this.#content())
-    for (const old of snapshots(disk, directory)) {
-      if (old !== at && old !== recoveryPoint) await disk.remove(segmentPath(directory, old, 'snapshot'))
+  /** Writes the state as of `at`, the log's end. */
+  save(disk: Disk, directory: string, at: Offset): Promise<void> {
+    return replaceFile(disk, segmentPath(directory, at, 'snapshot'), this.#content())
+  }
+
+  /** Removes all snapshots but that of the recovery point, which is durable: recovery asks for no other. */
+  static async removeOthers(disk: Disk, directory: string, recoveryPoint: Offset): Promise<void> {
+    for (const other of snapshots(disk, directory)) {
+      if (other !== recoveryPoint) await disk.remove(segmentPath(directory, other, 'snapshot'))
     }
   }
 
@@ -164,6 +169,13 @@ export class Producers {
     const byAge = [...this.#producers].sort(([, a], [, b]) => a.lastAppendMs - b.lastAppendMs)
     for (const [id] of byAge.slice(0, Math.ceil(producersMax / 10))) this.#producers.delete(id)
   }
+}
+
+/** The newest epoch of the producer that still has a batch, or undefined when none has. */
+function withoutBatchesFrom(producer: Producer, end: Offset): Producer | undefined {
+  producer.batches = producer.batches.filter(batch => batch.baseOffset < end)
+  if (producer.batches.length > 0) return producer
+  return producer.previous && withoutBatchesFrom(producer.previous, end)
 }
 
 /** Sequence numbers are 31 bits and start again at 0. */

@@ -5,20 +5,20 @@
 import type { Logger } from 'pino'
 import { assert, InvariantViolation } from '../../base/assert.ts'
 import { epoch, offset, type BrokerId, type Epoch, type Offset } from '../../base/quantities.ts'
-import { Refusal, type RefusalCode } from '../../base/refusals.ts'
+import { Refusal } from '../../base/refusals.ts'
+import { LimitedLog } from '../../base/limited-log.ts'
 import type { World } from '../../base/world.ts'
 import type { TabletAssignment } from '../../control/model.ts'
 import type { Checkpoints } from '../log/checkpoint.ts'
-import { CleanState } from '../log/compaction/clean-state.ts'
 import type { Cleaner } from '../log/compaction/cleaner.ts'
-import { Compaction, type PassLimits } from '../log/compaction/compaction.ts'
+import type { Compaction, PassLimits } from '../log/compaction/compaction.ts'
 import type { LogPosition, LogShared } from '../log/log.ts'
 import { endOfEmpty, noBatches, StoredBatchDamaged, type Batches } from '../log/read.ts'
-import { retainedFrom } from '../log/retention.ts'
 import type { TopicSettings } from '../settings/resolve.ts'
 import { Appends, type TabletState } from './appends.ts'
 import type { Acks, Appending } from './appending.ts'
 import type { GroupCommit } from './group-commit.ts'
+import { Keeping, type Kept } from './keeping.ts'
 import { nextRole, type Role } from './role.ts'
 import { findTimestamp, type TimestampedOffset } from './timestamps.ts'
 
@@ -40,7 +40,12 @@ export type TabletIdentity = {
   readonly directory: string
 }
 
-export class Tablet {
+const syncAgainMs = 100
+
+const isOutOfDescriptors = (error: unknown): boolean =>
+  ['EMFILE', 'ENFILE'].includes((error as NodeJS.ErrnoException).code ?? '')
+
+export class Tablet implements Kept {
   readonly topic: string
   readonly topicId: string
   readonly partition: number
@@ -49,12 +54,15 @@ export class Tablet {
   #settings: TopicSettings
   readonly #shared: TabletShared
   readonly #log: Logger
+  /** What a failing disk says again and again. */
+  readonly #troubles: LimitedLog
   #role: Role = 'recovering'
   #offlineReason = 'it is still being recovered'
+  #closedWith: 'UNKNOWN_TOPIC_OR_PARTITION' | 'BROKER_STOPPING' = 'UNKNOWN_TOPIC_OR_PARTITION'
   #state: TabletState | undefined
   #appends: Appends | undefined
+  #keeping: Keeping | undefined
   #assignment: TabletAssignment | undefined
-  #logStart: Offset = offset(0)
   #highWatermark: LogPosition = { offset: offset(0), segment: offset(0), position: 0 }
   #readableBytes = 0
   #writtenBytes = 0
@@ -64,9 +72,6 @@ export class Tablet {
     readonly resolve: () => void
     readonly reject: (error: Error) => void
   }[] = []
-  #checkpointed: Offset | undefined
-  #checkpointedBytes = 0
-  #compaction: Compaction | undefined
 
   constructor(shared: TabletShared, identity: TabletIdentity, settings: TopicSettings) {
     this.#shared = shared
@@ -76,6 +81,7 @@ export class Tablet {
     this.partition = identity.partition
     this.#settings = settings
     this.#log = shared.log.child({ topic: identity.topic, partition: identity.partition })
+    this.#troubles = new LimitedLog(this.#log, shared.world.clock, 10)
   }
 
   get role(): Role {
@@ -105,7 +111,7 @@ export class Tablet {
 
   /** The first offset that can be read. */
   get logStart(): Offset {
-    return this.#logStart
+    return this.#keeping?.logStart ?? offset(0)
   }
 
   get highWatermark(): Offset {
@@ -129,19 +135,23 @@ export class Tablet {
     return this.#readableBytes
   }
 
+  get writtenBytes(): number {
+    return this.#writtenBytes
+  }
+
   /** What a recovery would have to check, as far as this run has written it. */
   get uncheckpointedBytes(): number {
-    return this.#writtenBytes - this.#checkpointedBytes
+    return this.#keeping?.uncheckpointedBytes ?? 0
+  }
+
+  /** Everything written is on disk, and a recovery would begin behind it. */
+  get isCheckpointed(): boolean {
+    return this.#keeping?.isCheckpointed ?? false
   }
 
   /** What it counts about being compacted; undefined before it first was looked at for that. */
   get compaction(): Pick<Compaction, 'counters' | 'dirtyRatio' | 'isStuck'> | undefined {
-    return this.#compaction
-  }
-
-  /** Compaction keeps below it: what a recovery would read stays as it was written, and so does what may still be cut. */
-  get stableEnd(): Offset {
-    return offset(Math.min(this.highWatermark, this.#checkpointed ?? 0))
+    return this.#keeping?.compaction
   }
 
   get serves(): boolean {
@@ -153,8 +163,7 @@ export class Tablet {
     assert(this.#role === 'recovering', 'a tablet is opened once')
     this.#state = state
     this.#appends = new Appends(this, state, this.#shared.world.clock, this.#log)
-    this.#logStart = logStart
-    this.#checkpointed = recoveryPoint
+    this.#keeping = new Keeping(this, state, this.#shared, this.#log, logStart, recoveryPoint)
     this.#highWatermark = state.log.end
     state.log.settings = this.#settings
   }
@@ -166,9 +175,9 @@ export class Tablet {
     this.#assignment = assignment
     this.#role = nextRole(this.#role, 'lead')
     const latest = state?.epochs.latest
-    if (latest !== undefined && latest > assignment.epoch) {
+    if (latest !== undefined && latest >= assignment.epoch) {
       this.fail(
-        `its log has batches of epoch ${latest}, and the control store says epoch ${assignment.epoch}: someone restored an old copy of control.json`,
+        `its log has batches of epoch ${latest}, and the control store now grants epoch ${assignment.epoch}: someone restored an old copy of control.json`,
       )
     }
   }
@@ -186,8 +195,9 @@ export class Tablet {
   close(code: 'UNKNOWN_TOPIC_OR_PARTITION' | 'BROKER_STOPPING'): void {
     if (this.#role === 'removed') return
     this.#role = nextRole(this.#role, 'remove')
+    this.#closedWith = code
     this.#offlineReason = code === 'BROKER_STOPPING' ? 'the broker is stopping' : 'its topic was deleted'
-    this.#endWaiting(new Refusal(code, `${this.#name()} is gone: ${this.#offlineReason}`))
+    this.#endWaiting(this.#gone())
     this.#state?.log.close()
   }
 
@@ -226,10 +236,10 @@ export class Tablet {
   read(from: Offset, bytesMax: number, atLeastOne: boolean): Batches | Promise<Batches> {
     const state = this.#state
     if (this.#role !== 'leader' || state === undefined) throw this.#notLeading()
-    if (from < this.#logStart || from > state.log.end.offset) {
+    if (from < this.logStart || from > state.log.end.offset) {
       throw new Refusal(
         'OFFSET_OUT_OF_RANGE',
-        `offset ${from} of ${this.#name()} is not there: it holds ${this.#logStart} to ${this.highWatermark}`,
+        `offset ${from} of ${this.#name()} is not there: it holds ${this.logStart} to ${this.highWatermark}`,
       )
     }
     if (from >= this.highWatermark) return noBatches
@@ -270,16 +280,26 @@ export class Tablet {
 
   /** The first record with at least this timestamp, or undefined when all below the high watermark are older. */
   async offsetForTimestamp(timestampMs: number): Promise<TimestampedOffset | undefined> {
-    const from = await this.#leading().log.searchFrom(timestampMs)
-    if (from === undefined) return undefined
-    return findTimestamp(this, offset(Math.max(from, this.#logStart)), timestampMs)
+    const { log } = this.#leading()
+    try {
+      const from = await log.searchFrom(timestampMs)
+      if (from === undefined) return undefined
+      return await this.#findTimestamp(from, timestampMs)
+    } catch (error) {
+      throw this.#diskFailure(error, 'could not be read')
+    }
   }
 
   /** The first record with the largest timestamp, or undefined when the tablet is empty. */
   async maxTimestamp(): Promise<TimestampedOffset | undefined> {
-    const max = await this.#leading().log.maxTimestamp()
-    if (max === undefined || max.ms < 0) return undefined
-    return findTimestamp(this, offset(Math.max(this.#logStart, max.offset)), max.ms)
+    const { log } = this.#leading()
+    try {
+      const max = await log.maxTimestamp()
+      if (max === undefined || max.ms < 0) return undefined
+      return await this.#findTimestamp(max.offset, max.ms)
+    } catch (error) {
+      throw this.#diskFailure(error, 'could not be read')
+    }
   }
 
   /** The largest epoch at or below the one asked, and where it ended (KIP-101); -1 and -1 when the log knows of none. */
@@ -295,7 +315,7 @@ export class Tablet {
 
   /**
    * Takes every record below `before` away, durably, and answers the log start.
-   * @throws Refusal OFFSET_OUT_OF_RANGE above the high watermark
+   * @throws Refusal OFFSET_OUT_OF_RANGE above the high watermark, KAFKA_STORAGE_ERROR
    */
   async deleteRecordsBefore(before: Offset): Promise<Offset> {
     this.#leading()
@@ -305,71 +325,37 @@ export class Tablet {
         `${before} is not between 0 and the high watermark ${this.highWatermark} of ${this.#name()}`,
       )
     }
-    await this.#startAt(before, 'records were deleted on request')
-    return this.#logStart
+    try {
+      await this.#keeping?.startAt(before, 'records were deleted on request')
+    } catch (error) {
+      throw this.#diskFailure(error, 'could not be cut')
+    }
+    if (!this.#isLeader()) throw this.#notLeading()
+    return this.logStart
   }
 
   /** Drops what `retention.ms` and `retention.bytes` do not keep, and producers that were silent for so long. */
   async applyRetention(producerIdExpirationMs: number): Promise<void> {
-    if (this.#role !== 'leader' || this.#state === undefined) return
-    const { log, producers } = this.#state
-    const start = this.#settings.cleanupPolicy.has('delete')
-      ? retainedFrom(
-          await log.segmentFacts(),
-          this.#settings,
-          this.#shared.world.clock.nowMs(),
-          this.highWatermark,
-        )
-      : undefined
-    if (start !== undefined && start > this.#logStart && this.#isLeader()) {
-      if (start === log.end.offset && log.end.position > 0 && !log.hasStaged) log.roll()
-      await this.#startAt(start, 'retention')
-    }
-    producers.expire(this.#shared.world.clock.nowMs() - producerIdExpirationMs)
+    await this.#keeping?.applyRetention(producerIdExpirationMs)
   }
 
-  /** Answers how much of it should be compacted now, by `cleanup.policy` and what belongs to it: a part of its bytes, or undefined. */
+  /** Answers how much of it should be compacted now: a part of its bytes, or undefined. */
   async compactionDue(): Promise<number | undefined> {
-    const compaction = this.#compactable()
-    if (compaction === undefined) return undefined
-    await this.#rollOverdue()
-    const { dirtyRatio, filter } = await compaction.look()
-    return filter.length > 0 ? dirtyRatio : undefined
+    return this.#keeping?.compactionDue()
   }
 
   /** One pass of compaction, when it is due. Answers whether it came to its end. */
   async compact(cleaner: Cleaner, limits: PassLimits): Promise<boolean> {
-    const compaction = this.#compactable()
-    const plan = await compaction?.look()
-    if (compaction === undefined || plan === undefined || plan.filter.length === 0) return false
-    return this.#isLeader() && compaction.run(plan, cleaner, limits)
-  }
-
-  lastOfProducers(): readonly number[] {
-    return this.#state?.producers.lastOffsets() ?? []
+    return (await this.#keeping?.compact(cleaner, limits)) ?? false
   }
 
   /** Makes everything written until now durable and lets recovery begin there. */
   async checkpoint(): Promise<void> {
-    const state = this.#state
-    if (state === undefined || !this.#isLeader() || state.log.end.offset === this.#checkpointed) return
+    await this.#keeping?.checkpoint()
+  }
+
+  flush(): void {
     this.#appends?.flush()
-    const { world, checkpoints } = this.#shared
-    const end = state.log.end
-    const writtenBytes = this.#writtenBytes
-    const producers = state.producers.save(
-      world.disk,
-      this.identity.directory,
-      end.offset,
-      this.#checkpointed,
-    )
-    await Promise.all([producers, this.#durable(end.offset)])
-    if (!this.#isLeader()) return
-    await state.log.syncIndexes()
-    await state.epochs.save()
-    await checkpoints.setRecoveryPoint(this.identity.name, end.offset, end.position)
-    this.#checkpointed = end.offset
-    this.#checkpointedBytes = writtenBytes
   }
 
   /** For the group commit: makes durable what is written. A disk that fails to sync takes the tablet out of service. */
@@ -377,19 +363,34 @@ export class Tablet {
     const state = this.#state
     if (state === undefined || !this.#isLeader()) return
     const bytes = this.#writtenBytes
+    let position: LogPosition
     try {
-      const position = await state.log.sync()
-      if (!this.#isLeader()) return
-      this.#advance(position, bytes)
-      this.#durableWaiters = this.#durableWaiters.filter(waiter => {
-        if (waiter.offset > position.offset) return true
-        waiter.resolve()
-        return false
-      })
+      position = await state.log.sync()
     } catch (error) {
       if (error instanceof InvariantViolation) throw error
-      if (this.#isLeader()) this.fail(`the disk failed to sync: ${(error as Error).message}`)
+      if (isOutOfDescriptors(error)) {
+        // Nothing was asked of the disk yet: the directory could not be opened.
+        this.#shared.world.clock.after(syncAgainMs, () => this.#shared.groupCommit.request(this))
+        return
+      }
+      if (this.#isLeader()) this.syncFailed(`the disk failed to sync: ${(error as Error).message}`)
+      return
     }
+    if (!this.#isLeader()) return
+    this.#advance(position, bytes)
+    this.#durableWaiters = this.#durableWaiters.filter(waiter => {
+      if (waiter.offset > position.offset) return true
+      waiter.resolve()
+      return false
+    })
+  }
+
+  /** What the system could not write it may still show: the next recovery has to know. */
+  syncFailed(reason: string): void {
+    this.fail(reason)
+    this.#shared.checkpoints
+      .setSyncFailed(this.identity.name)
+      .catch((error: unknown) => this.#log.error({ error }, 'could not note that a sync failed'))
   }
 
   /** A separate call, because the role changes while something is awaited. */
@@ -402,8 +403,10 @@ export class Tablet {
     const state = this.#state
     assert(state !== undefined, 'only an open tablet writes')
     this.#writtenBytes += bytes
-    if (this.#settings.flush === 'os') this.#advance(state.log.end, this.#writtenBytes)
-    else if (bytes > 0) this.#shared.groupCommit.request(this)
+    const os = this.#settings.flush === 'os'
+    if (os) this.#advance(state.log.end, this.#writtenBytes)
+    // Sealed segments stay open until they are synced, so they are also when nobody waits for it.
+    if (os ? state.log.unsyncedSegments > 0 : bytes > 0) this.#shared.groupCommit.request(this)
   }
 
   /** The high watermark moves to `position`; it never goes back. */
@@ -417,63 +420,8 @@ export class Tablet {
     for (const reader of this.#readers) reader(this)
   }
 
-  async #startAt(start: Offset, why: string): Promise<void> {
-    const state = this.#state
-    if (start <= this.#logStart || state === undefined) return
-    // What is dropped cannot tell a recovery of its producers any more: the snapshot has to be from behind it.
-    if (start > (this.#checkpointed ?? 0)) await this.checkpoint()
-    if (start <= this.#logStart || !this.#isLeader()) return
-    this.#logStart = start
-    await this.#shared.checkpoints.setLogStart(this.identity.name, start)
-    if (!this.#isLeader()) return
-    state.epochs.startAt(start)
-    const names = state.log.dropBefore(start)
-    this.#log.info(
-      { logStart: start, segments: names.filter(name => name.endsWith('.log.deleted')).length, why },
-      'log start moved',
-    )
-    this.removeLater(names)
-  }
-
-  removeLater(names: readonly string[]): void {
-    if (names.length === 0) return
-    this.#shared.world.clock.after(this.#settings.fileDeleteDelayMs, () => void this.#remove(names))
-  }
-
-  /** One by one: each may take a while, and all together would keep syncs and reads from the thread pool. */
-  async #remove(names: readonly string[]): Promise<void> {
-    for (const name of names) {
-      try {
-        await this.#shared.world.disk.remove(name)
-      } catch (error) {
-        this.#log.warn({ name, error }, 'could not remove a deleted segment; it goes at the next start')
-      }
-    }
-  }
-
-  #compactable(): Compaction | undefined {
-    if (this.#state === undefined || !this.#isLeader() || !this.#settings.cleanupPolicy.has('compact'))
-      return undefined
-    const { world } = this.#shared
-    const state = (): CleanState => CleanState.open(world.disk, this.identity.directory)
-    this.#compaction ??= new Compaction(world, this.#log, this.#state.log, state(), this)
-    return this.#compaction
-  }
-
-  /** What stands in the active segment is not compacted: it ends when its first record is as old as `max.compaction.lag.ms` allows. */
-  async #rollOverdue(): Promise<void> {
-    const log = this.#state?.log
-    const before = this.#shared.world.clock.nowMs() - this.#settings.maxCompactionLagMs
-    if (log === undefined || before <= 0) return
-    const first = await log.firstTimestamp(log.end.segment)
-    if (first === undefined || first <= 0 || first >= before || !this.#isLeader()) return
-    if (log.end.position === 0 || log.hasStaged) return
-    log.roll()
-    await this.#durable(log.end.offset)
-  }
-
   /** Resolves when everything below `end` is on the disk. */
-  #durable(end: Offset): Promise<void> {
+  durable(end: Offset): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#durableWaiters.push({ offset: end, resolve, reject })
       this.#shared.groupCommit.request(this)
@@ -495,13 +443,24 @@ export class Tablet {
   #readFailure(error: unknown): unknown {
     if (error instanceof StoredBatchDamaged) {
       this.counters.damagedReads++
-      this.#log.error({ path: error.path, position: error.position }, error.message)
+      this.#troubles.error({ path: error.path, position: error.position }, error.message)
       return error
     }
+    return this.#diskFailure(error, 'could not be read')
+  }
+
+  /** What a disk's error means to who asked; anything else is a refusal already, or a bug. */
+  #diskFailure(error: unknown, what: string): unknown {
+    if (error instanceof Refusal || error instanceof InvariantViolation) return error
     const { code, message } = error as NodeJS.ErrnoException
-    if (code === undefined || error instanceof Refusal) return error
-    this.#log.error({ code, error: message }, 'read failed')
-    return new Refusal('KAFKA_STORAGE_ERROR', `${this.#name()} could not be read: ${code}`)
+    if (code === undefined) return error
+    this.#troubles.error({ code, error: message }, `tablet ${what}`)
+    return new Refusal('KAFKA_STORAGE_ERROR', `${this.#name()} ${what}: ${code}`)
+  }
+
+  #findTimestamp(from: Offset, timestampMs: number): Promise<TimestampedOffset | undefined> {
+    const lowest = this.logStart
+    return findTimestamp(this, offset(Math.max(from, lowest)), lowest, timestampMs)
   }
 
   #leading(): TabletState {
@@ -512,9 +471,12 @@ export class Tablet {
   #notLeading(): Refusal {
     if (this.#role === 'offline' || this.#role === 'recovering')
       return new Refusal('KAFKA_STORAGE_ERROR', this.#offlineMessage())
-    const code: RefusalCode =
-      this.#role === 'removed' ? 'UNKNOWN_TOPIC_OR_PARTITION' : 'NOT_LEADER_OR_FOLLOWER'
-    return new Refusal(code, `this broker does not lead ${this.#name()}`)
+    if (this.#role === 'removed') return this.#gone()
+    return new Refusal('NOT_LEADER_OR_FOLLOWER', `this broker does not lead ${this.#name()}`)
+  }
+
+  #gone(): Refusal {
+    return new Refusal(this.#closedWith, `${this.#name()} is gone: ${this.#offlineReason}`)
   }
 
   #offlineMessage(): string {

@@ -67,9 +67,22 @@ export class Tablets {
   /** Opens every tablet the control store knows of, claims those we lead, and follows its changes from then on. */
   async start(): Promise<void> {
     const { store, shared, dataDirectory } = this.#options
-    setAsideStrangers(shared, dataDirectory, new Set([...this.all()].map(tablet => tablet.identity.name)))
     this.#unwatch = store.watch(event => this.#follow(event))
+    // What was made or deleted since the constructor looked.
     const topics = [...store.topics().values()]
+    const ids = new Set(topics.map(topic => topic.id))
+    for (const [name, tablets] of this.#byTopic)
+      if (tablets.some(tablet => !ids.has(tablet.topicId))) this.#byTopic.delete(name)
+    for (const topic of topics) {
+      this.#place(topic)
+      this.#settle(topic)
+    }
+    const known = new Set([...this.all()].map(tablet => tablet.identity.name))
+    setAsideStrangers(shared, dataDirectory, known)
+    const there = new Set(
+      shared.world.disk.list(`${dataDirectory}/tablets`).map(name => name.split('.stray')[0]),
+    )
+    shared.checkpoints.retain(name => known.has(name) || there.has(name))
     this.#work = this.#open([...this.all()], this.#options.clean).then(async () => {
       await Promise.all(topics.map(topic => this.#claim(topic)))
     })
@@ -115,7 +128,7 @@ export class Tablets {
     await this.#work
     await this.#eachTablet(tablet => tablet.checkpoint())
     const tablets = [...this.all()]
-    const clean = tablets.every(tablet => tablet.role === 'leader' && tablet.uncheckpointedBytes === 0)
+    const clean = tablets.every(tablet => tablet.role === 'leader' && tablet.isCheckpointed)
     for (const tablet of tablets) tablet.close('BROKER_STOPPING')
     return clean
   }
@@ -141,8 +154,7 @@ export class Tablets {
       case 'topic-created':
       case 'topic-changed': {
         const added = this.#place(event.topic)
-        for (const tablet of this.#byTopic.get(event.topic.name) ?? [])
-          tablet.settings = this.#options.settingsOf(event.topic)
+        this.#settle(event.topic)
         if (added.length > 0) this.#then(() => this.#serve(event.topic, added))
         return
       }
@@ -155,15 +167,18 @@ export class Tablets {
         return
       }
       case 'broker-settings-changed': {
-        for (const topic of this.#options.store.topics().values()) {
-          for (const tablet of this.#byTopic.get(topic.name) ?? [])
-            tablet.settings = this.#options.settingsOf(topic)
-        }
+        for (const topic of this.#options.store.topics().values()) this.#settle(topic)
         return
       }
       case 'broker-changed':
         return
     }
+  }
+
+  /** Gives the topic's tablets the settings that hold now. */
+  #settle(topic: Topic): void {
+    const settings = this.#options.settingsOf(topic)
+    for (const tablet of this.#byTopic.get(topic.name) ?? []) tablet.settings = settings
   }
 
   #then(work: () => Promise<void>): void {
@@ -207,7 +222,9 @@ export class Tablets {
   /** A new run leads in new epochs, so that no offset is given twice within one. */
   async #claim(topic: Topic): Promise<void> {
     const { store, self: broker, incarnation } = this.#options
-    const opened = (this.#byTopic.get(topic.name) ?? []).filter(tablet => tablet.role === 'recovering')
+    const opened = (this.#byTopic.get(topic.name) ?? []).filter(
+      tablet => tablet.topicId === topic.id && tablet.role === 'recovering',
+    )
     const bySlice = Map.groupBy(opened, tablet => Math.floor(tablet.partition / sliceTablets))
     for (const tablets of bySlice.values()) {
       const changes = tablets.flatMap(({ partition }) => {
@@ -216,9 +233,11 @@ export class Tablets {
           ? []
           : [claimLeadership(partition, assignment, { broker, incarnation })]
       })
+      // Those that were added meanwhile are not opened yet, and served from their first epoch.
+      if (changes.length === 0) continue
       const answer = await store.changeTablets(topic.id, changes)
       for (const { tablet: partition, to } of changes) {
-        const tablet = this.find(topic.name, partition)
+        const tablet = tablets.find(tablet => tablet.partition === partition)
         if (tablet?.role !== 'recovering') continue
         if (answer === 'changed') tablet.lead(to)
         else tablet.fail('the control store did not grant its leadership; start the broker again')
@@ -263,18 +282,22 @@ async function eachAtOnce<T>(
 /** Directories whose topic nobody knows are neither adopted nor deleted; those of deleted tablets go for good. */
 function setAsideStrangers(shared: TabletShared, dataDirectory: string, known: ReadonlySet<string>): void {
   const { disk } = shared.world
-  for (const name of disk.list(`${dataDirectory}/tablets`)) {
+  const names = disk.list(`${dataDirectory}/tablets`)
+  const taken = new Set(names)
+  for (const name of names) {
     const path = `${dataDirectory}/tablets/${name}`
-    if (known.has(name) || name.endsWith('.stray')) continue
+    if (known.has(name) || /\.stray(?:\.\d+)?$/.test(name)) continue
     if (name.endsWith('.deleted')) {
       removeAway(shared, path)
       continue
     }
+    let aside = `${name}.stray`
+    for (let i = 2; taken.has(aside); i++) aside = `${name}.stray.${i}`
     shared.log.warn(
-      { path: `${path}.stray` },
+      { path: `${dataDirectory}/tablets/${aside}` },
       'set aside the directory of a tablet that no topic has; remove it when you do not need it',
     )
-    disk.rename(path, `${path}.stray`)
+    disk.rename(path, `${dataDirectory}/tablets/${aside}`)
   }
 }
 

@@ -17,10 +17,11 @@ type Readable = { read(from: Offset, bytesMax: number, atLeastOne: boolean): Bat
 
 const unpackedBytesMax = 64 * MIB
 
-/** The first record at or behind the batch that holds `from` whose timestamp is at least `timestampMs`. */
+/** The first record at or behind the batch that holds `from`, but not below `lowest`, whose timestamp is at least `timestampMs`. */
 export async function findTimestamp(
   tablet: Readable,
   from: Offset,
+  lowest: Offset,
   timestampMs: number,
 ): Promise<TimestampedOffset | undefined> {
   let next = from
@@ -32,7 +33,8 @@ export async function findTimestamp(
         for (let at = 0; at < piece.length; at += batchBytesOf(piece, at)) {
           next = offset(lastOffsetOf(piece, at) + 1)
           if (maxTimestampOf(piece, at) < timestampMs || countOf(piece, at) === 0) continue
-          return inBatch(piece, at, timestampMs)
+          const found = inBatch(piece, at, lowest, timestampMs)
+          if (found !== undefined) return found
         }
       }
     } finally {
@@ -42,14 +44,23 @@ export async function findTimestamp(
 }
 
 /** A batch whose records cannot be unpacked is answered as a whole: its producer's data is opaque to the log. */
-function inBatch(bytes: Buffer, at: number, timestampMs: number): TimestampedOffset {
+function inBatch(
+  bytes: Buffer,
+  at: number,
+  lowest: Offset,
+  timestampMs: number,
+): TimestampedOffset | undefined {
   try {
     for (const record of readRecords(bytes, at, unpackedBytesMax)) {
-      if (record.timestamp >= timestampMs)
+      if (record.timestamp >= timestampMs && record.offset >= lowest)
         return { offset: offset(record.offset), timestampMs: record.timestamp }
     }
+    return undefined
   } catch (error) {
     if (error instanceof InvariantViolation) throw error
+    return {
+      offset: offset(Math.max(baseOffsetOf(bytes, at), lowest)),
+      timestampMs: maxTimestampOf(bytes, at),
+    }
   }
-  return { offset: offset(baseOffsetOf(bytes, at)), timestampMs: maxTimestampOf(bytes, at) }
 }

@@ -76,6 +76,6 @@ export class Unanswered {
       )
       for (const append of late) append.appending.refused(append.slot, refusal)
     }
-    if (this.count > 0) this.#sweepLater()
+    if (this.count > 0 && !this.#sweeping) this.#sweepLater()
   }
 }

@@ -7,10 +7,17 @@ import {
   openSync,
   read,
   readSync,
+  writeSync,
   writevSync,
 } from 'node:fs'
+import { KIB } from '../../base/quantities.ts'
 import type { DiskFile } from '../../base/world.ts'
 
+/**
+ * No system call writes beyond the next multiple of this. A longer write makes Linux look for page cache in pieces as large, which
+ * on a virtual machine often are memory that was never used: a megabyte at once took 2.6 to 5 CPU-seconds a GB where this takes 0.3.
+ */
+const strideBytes = 64 * KIB
 /** Linux takes at most this many pieces in one gathered write (IOV_MAX). */
 const gatheredPiecesMax = 1024
 
@@ -61,10 +68,14 @@ class RealFile implements DiskFile {
 
   write(pieces: readonly Buffer[], at: number): void {
     const descriptor = this.#open('write')
-    let rest = pieces.filter(piece => piece.length > 0)
     let position = at
+    let rest = pieces.filter(piece => piece.length > 0)
     while (rest.length > 0) {
-      const count = writevSync(descriptor, rest.slice(0, gatheredPiecesMax), position)
+      const stride = upTo(strideBytes - (position % strideBytes), rest)
+      const count =
+        stride.length === 1 && stride[0] !== undefined
+          ? writeSync(descriptor, stride[0], 0, stride[0].length, position)
+          : writevSync(descriptor, stride, position)
       if (count === 0) throw fileError('EIO', 'the disk takes no bytes', 'write', this.path)
       rest = behind(rest, count)
       position += count
@@ -119,6 +130,18 @@ class RealFile implements DiskFile {
   #closeWhenIdle(): void {
     if (this.#onPool === 0) closeSync(this.#descriptor)
   }
+}
+
+/** The first `bytes` bytes of `pieces`, or as many as one call takes. */
+function upTo(bytes: number, pieces: readonly Buffer[]): Buffer[] {
+  const first: Buffer[] = []
+  let left = bytes
+  for (const piece of pieces) {
+    if (left === 0 || first.length === gatheredPiecesMax) break
+    first.push(piece.length <= left ? piece : piece.subarray(0, left))
+    left -= Math.min(left, piece.length)
+  }
+  return first
 }
 
 /** What is left of `pieces` after their first `count` bytes were written. */

@@ -7,11 +7,13 @@ export function consumeCommand(): Command {
   return withServer(new Command('consume'))
     .description("write a topic's records to standard output, a value a line")
     .argument('<topic>')
-    .option(
-      '-f, --from <where>',
-      'beginning, end, an offset, or a time: 2026-01-31T08:00Z or ms@1769846400000',
-      parsePosition,
-      { kind: 'beginning' } satisfies Position,
+    .addOption(
+      new Option(
+        '-f, --from <where>',
+        'beginning, end, an offset, or a time: 2026-01-31T08:00Z or ms@1769846400000',
+      )
+        .argParser(parsePosition)
+        .default({ kind: 'beginning' } satisfies Position, 'beginning'),
     )
     .option('-p, --partition <n>', 'only this partition instead of all in turn', wholeNumber(0))
     .option('-F, --follow', 'go on with new records until Ctrl-C')

@@ -124,7 +124,9 @@ function tellRefusal(line: number, error: ErrorBody): void {
 function show(progress: () => Progress): () => void {
   if (!process.stderr.isTTY || process.stdin.isTTY) return () => {}
   const timer = setInterval(() => {
-    process.stderr.write(`\r\u001B[K${progressLine(progress(), process.stderr.columns - 1)}`)
+    // Some terminals do not know how wide they are.
+    const columns = process.stderr.columns || 80
+    process.stderr.write(`\r\u001B[K${progressLine(progress(), columns - 1)}`)
   }, progressEveryMs)
   return () => {
     clearInterval(timer)

@@ -1,5 +1,5 @@
 import type { ErrorBody } from '../broker-http.ts'
-import { linesOf } from '../produce/lines.ts'
+import { linesOf } from './lines.ts'
 
 /** Counts the answers to an NDJSON produce; they come a line each, in the order of the input. */
 export class Results {

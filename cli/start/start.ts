@@ -34,16 +34,17 @@ export async function start(options: Options): Promise<void> {
   const log = await openLog({ level: logLevel, file: logFile, terminal: process.stderr.isTTY })
   const dataDirectory = resolve(options.data)
   const { kafka, http } = options
-  const broker = await startBroker({
-    dataDirectory,
-    kafka,
-    http,
-    settings,
-    log,
-    version: versionText(),
-  }).catch((error: unknown) => {
+  process.on('uncaughtExceptionMonitor', err =>
+    log.fatal({ err }, 'a bug stops this broker; the next start recovers'),
+  )
+  const started = startBroker({ dataDirectory, kafka, http, settings, log, version: versionText() })
+  const broker = await Promise.race([started, stopped]).catch((error: unknown) => {
     throw startFailure(error)
   })
+  if (typeof broker === 'string') {
+    log.info({ signal: broker }, 'stopped while starting: the next start recovers')
+    process.exit(0)
+  }
   await write(options.json ? readyLine(broker, process.pid) : greeting(broker, dataDirectory, command))
   log.info({ signal: await stopped }, 'stopping')
   await broker.stop()

@@ -50,7 +50,27 @@ export function reducedBatch(b: Buffer, at: number, left: LeftRecords): Buffer {
   return batch
 }
 
-/** What remains of the batch at `at` when all its records are gone and its offsets or its sequence numbers still matter. */
+/**
+ * Stands for the offsets [from, to) whose records are all gone. Where they were is a batch without records of nobody, so that offsets go on without
+ * a gap.
+ */
+export function gapBatch(from: number, to: number, leaderEpoch: number): Buffer {
+  const batch = Buffer.alloc(batchHeaderBytes)
+  writeInt64(batch, from, 0)
+  batch.writeInt32BE(batch.length - batchPrefixBytes, 8)
+  batch.writeInt32BE(leaderEpoch, 12)
+  batch.writeInt8(2, 16)
+  batch.writeInt32BE(to - from - 1, 23)
+  writeInt64(batch, -1, 27)
+  writeInt64(batch, -1, 35)
+  writeInt64(batch, -1, 43)
+  batch.writeInt16BE(-1, 51)
+  batch.writeInt32BE(-1, 53)
+  sealBatch(batch, 0)
+  return batch
+}
+
+/** What remains of the batch at `at` when all its records are gone and its sequence numbers still matter. */
 export function emptiedBatch(b: Buffer, at: number): Buffer {
   const batch = Buffer.from(b.subarray(at, at + batchHeaderBytes))
   batch.writeInt32BE(batch.length - batchPrefixBytes, 8)

@@ -1,11 +1,15 @@
 // Enters: the records of a batch, packed or not, and the name of a codec. Leaves: the other form.
 // Always holds: no more than the given bound is unpacked; a bomb is refused when it would go beyond it.
+import { createRequire } from 'node:module'
 import { gunzipSync, gzipSync, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
-import { compressFrameSync } from 'lz4-napi'
-import { compressSync as snappyPack, uncompressSync as snappyUnpack } from 'snappy'
 import { unpackLz4 } from './lz4.ts'
 import { MalformedRecords } from './malformed.ts'
 import type { CodecName } from './record-batch.ts'
+
+const require = createRequire(import.meta.url)
+// Native code is loaded when it is first needed: most brokers never unpack a batch, and each costs them 4 MB.
+const snappy = (): typeof import('snappy') => require('snappy')
+const lz4 = (): typeof import('lz4-napi') => require('lz4-napi')
 
 /** Java's snappy streams stand in blocks behind this (snappy-java's SnappyOutputStream). */
 const xerialMagic = Buffer.from([0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0x00])
@@ -21,7 +25,7 @@ const forms: Record<CodecName, Form> = {
     unpack: (packed, max) => sound(max, () => gunzipSync(packed, { maxOutputLength: max })),
   },
   snappy: { pack: packXerial, unpack: unpackSnappy },
-  lz4: { pack: bytes => compressFrameSync(bytes), unpack: unpackLz4 },
+  lz4: { pack: bytes => lz4().compressFrameSync(bytes), unpack: unpackLz4 },
   zstd: {
     pack: bytes => zstdCompressSync(bytes),
     unpack: (packed, max) => sound(max, () => zstdDecompressSync(packed, { maxOutputLength: max })),
@@ -41,7 +45,7 @@ export const decompress = (codec: CodecName, packed: Buffer, bytesMax: number): 
 function packXerial(bytes: Buffer): Buffer {
   const pieces: Buffer[] = [xerialHeader]
   for (let at = 0; at < bytes.length; at += xerialBlockBytes) {
-    const block = snappyPack(bytes.subarray(at, at + xerialBlockBytes))
+    const block = snappy().compressSync(bytes.subarray(at, at + xerialBlockBytes))
     const length = Buffer.alloc(4)
     length.writeInt32BE(block.length)
     pieces.push(length, block)
@@ -79,7 +83,7 @@ function unpackSnappyBlock(block: Buffer, bytesLeft: number, bytesMax: number): 
     scale *= 128
   }
   if (length > bytesLeft) throw tooLarge(bytesMax)
-  return sound(bytesMax, () => snappyUnpack(block, { asBuffer: true }) as Buffer)
+  return sound(bytesMax, () => snappy().uncompressSync(block, { asBuffer: true }) as Buffer)
 }
 
 function sound(bytesMax: number, unpack: () => Buffer): Buffer {

@@ -56,6 +56,14 @@ test('with LogAppendTime every record has the time of the batch', () => {
   expect([...readRecords(batch, 0, mib)].map(r => r.timestamp)).toEqual(Array(3).fill(1_700_000_005_000))
 })
 
+test.each([1, 3])('a record whose offset delta is %i in a batch of one is refused', delta => {
+  const batch = buildBatch([{ key: null, value: Buffer.from('v'), headers: [], timestamp: 1 }])
+  const offsetDeltaAt = batchHeaderBytes + 3
+  batch.writeUInt8(delta, offsetDeltaAt)
+  sealBatch(batch, 0)
+  expect(() => [...readRecords(batch, 0, mib)]).toThrow(MalformedRecords)
+})
+
 /** Reads to the end; anything thrown but MalformedRecords fails the test. */
 function read(batch: Buffer): 'sound' | 'malformed' {
   try {

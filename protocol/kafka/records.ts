@@ -16,6 +16,7 @@ import {
   codecs,
   countOf,
   isLogAppendTime,
+  lastOffsetOf,
   maxTimestampOf,
   sealBatch,
   type CodecName,
@@ -47,7 +48,13 @@ export function* readRecords(b: Buffer, at: number, unpackedBytesMax: number): G
   const baseTimestamp = baseTimestampOf(b, at)
   const appendTime = isLogAppendTime(b, at) ? maxTimestampOf(b, at) : undefined
   const count = countOf(b, at)
-  for (let i = 0; i < count; i++) yield readRecord(reader, baseOffset, baseTimestamp, appendTime)
+  const lastOffset = lastOffsetOf(b, at)
+  for (let i = 0; i < count; i++) {
+    const record = readRecord(reader, baseOffset, baseTimestamp, appendTime)
+    if (record.offset < baseOffset || record.offset > lastOffset)
+      reader.fail(`offset ${record.offset} in a batch of ${baseOffset} to ${lastOffset}`)
+    yield record
+  }
   if (reader.at !== reader.bytes.length) reader.fail(`${count} records end before their bytes do`)
 }
 

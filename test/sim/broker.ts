@@ -1,37 +1,73 @@
 /** A broker below its doors on the simulated world: what one process would run, started and ended as often as a test wants. */
 import { pino } from 'pino'
-import { brokerId, MIB } from '../../base/quantities.ts'
-import type { Refusal } from '../../base/refusals.ts'
-import { openEmbeddedStore } from '../../control/embedded/store.ts'
-import type { ControlStore } from '../../control/store.ts'
+import { Groups } from '../../broker/groups/groups.ts'
 import { Checkpoints } from '../../broker/log/checkpoint.ts'
 import { DataDirectory } from '../../broker/log/data-directory.ts'
 import { ReadBuffers } from '../../broker/log/read-buffers.ts'
+import { Reserve, withReserve } from '../../broker/log/reserve.ts'
 import { SegmentCache } from '../../broker/log/segment-cache.ts'
 import { TailMemory } from '../../broker/log/tail-memory.ts'
-import { resolveTopic } from '../../broker/settings/resolve.ts'
+import { Router } from '../../broker/router/router.ts'
+import { resolveBroker, resolveTopic } from '../../broker/settings/resolve.ts'
 import type { Acks, Appending } from '../../broker/tablet/appending.ts'
 import { GroupCommit } from '../../broker/tablet/group-commit.ts'
 import type { Tablet } from '../../broker/tablet/tablet.ts'
 import { Tablets } from '../../broker/tablet/tablets.ts'
+import { brokerId, MIB } from '../../base/quantities.ts'
+import { Refusal } from '../../base/refusals.ts'
+import type { World } from '../../base/world.ts'
+import { openEmbeddedStore } from '../../control/embedded/store.ts'
+import type { Topic } from '../../control/model.ts'
+import type { ControlStore } from '../../control/store.ts'
 import type { SimWorld } from './world.ts'
+
+export type LogLine = {
+  readonly level: number
+  readonly msg: string
+  readonly partition?: number
+  readonly reason?: string
+}
 
 export type SimBroker = {
   readonly tablets: Tablets
   readonly store: ControlStore
+  readonly router: Router
+  readonly checkpoints: Checkpoints
+  readonly segmentCache: SegmentCache
+  readonly tailMemory: TailMemory
+  /** The lines of its log from warnings on. */
+  readonly lines: readonly LogLine[]
   /** A clean stop. Answers whether the next start may trust the disk. */
   stop(): Promise<boolean>
 }
 
-const log = pino({ level: 'silent' })
+export type SimBrokerOptions = {
+  /** In place of the simulation's own, to watch what is asked of it. */
+  readonly world?: World
+  readonly tailBytes?: number
+  readonly openMax?: number
+  /** Keeps a reserve on the disk, as a broker does. */
+  readonly withRoom?: boolean
+  /** Does something once the tablets are known and before they are opened. */
+  readonly beforeStart?: (broker: Pick<SimBroker, 'tablets' | 'store' | 'router'>) => Promise<void> | void
+}
 
 /** Starts the next process on the world's disk and recovers. */
 export async function startSimBroker(
   sim: SimWorld,
   settings: Record<string, string> = {},
+  {
+    world: seen = sim.world,
+    tailBytes = MIB,
+    openMax = 2,
+    withRoom = false,
+    beforeStart,
+  }: SimBrokerOptions = {},
 ): Promise<SimBroker> {
-  const { world } = sim
-  const directory = DataDirectory.open(world, '/data', brokerId(0))
+  const directory = DataDirectory.open(seen, '/data', brokerId(0))
+  const reserve = new Reserve(seen.disk, '/data/reserve')
+  const world = withRoom ? { ...seen, disk: withReserve(seen.disk, reserve) } : seen
+  if (withRoom) reserve.keep(world.clock)
   const { checkpoints, damaged } = Checkpoints.open(world.disk, '/data')
   const store = openEmbeddedStore({ ...world, path: '/data/control.json' })
   const { incarnation } = await store.registerBroker({
@@ -42,32 +78,63 @@ export async function startSimBroker(
     rack: undefined,
     addresses: {},
   })
-  const logs = {
-    world,
-    tailMemory: new TailMemory(MIB),
-    segmentCache: new SegmentCache(2),
-    readBuffers: new ReadBuffers(),
-  }
+  const lines: LogLine[] = []
+  const log = pino(
+    { level: 'warn' },
+    { write: (line: string) => void lines.push(JSON.parse(line) as LogLine) },
+  )
+  const tailMemory = new TailMemory(tailBytes)
+  const segmentCache = new SegmentCache(openMax)
+  const logs = { world, tailMemory, segmentCache, readBuffers: new ReadBuffers() }
+  const self = brokerId(0)
   const tablets = new Tablets({
     shared: { world, log, logs, groupCommit: new GroupCommit(), checkpoints },
     store,
-    self: brokerId(0),
+    self,
     incarnation,
     dataDirectory: '/data',
-    settingsOf: topic => resolveTopic({ topic: topic.settings, dynamic: {}, static: settings }),
+    settingsOf: topic =>
+      resolveTopic({ topic: topic.settings, dynamic: store.brokerSettings(), static: settings }),
     clean: directory.wasClean && !damaged,
   })
+  const identity = { self, incarnation, clusterId: directory.meta.clusterId, dataDirectory: '/data' }
+  const resolved = resolveBroker({ dynamic: store.brokerSettings(), static: settings })
+  const groups = new Groups({ world, store, tablets, log, settings: resolved })
+  const router = new Router({ world, store, tablets, groups, staticSettings: settings, ...identity })
   await directory.begin()
+  await beforeStart?.({ tablets, store, router })
   await tablets.start()
+  groups.begin()
+  router.begin()
   const stop = async (): Promise<boolean> => {
+    router.end()
+    groups.end()
     const clean = await tablets.stop()
-    checkpoints.saveNow()
     await store.close()
+    checkpoints.saveNow()
     if (clean) directory.endCleanly()
     directory.release()
     return clean
   }
-  return { tablets, store, stop }
+  return { tablets, store, router, checkpoints, segmentCache, tailMemory, lines, stop }
+}
+
+/** Makes a topic and waits until its tablets serve. */
+export async function makeTopic(
+  broker: SimBroker,
+  name: string,
+  settings: Record<string, string> = {},
+  tablets = 1,
+): Promise<Topic> {
+  const [made] = await broker.router.createTopics([{ name, settings, tablets, replication: 1 }])
+  if (made === undefined || made instanceof Refusal) throw made ?? new Error('no answer')
+  return made
+}
+
+export function tabletOf(broker: SimBroker, topic: string, partition = 0): Tablet {
+  const tablet = broker.tablets.find(topic, partition)
+  if (tablet === undefined) throw new Error(`there is no tablet ${topic}-${partition}`)
+  return tablet
 }
 
 export type Appended = { readonly baseOffset: number } | { readonly refusal: Refusal }

@@ -207,7 +207,8 @@ describe('a compacted topic', { timeout: 60_000 }, () => {
     }
     await expectTold()
     await topic.compact()
-    expect(cleanedOf(topic)).toBeGreaterThan(end)
+    // Behind what is lost may be records that others were taken away for: nothing is compacted.
+    expect(topic.tablet.compaction?.isStuck).toBe(true)
     await expectTold()
   })
 

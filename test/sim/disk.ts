@@ -16,7 +16,8 @@ type Failure = {
   readonly share: number | undefined
 }
 
-const roomyBytes = 2 ** 40
+/** More than any test fills; what is left of it is not counted. */
+export const roomyBytes = 2 ** 40
 
 /**
  * A disk in memory that keeps apart what processes see and what is on the platter, and that fails when told to: the test breaks it here,

@@ -1,6 +1,6 @@
 import type { DiskFile } from '../../base/world.ts'
 import type { SimProcess } from './clock.ts'
-import { type DiskCall, diskError, type SimDisk } from './disk.ts'
+import { type DiskCall, diskError, roomyBytes, type SimDisk } from './disk.ts'
 import type { SimFile } from './nodes.ts'
 
 /** An open file of one process. */
@@ -92,7 +92,7 @@ export class SimHandle implements DiskFile {
   /** How many of `count` bytes from `at` the disk has room for. */
   #roomBehind(at: number, count: number): number {
     const growth = at + count - this.#file.seen.sizeBytes
-    if (growth <= 0) return count
+    if (growth <= 0 || this.#disk.capacityBytes >= roomyBytes) return count
     return Math.max(0, count - Math.max(0, growth - this.#disk.freeBytes()))
   }
 

@@ -1,100 +1,177 @@
-/** Random histories of one tablet under kills, power cuts and failing disks, each checked against what its callers were told. */
+/** Random histories of several tablets under kills, power cuts, full and failing disks, each checked against what its callers were told. */
 import { expect, test } from 'vitest'
 import { offset } from '../../base/quantities.ts'
+import type { Tablet } from '../../broker/tablet/tablet.ts'
 import { baseOffsetOf, batchBytesOf, checkBatch, lastOffsetOf } from '../../protocol/kafka/record-batch.ts'
 import { buildBatch, readRecords } from '../../protocol/kafka/records.ts'
-import type { Tablet } from '../../broker/tablet/tablet.ts'
-import { append, startSimBroker, type SimBroker } from './broker.ts'
+import { append, makeTopic, startSimBroker, tabletOf, type Appended, type SimBroker } from './broker.ts'
 import { simWorld, type SimWorld } from './world.ts'
 
-type Sent = { readonly value: string; readonly sequence: number; readonly count: number }
+type Sent = {
+  readonly value: string
+  readonly sequence: number
+  readonly count: number
+  readonly timestamp: number
+}
 type Acknowledged = Sent & { readonly baseOffset: number; readonly durable: boolean }
 
 const settings = { 'log.segment.bytes': '2000', 'log.index.interval.bytes': '300' }
-const producer = { id: 77, epoch: 0 }
+const retentionMs = 3_600_000
+const retentionBytes = 6000
+const topics = [
+  { name: 'synced', tablets: 2, settings: { 'retention.ms': String(retentionMs) } },
+  {
+    name: 'cached',
+    tablets: 1,
+    settings: { 'stele.flush': 'os', 'retention.bytes': String(retentionBytes) },
+  },
+  { name: 'coming-and-going', tablets: 1, settings: { 'file.delete.delay.ms': '100' } },
+]
 
-/** What the outside world knows: what it sent, what it was told, what it saw. */
+function must(holds: boolean, what: string): void {
+  if (!holds) throw new Error(what)
+}
+
+/** What the outside world knows of one tablet: what it sent, what it was told, what it saw. */
+class Told {
+  readonly topic: string
+  readonly topicId: string
+  readonly partition: number
+  /** Its topic leaves syncs to the operating system: a power cut may take what was acknowledged. */
+  readonly cached: boolean
+  sequence = 0
+  retry: { readonly batch: Buffer; readonly sent: Sent } | undefined
+  acknowledged: Acknowledged[] = []
+  /** Every record that was ever read. */
+  seen = new Map<number, string>()
+  logStart = 0
+
+  constructor(topic: string, topicId: string, partition: number) {
+    this.topic = topic
+    this.topicId = topicId
+    this.partition = partition
+    this.cached = topic === 'cached'
+  }
+
+  get name(): string {
+    return `${this.topic}-${this.partition}`
+  }
+
+  /** The batch before again when nobody said that it was written. */
+  next(sim: SimWorld, number: number): { readonly batch: Buffer; readonly sent: Sent } {
+    if (this.retry !== undefined) return this.retry
+    const count = 1 + sim.random.below(3)
+    const value = `${this.name} ${number}`.padEnd(1 + sim.random.below(300), '.')
+    const timestamp = sim.clock.nowMs()
+    const records = Array.from({ length: count }, (_, i) => {
+      return { key: null, value: Buffer.from(`${value}#${i}`), headers: [], timestamp }
+    })
+    const batch = buildBatch(records, { producer: { id: 77, epoch: 0, baseSequence: this.sequence } })
+    this.retry = { batch, sent: { value, sequence: this.sequence, count, timestamp } }
+    return this.retry
+  }
+
+  answered(sent: Sent, durable: boolean, answer: Appended): void {
+    if ('baseOffset' in answer) {
+      this.acknowledged.push({ ...sent, baseOffset: answer.baseOffset, durable })
+      this.retry = undefined
+      this.sequence = sent.sequence + sent.count
+    } else if (
+      answer.refusal.code !== 'KAFKA_STORAGE_ERROR' &&
+      answer.refusal.code !== 'UNKNOWN_TOPIC_OR_PARTITION'
+    ) {
+      throw new Error(`${this.name}: sequence ${sent.sequence} was refused: ${answer.refusal.message}`)
+    }
+  }
+
+  /** After a power cut what was not durable may be gone, from some point on all of it. */
+  forgetLost(end: number): void {
+    const lost = this.acknowledged.filter(({ baseOffset }) => baseOffset >= end)
+    for (const { durable, baseOffset } of lost)
+      must(!durable, `${this.name} lost acks=all at ${baseOffset}: it ends at ${end}`)
+    for (const at of this.seen.keys()) {
+      if (at < end) continue
+      must(this.cached, `${this.name} lost offset ${at}, which was seen: it ends at ${end}`)
+      this.seen.delete(at)
+    }
+    this.acknowledged = this.acknowledged.filter(({ baseOffset }) => baseOffset < end)
+    if (lost.length === 0) return
+    const last = this.acknowledged.at(-1)
+    this.sequence = last === undefined ? 0 : last.sequence + last.count
+    this.retry = undefined
+  }
+}
+
 class History {
   readonly sim: SimWorld
   broker!: SimBroker
-  sequence = 0
+  all: Told[] = []
   written = 0
-  retry: { batch: Buffer; sent: Sent } | undefined
-  acknowledged: Acknowledged[] = []
-  logStart = 0
-  highestSeen = 0
 
   constructor(seed: number) {
     this.sim = simWorld({ seed })
   }
 
-  get tablet(): Tablet {
-    const tablet = this.broker.tablets.find('t', 0)
-    if (tablet === undefined) throw new Error('the tablet is gone')
-    return tablet
+  finish<Result>(promise: Promise<Result>): Promise<Result> {
+    return this.sim.clock.finish(promise)
   }
 
   async start(): Promise<void> {
-    this.broker = await this.sim.clock.finish(startSimBroker(this.sim, settings))
-    if (this.broker.store.topics().has('t')) return
-    await this.sim.clock.finish(
-      this.broker.store.createTopics([{ name: 't', settings: {}, tablets: 1, replication: 1 }]),
-    )
-    await this.sim.clock.finish(this.broker.tablets.settled())
-  }
-
-  /** Sends one batch, the one before again when its answer never came; the answer may be cut off by `trouble`. */
-  async send(acks: 1 | -1, trouble: (() => void) | undefined): Promise<'answered' | 'cut off'> {
-    const { batch, sent } = this.retry ?? this.next()
-    this.retry = { batch, sent }
-    const tablet = this.tablet
-    let outcome: Awaited<ReturnType<typeof append>> | undefined
-    void append(tablet, Buffer.from(batch), acks).then(answer => (outcome = answer))
-    if (trouble !== undefined) {
-      await this.sim.clock.runFor(this.sim.random.below(4))
-      trouble()
-    } else await this.sim.clock.runUntil(() => outcome !== undefined)
-    if (outcome === undefined) return 'cut off'
-    if ('baseOffset' in outcome) {
-      this.acknowledged.push({ ...sent, baseOffset: outcome.baseOffset, durable: acks === -1 })
-      this.retry = undefined
-      this.sequence += sent.count
-    } else if (outcome.refusal.code === 'OUT_OF_ORDER_SEQUENCE_NUMBER') {
-      throw new Error(
-        `sequence ${sent.sequence} was refused after ${JSON.stringify(this.acknowledged.at(-1))}`,
-      )
+    this.broker = await this.finish(startSimBroker(this.sim, settings, { tailBytes: 40_000 }))
+    for (const { name, tablets, settings } of topics) {
+      const topic =
+        this.broker.router.topics().get(name) ??
+        (await this.finish(makeTopic(this.broker, name, settings, tablets)))
+      this.all = this.all.filter(told => told.topic !== name || told.topicId === topic.id)
+      for (let n = 0; n < tablets; n++) {
+        if (!this.all.some(told => told.topic === name && told.partition === n))
+          this.all.push(new Told(name, topic.id, n))
+      }
     }
-    return 'answered'
   }
 
-  next(): { batch: Buffer; sent: Sent } {
-    const count = 1 + this.sim.random.below(3)
-    const value = `v${this.written++}`.padEnd(1 + this.sim.random.below(300), '.')
-    const timestamp = this.sim.clock.nowMs()
-    const records = Array.from({ length: count }, (_, i) => {
-      return { key: null, value: Buffer.from(`${value}#${i}`), headers: [], timestamp }
-    })
-    const batch = buildBatch(records, { producer: { ...producer, baseSequence: this.sequence } })
-    return { batch, sent: { value, sequence: this.sequence, count } }
+  tablet({ topic, partition }: Told): Tablet {
+    return tabletOf(this.broker, topic, partition)
+  }
+
+  any(): Told {
+    const [first, ...rest] = this.all
+    if (first === undefined) throw new Error('there are topics')
+    return this.sim.random.pick([first, ...rest])
+  }
+
+  /** One batch to each of some tablets, all at once; `trouble` comes before all are answered. */
+  async send(targets: Iterable<Told>, trouble?: () => void): Promise<void> {
+    const open = new Set<Told>()
+    for (const told of new Set(targets)) {
+      const { batch, sent } = told.next(this.sim, this.written++)
+      const acks = this.sim.random.chance(0.5) ? 1 : -1
+      open.add(told)
+      void append(this.tablet(told), Buffer.from(batch), acks).then(answer => {
+        told.answered(sent, acks === -1 && !told.cached, answer)
+        open.delete(told)
+      })
+    }
+    if (trouble === undefined) return this.sim.clock.runUntil(() => open.size === 0)
+    await this.sim.clock.runFor(this.sim.random.between(0, 4))
+    trouble()
+    await this.sim.clock.settle()
   }
 
   /** Reads everything below the high watermark; whole sound batches with rising offsets and no gap. */
-  async readAll(): Promise<Map<number, string>> {
-    const { tablet } = this
+  async readAll(tablet: Tablet): Promise<Map<number, string>> {
     const records = new Map<number, string>()
-    let next = tablet.logStart as number
+    let next: number = tablet.logStart
     while (next < tablet.highWatermark) {
       const reading = Promise.resolve(tablet.read(offset(next), 1 + this.sim.random.below(1500), true))
-      const batches = await this.sim.clock.finish(reading)
-      expect(batches.bytes).toBeGreaterThan(0)
+      const batches = await this.finish(reading)
+      must(batches.bytes > 0, `nothing at ${next} of ${tablet.identity.name}`)
       for (const piece of batches.pieces) {
         for (let at = 0; at < piece.length; at += batchBytesOf(piece, at)) {
-          expect(checkBatch(piece, at, piece.length)).toBeUndefined()
-          expect(baseOffsetOf(piece, at)).toBeLessThanOrEqual(next)
-          for (const record of readRecords(piece, at, 10_000)) {
+          must(checkBatch(piece, at, piece.length) === undefined, `a bad batch at ${next}`)
+          must(baseOffsetOf(piece, at) <= next && lastOffsetOf(piece, at) >= next, `a gap at ${next}`)
+          for (const record of readRecords(piece, at, 10_000))
             if (record.offset >= next) records.set(record.offset, String(record.value))
-          }
-          expect(lastOffsetOf(piece, at)).toBeGreaterThanOrEqual(next)
           next = lastOffsetOf(piece, at) + 1
         }
       }
@@ -103,92 +180,210 @@ class History {
     return records
   }
 
-  /** What was acknowledged is there, once, where it was said to be. `powerLost`: only durable answers count. */
-  async check(powerLost: boolean): Promise<void> {
-    const { tablet } = this
-    expect(tablet.role, tablet.offlineReason).toBe('leader')
-    expect(tablet.logStart).toBeGreaterThanOrEqual(this.logStart)
+  /** What was acknowledged is there, once, where it was said to be, and what was seen is as it was. */
+  async check(told: Told, powerLost: boolean): Promise<void> {
+    const tablet = this.tablet(told)
+    must(tablet.role === 'leader', `${told.name} is ${tablet.role}: ${tablet.offlineReason}`)
+    must(tablet.logStart >= told.logStart, `${told.name} begins at ${tablet.logStart} again`)
+    told.logStart = tablet.logStart
     await this.sim.clock.runUntil(() => tablet.highWatermark === tablet.logEnd)
-    const records = await this.readAll()
-    if (powerLost) this.forgetLost(tablet.highWatermark)
-    for (const { value, baseOffset, count } of this.acknowledged) {
+    const records = await this.readAll(tablet)
+    if (powerLost) told.forgetLost(tablet.highWatermark)
+    for (const { value, baseOffset, count } of told.acknowledged) {
       for (let at = Math.max(baseOffset, tablet.logStart); at < baseOffset + count; at++)
-        expect(records.get(at)).toBe(`${value}#${at - baseOffset}`)
-    }
-    expect(new Set(records.values()).size, 'no record is there twice').toBe(records.size)
-  }
-
-  /** After a power cut, answers to acks=1 that were not yet durable may be gone, from some point on all of them. */
-  forgetLost(end: number): void {
-    const lost = this.acknowledged.filter(({ baseOffset }) => baseOffset >= end)
-    for (const { durable, baseOffset } of lost)
-      expect(durable, `acks=all at ${baseOffset}, log end ${end}`).toBe(false)
-    this.acknowledged = this.acknowledged.filter(({ baseOffset }) => baseOffset < end)
-    const last = this.acknowledged.at(-1)
-    if (lost.length === 0) return
-    this.sequence = last === undefined ? 0 : last.sequence + last.count
-    this.retry = undefined
-  }
-}
-
-async function step(history: History): Promise<void> {
-  const { sim } = history
-  const acks = sim.random.below(2) === 0 ? 1 : -1
-  switch (sim.random.below(12)) {
-    case 0: {
-      const kind = sim.random.below(2)
-      await history.send(acks, () => (kind === 0 ? sim.kill() : sim.crash()))
-      if (history.sim.disk !== sim.disk) throw new Error('the disk stays')
-      await history.start()
-      return history.check(kind === 1)
-    }
-    case 1: {
-      sim.disk.failNext('write', sim.random.below(2) === 0 ? 'ENOSPC' : 'EIO', /\.log$/)
-      await history.send(acks, undefined)
-      return sim.disk.heal()
-    }
-    case 2:
-      await sim.clock.finish(history.tablet.checkpoint())
-      return
-    case 3: {
-      const clean = await sim.clock.finish(history.broker.stop())
-      expect(clean).toBe(true)
-      sim.kill()
-      await history.start()
-      return history.check(false)
-    }
-    case 4: {
-      const before =
-        history.tablet.logStart + sim.random.below(history.tablet.highWatermark - history.tablet.logStart + 1)
-      history.logStart = await sim.clock.finish(history.tablet.deleteRecordsBefore(offset(before)))
-      return
-    }
-    default:
-      await history.send(acks, undefined)
-  }
-}
-
-const histories = Number(process.env['STELE_HISTORIES'] ?? 150)
-const firstSeed = Number(process.env['STELE_SEED'] ?? 1)
-
-test(
-  `${histories} histories of one tablet lose nothing that was acknowledged`,
-  { timeout: 300_000 },
-  async () => {
-    for (let seed = firstSeed; seed < firstSeed + histories; seed++) {
-      const history = new History(seed)
-      try {
-        await history.start()
-        for (let i = 0; i < 60; i++) await step(history)
-        await history.check(false)
-      } catch (error) {
-        throw new Error(
-          `repeat with: STELE_SEED=${seed} STELE_HISTORIES=1 npx vitest run test/sim/histories.test.ts`,
-          {
-            cause: error,
-          },
+        must(
+          records.get(at) === `${value}#${at - baseOffset}`,
+          `offset ${at} of ${told.name} is ${records.get(at)}`,
         )
-      }
+    }
+    for (const [at, value] of told.seen)
+      must(at < tablet.logStart || records.get(at) === value, `offset ${at} of ${told.name} has changed`)
+    must(new Set(records.values()).size === records.size, `a record of ${told.name} is there twice`)
+    told.seen = records
+  }
+
+  async checkAll(powerLost: boolean): Promise<void> {
+    for (const told of this.all) await this.check(told, powerLost)
+  }
+
+  /** The process or the power goes, and the next run starts. */
+  async end(powerLost: boolean): Promise<void> {
+    if (powerLost) this.sim.crash(this.sim.random.pick(['tear', 'tear', 'lose', 'keep']))
+    else this.sim.kill()
+    this.sim.disk.heal()
+    await this.start()
+    await this.checkAll(powerLost)
+  }
+}
+
+/** Something that a broker does besides appending, and that may be cut off. */
+function work(history: History, told: Told): Promise<unknown> {
+  const { sim } = history
+  const tablet = history.tablet(told)
+  const draw = sim.random.below(4)
+  if (draw === 0) return tablet.checkpoint()
+  if (draw === 1) return tablet.applyRetention(Infinity)
+  if (draw === 2 && told.topic === 'coming-and-going')
+    return history.broker.router.deleteTopic(told.topic, told.topicId)
+  const before = tablet.logStart + sim.random.below(tablet.highWatermark - tablet.logStart + 1)
+  return tablet.deleteRecordsBefore(offset(before))
+}
+
+const steps: readonly ((history: History) => Promise<void>)[] = [
+  async function cutOff(history) {
+    const { sim } = history
+    const powerLost = sim.random.chance(0.5)
+    for (const told of history.all)
+      if (sim.random.chance(0.3)) void work(history, told).catch(() => undefined)
+    const targets = history.all.filter(
+      told => history.broker.tablets.find(told.topic, told.partition) !== undefined,
+    )
+    await history.send(
+      targets.filter(() => sim.random.chance(0.6)),
+      () => (powerLost ? sim.crash() : sim.kill()),
+    )
+    await history.end(powerLost)
+  },
+
+  async function failingWrite(history) {
+    const { sim } = history
+    sim.disk.failNext('write', sim.random.pick(['ENOSPC', 'EIO']), /\.log$/)
+    await history.send([history.any(), history.any()])
+    sim.disk.heal()
+  },
+
+  async function failingIndexes(history) {
+    const { sim } = history
+    sim.disk.failShare('write', 0.5, 'ENOSPC', /index$/)
+    for (let i = 0; i < 5; i++) await history.send([history.any(), history.any()])
+    for (const told of history.all)
+      await history.finish(
+        history
+          .tablet(told)
+          .checkpoint()
+          .catch(() => undefined),
+      )
+    sim.disk.heal()
+  },
+
+  async function fullDisk(history) {
+    const { sim } = history
+    sim.disk.capacityBytes = 2 ** 40 - 1
+    const { freeBytes, totalBytes } = sim.world.disk.space('/data')
+    sim.disk.capacityBytes = totalBytes - freeBytes + sim.random.below(2500)
+    for (let i = 0; i < 8; i++) {
+      await history.send([history.any(), history.any()])
+      if (sim.random.chance(0.3))
+        await history.finish(work(history, history.all[0] ?? history.any()).catch(() => undefined))
+    }
+    await history.checkAll(false)
+    sim.disk.capacityBytes = 2 ** 40
+    if (sim.random.chance(0.3)) await history.end(sim.random.chance(0.5))
+    for (const told of history.all) {
+      await history.send([told])
+      must(told.retry === undefined, `${told.name} takes no writes again`)
     }
   },
-)
+
+  async function failingSync(history) {
+    const { sim } = history
+    const told = history.any()
+    const tablet = history.tablet(told)
+    sim.disk.failNext('sync', 'EIO', new RegExp(`${tablet.identity.name}/\\d+\\.log$`))
+    await history.send([told, history.any()])
+    await history.finish(tablet.checkpoint().catch(() => undefined))
+    await sim.clock.runFor(50)
+    if (tablet.role === 'leader') {
+      must(tablet.isCheckpointed, `${told.name} leads on after a failed sync`)
+      return sim.disk.heal()
+    }
+    for (const other of history.all) if (other !== told) await history.check(other, false)
+    await history.end(sim.random.chance(0.4))
+  },
+
+  async function checkpoint(history) {
+    await history.finish(history.tablet(history.any()).checkpoint())
+  },
+
+  async function cleanStop(history) {
+    const { sim } = history
+    must(await history.finish(history.broker.stop()), 'the stop was no clean one')
+    if (sim.random.chance(0.5)) {
+      const { directory } = history.tablet(history.any()).identity
+      for (const name of sim.world.disk.list(directory))
+        if (name.endsWith('index') && sim.random.chance(0.5))
+          await history.finish(sim.world.disk.remove(`${directory}/${name}`))
+    }
+    if (sim.random.chance(0.5)) sim.crash()
+    await history.end(false)
+  },
+
+  async function deleteRecords(history) {
+    const told = history.any()
+    const tablet = history.tablet(told)
+    const before = tablet.logStart + history.sim.random.below(tablet.highWatermark - tablet.logStart + 1)
+    const start = await history.finish(tablet.deleteRecordsBefore(offset(before)))
+    must(start >= before, `records were deleted below ${before}, and it begins at ${start}`)
+    told.logStart = start
+  },
+
+  async function retention(history) {
+    const { sim } = history
+    await sim.clock.runFor(sim.random.below(retentionMs / 2))
+    for (const told of history.all) {
+      const tablet = history.tablet(told)
+      const { logStart } = tablet
+      const newest = told.acknowledged.filter(({ timestamp }) => sim.clock.nowMs() - timestamp <= retentionMs)
+      await history.finish(tablet.applyRetention(Infinity))
+      const tooMuch = told.cached && tablet.logStart > logStart && tablet.sizeBytes < retentionBytes
+      must(!tooMuch, `retention leaves ${tablet.sizeBytes} bytes of ${told.name}`)
+      for (const { baseOffset } of told.cached ? [] : newest)
+        must(
+          Math.max(logStart, baseOffset) >= tablet.logStart,
+          `offset ${baseOffset} of ${told.name} went too early`,
+        )
+    }
+  },
+
+  async function deleteTopic(history) {
+    const told = history.all.find(({ topic }) => topic === 'coming-and-going')
+    if (told === undefined) return
+    await history.finish(history.broker.router.deleteTopic(told.topic, told.topicId))
+    const [, , description] = topics
+    if (description === undefined) return
+    const topic = await history.finish(makeTopic(history.broker, description.name, description.settings))
+    history.all = history.all.filter(one => one !== told)
+    history.all.push(new Told(topic.name, topic.id, 0))
+  },
+]
+
+async function step(history: History): Promise<void> {
+  const act = steps[history.sim.random.below(2 * steps.length + 4)]
+  if (act !== undefined) return act(history)
+  await history.send([history.any(), history.any(), history.any()])
+}
+
+/** Answers how many batches were acknowledged. */
+async function live(seed: number): Promise<number> {
+  const history = new History(seed)
+  try {
+    await history.start()
+    for (let i = 0; i < 50; i++) await step(history)
+    await history.checkAll(false)
+    return history.all.reduce((sum, { acknowledged }) => sum + acknowledged.length, 0)
+  } catch (error) {
+    throw new Error(
+      `repeat with: STELE_SEED=${seed} STELE_HISTORIES=1 npx vitest run --project unit test/sim/histories.test.ts`,
+      { cause: error },
+    )
+  }
+}
+
+const histories = Number(process.env['STELE_HISTORIES'] ?? 50)
+const firstSeed = Number(process.env['STELE_SEED'] ?? 1)
+
+test(`${histories} histories lose nothing that was acknowledged`, { timeout: 3_600_000 }, async () => {
+  let acknowledged = 0
+  for (let seed = firstSeed; seed < firstSeed + histories; seed++) acknowledged += await live(seed)
+  expect(acknowledged).toBeGreaterThan(histories * 10)
+})

@@ -28,12 +28,13 @@ const free = new Set(['test', 'bench', ''])
 const worldly = new Set(['broker/world', 'kube', 'cli', ...free])
 /** A door owns its sockets. */
 const socketModules = new Set(['node:net', 'node:http', 'node:https', 'node:http2', 'node:tls'])
-/** Modules that only compute. */
+/** Modules that only compute, or load code. */
 const pureModules = new Set(
   [
     'assert',
     'buffer',
     'events',
+    'module',
     'path',
     'path/posix',
     'stream',
@@ -49,7 +50,7 @@ const pureModules = new Set(
 const packages = new Map<string, readonly string[]>([
   ['base', ['@node-rs/crc32']],
   ['protocol', ['snappy', 'lz4-napi']],
-  ['control', ['zod']],
+  ['control', ['zod/mini', 'zod/v4/locales/en.js']],
   ['broker/world', ['fs-native-extensions']],
   ['broker/settings', ['fastest-levenshtein', 'zod']],
   ...floors.slice(1).map((floor): [string, string[]] => [floor, ['pino']]),

@@ -15,6 +15,8 @@ import { commandsStarted, forgetCommands, launch, type Running } from './process
 export const checkout = join(import.meta.dirname, '..', '..')
 export const foreignBootstrap = process.env['STELE_TEST_BOOTSTRAP']
 export const isKafka = process.env['STELE_TEST_BROKER'] === 'kafka'
+/** The broker is this checkout's: what only Stele does, or does otherwise than Kafka, can be expected. */
+export const isOurs = foreignBootstrap === undefined && !isKafka
 
 export type BrokerOptions = {
   /** Data directory; without it a fresh one that is removed by `stop`. */

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { murmur2 } from '@platformatic/kafka'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { isKafka, foreignBootstrap, checkout, useBroker } from './broker.ts'
+import { checkout, isOurs, useBroker } from './broker.ts'
 import { lines, samples } from './content.ts'
 import { consume, produce } from './kcat.ts'
 import { launch, run, succeed, type LaunchOptions, type Outcome, type Running } from './processes.ts'
@@ -12,7 +12,7 @@ import { createTopic, freshTopic } from './topics.ts'
 
 const command = join(checkout, 'bin', 'stele.mjs')
 
-describe.skipIf(isKafka || foreignBootstrap !== undefined)('the stele command', () => {
+describe.skipIf(!isOurs)('the stele command', () => {
   const broker = useBroker()
   const at = (options: LaunchOptions): LaunchOptions => ({
     ...options,
@@ -26,11 +26,12 @@ describe.skipIf(isKafka || foreignBootstrap !== undefined)('the stele command', 
     (await succeed(process.execPath, [command, ...args], at({ input }))).stdout.toString()
   const started = (args: readonly string[]): Running => launch(process.execPath, [command, ...args], at({}))
 
+  const npm = async (args: readonly string[], input = ''): Promise<string> => {
+    const options = { ...at({ input }), directory: checkout }
+    return (await succeed('npm', ['run', '-s', 'stele', '--', ...args], options)).stdout.toString()
+  }
+
   test("a newcomer's first minute, as the README says it", async () => {
-    const npm = async (args: readonly string[], input = ''): Promise<string> => {
-      const options = { ...at({ input }), directory: checkout }
-      return (await succeed('npm', ['run', '-s', 'stele', '--', ...args], options)).stdout.toString()
-    }
     const topic = freshTopic('greetings')
     await npm(['produce', topic], 'hello\nworld\n')
     expect(await npm(['consume', topic])).toBe('hello\nworld\n')

@@ -49,3 +49,15 @@ export function lines(count: number, seed: number): Buffer {
   }
   return target.subarray(0, at)
 }
+
+/** Where two long lists part, in few words; undefined when they are the same. (A test runner's own diff of them takes hours.) */
+export function firstDifference<Item>(
+  received: readonly Item[],
+  expected: readonly Item[],
+): string | undefined {
+  const at = expected.findIndex((item, i) => received[i] !== item)
+  if (at < 0 && received.length === expected.length) return undefined
+  const place = at < 0 ? expected.length : at
+  const lengths = `${received.length} received, ${expected.length} expected`
+  return `${lengths}; at ${place}: received ${String(received[place])}, expected ${String(expected[place])}`
+}

@@ -1,6 +1,6 @@
 import { murmur2 } from '@platformatic/kafka'
 import { describe, expect, test } from 'vitest'
-import { useBroker } from './broker.ts'
+import { isOurs, useBroker } from './broker.ts'
 import { samples } from './content.ts'
 import { java } from './java.ts'
 import { consume, ofPartition } from './kcat.ts'
@@ -66,5 +66,13 @@ describe("Kafka's ProducerPerformance", () => {
       const offsets = ofPartition(received, partition).map(({ offset }) => offset)
       expect(offsets).toEqual(offsets.map((_, i) => i))
     }
+  })
+
+  test.skipIf(!isOurs)('a transaction is refused for good', async () => {
+    const topic = await createTopic(broker().kafka, 'performance-transaction', 1)
+    const transaction = ['--transactional-id', 'payments', '--transaction-duration-ms', '1000']
+    await expect(perform(topic, '--record-size', '10', ...transaction)).rejects.toThrow(
+      /TransactionalIdAuthorizationException/,
+    )
   })
 })

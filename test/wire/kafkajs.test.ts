@@ -1,7 +1,7 @@
 import { murmur2 } from '@platformatic/kafka'
 import { CompressionTypes, ConfigResourceTypes, Partitioners, type Admin } from 'kafkajs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { useBroker } from './broker.ts'
+import { isOurs, useBroker } from './broker.ts'
 import { samples } from './content.ts'
 import { consume, ofPartition } from './kcat.ts'
 import { codecsStored } from './raw.ts'
@@ -80,6 +80,20 @@ describe('kafkajs as a producer', () => {
     expect(received).toHaveLength(values.length)
     expect(new Set(received)).toEqual(new Set(values))
   })
+})
+
+test.skipIf(!isOurs)('kafkajs is told no at once when it asks for a transaction', async () => {
+  const producer = kafkajsClient(broker().kafka).producer({
+    transactionalId: 'payments',
+    maxInFlightRequests: 1,
+  })
+  await producer.connect()
+  const error = await producer.transaction().then(
+    () => undefined,
+    (error: unknown) => error,
+  )
+  await producer.disconnect()
+  expect(error).toMatchObject({ name: 'KafkaJSGroupCoordinatorNotFound' })
 })
 
 describe('kafkajs as an administrator', () => {

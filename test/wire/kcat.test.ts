@@ -3,10 +3,10 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { useBroker } from './broker.ts'
+import { isOurs, useBroker } from './broker.ts'
 import { samples } from './content.ts'
 import { consume, follow, messagesSoFar, ofPartition, produce, type Message } from './kcat.ts'
-import { succeed } from './processes.ts'
+import { run, succeed } from './processes.ts'
 import { codecsStored } from './raw.ts'
 import { needs } from './tools.ts'
 import { createTopic, freshTopic, kafkajsClient } from './topics.ts'
@@ -147,6 +147,26 @@ describe('kcat as a consumer', () => {
   })
 })
 
+describe('kcat is told no', () => {
+  test('a record too large', async () => {
+    const topic = await createTopic(broker().kafka, 'kcat-large', 1, { 'max.message.bytes': '1000' })
+    expect(await refused(topic, [], 'x'.repeat(5000))).toMatch(/too large/i)
+    expect(await consume(broker().kafka, topic)).toEqual([])
+  })
+
+  test('a partition that is not there', async () => {
+    const topic = await createTopic(broker().kafka, 'kcat-partition', 1)
+    expect(await refused(topic, ['-p', '7'], 'x')).toMatch(/unknown partition/i)
+  })
+
+  test.skipIf(!isOurs)('a transaction, for good and not to be tried again', async () => {
+    const topic = await createTopic(broker().kafka, 'kcat-transaction', 1)
+    const said = await refused(topic, ['-X', 'transactional.id=payments', '-m', '60'], 'x')
+    expect(said).toMatch(/transaction/i)
+    expect(await consume(broker().kafka, topic)).toEqual([])
+  })
+})
+
 test('kcat lists brokers, topics and partitions', async () => {
   const topic = await createTopic(broker().kafka, 'kcat-list', 4)
   const { stdout } = await succeed('kcat', ['-L', '-J', '-b', broker().kafka])
@@ -165,4 +185,11 @@ test('kcat lists brokers, topics and partitions', async () => {
 })
 
 const asText = ({ key, value }: Message): string => `${key?.toString() ?? null}:${value?.toString() ?? null}`
+/** What kcat says when it has to give up; it gives up at once, and not after minutes of trying. */
+const refused = async (topic: string, args: string[], input: string): Promise<string> => {
+  const target = ['-P', '-b', broker().kafka, '-t', topic, ...args]
+  const { code, signal, stderr } = await run('kcat', target, { input, limitMs: 20_000 })
+  expect([code, signal]).toEqual([1, null])
+  return stderr
+}
 const range = (from: number, to: number): number[] => Array.from({ length: to - from }, (_, i) => from + i)

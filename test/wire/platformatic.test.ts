@@ -9,7 +9,7 @@ import {
   stringSerializers,
 } from '@platformatic/kafka'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { useBroker } from './broker.ts'
+import { isOurs, useBroker } from './broker.ts'
 import { samples } from './content.ts'
 import { consume, ofPartition, produce } from './kcat.ts'
 import { codecsStored } from './raw.ts'
@@ -86,6 +86,12 @@ describe('@platformatic/kafka as a producer', () => {
     await producer.close()
     expect(new Set(received.map(({ value }) => value?.toString()))).toEqual(new Set(values))
   })
+})
+
+test.skipIf(!isOurs)('@platformatic/kafka is told no when it asks for a transaction', async () => {
+  const producer = new Producer({ ...options(), idempotent: true, transactionalId: 'payments', retries: 1 })
+  await expect(producer.beginTransaction()).rejects.toThrow(/FindCoordinator|InitProducerId/)
+  await producer.close()
 })
 
 describe('@platformatic/kafka as an administrator', () => {

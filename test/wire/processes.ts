@@ -21,8 +21,8 @@ export type Running = {
   readonly pid: number
   readonly commandLine: string
   readonly stdin: NodeJS.WritableStream
-  stdout(): string
-  stderr(): string
+  readonly stdout: () => string
+  readonly stderr: () => string
   /** Settles when the process has ended; never rejects for an exit code. */
   readonly ended: Promise<Outcome>
   /** Sends `signal` and waits for the end. */

@@ -3,10 +3,12 @@ import { createServer, type AddressInfo, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { checkout, explainFailures, foreignBootstrap, isKafka, startBroker, type Broker } from './broker.ts'
+import { checkout, explainFailures, isOurs, startBroker, type Broker } from './broker.ts'
 import { consume, produce } from './kcat.ts'
 import { launch, run, type Outcome } from './processes.ts'
+import { RawConnection, batch, highWatermark, int32, join as joined, produceRaw, text } from './raw.ts'
 import { needs } from './tools.ts'
+import { createTopic } from './topics.ts'
 
 const command = join(checkout, 'bin', 'stele.mjs')
 const start = (data: string, ...args: string[]): Promise<Outcome> => {
@@ -14,7 +16,22 @@ const start = (data: string, ...args: string[]): Promise<Outcome> => {
   return run(process.execPath, [command, 'start', '--data', data, ...doors, ...args])
 }
 
-describe.skipIf(isKafka || foreignBootstrap !== undefined)('stele start', () => {
+/** What a person sees who tried to start a broker. */
+const told = ({ code, stderr }: Outcome): object => ({
+  code,
+  stderr,
+  fromStele: /^stele: /m.test(stderr),
+  stack: / {4}at .*:\d+:\d+/.test(stderr),
+})
+/** The start was refused with exit code 1, and a sentence, not a stack, on standard error. */
+const refusal = (sentence: RegExp): object => ({
+  code: 1,
+  stderr: expect.stringMatching(sentence),
+  fromStele: true,
+  stack: false,
+})
+
+describe.skipIf(!isOurs)('stele start', () => {
   let directory = ''
   let broker: Broker | undefined
   beforeEach(async () => {
@@ -26,14 +43,6 @@ describe.skipIf(isKafka || foreignBootstrap !== undefined)('stele start', () => 
     broker = undefined
     await rm(directory, { recursive: true, force: true })
   })
-
-  /** The start is refused with exit code 1, and a sentence, not a stack, on standard error. */
-  const expectRefused = (outcome: Outcome, sentence: RegExp): void => {
-    expect(outcome.stderr).toMatch(sentence)
-    expect(outcome.stderr).toMatch(/^stele: /m)
-    expect(outcome.stderr).not.toMatch(/ {4}at .*:\d+:\d+/)
-    expect(outcome.code).toBe(1)
-  }
 
   test('greets with its doors and something to try, and ends cleanly with Ctrl-C', async () => {
     const doors = ['--kafka=127.0.0.1:0', '--http=127.0.0.1:0']
@@ -62,9 +71,38 @@ describe.skipIf(isKafka || foreignBootstrap !== undefined)('stele start', () => 
     })
   })
 
+  test.for(['SIGTERM', 'SIGKILL'] as const)(
+    'idempotent producers are remembered over %s: what they send again is written once',
+    async signal => {
+      broker = await startBroker({ data: directory })
+      const topic = await createTopic(broker.kafka, 'remembered', 1)
+      let connection = await RawConnection.open(broker.kafka)
+      const identity = await connection.ask(22, 0, joined(text(null), int32(60_000)))
+      identity.int32()
+      identity.int16()
+      const producer = { producerId: identity.int64(), producerEpoch: identity.int16() }
+      const sent = [0, 2, 4].map(baseSequence => batch({ ...producer, baseSequence, values: ['a', 'b'] }))
+      const sendAll = async (): Promise<unknown[]> => {
+        const answers = []
+        for (const bytes of sent) answers.push(await produceRaw(connection, topic, 0, bytes))
+        return answers
+      }
+      const answers = [0, 2, 4].map(baseOffset => ({ error: 0, baseOffset }))
+      expect(await sendAll()).toEqual(answers)
+      await broker.kill(signal)
+      broker = await startBroker({ data: directory })
+      connection = await RawConnection.open(broker.kafka)
+      expect(await sendAll()).toEqual(answers)
+      expect(await highWatermark(connection, topic, 0)).toBe(6)
+      const gap = batch({ ...producer, baseSequence: 20, values: ['x'] })
+      expect((await produceRaw(connection, topic, 0, gap)).error).toBe(45)
+      connection.close()
+    },
+  )
+
   test('a second start on the same data is refused, and the first goes on', async () => {
     broker = await startBroker({ data: directory })
-    expectRefused(await start(directory), /in use by another/)
+    expect(told(await start(directory))).toEqual(refusal(/in use by another/))
     expect((await fetch(`${broker.http}/readyz`)).status).toBe(200)
   })
 
@@ -87,7 +125,7 @@ describe.skipIf(isKafka || foreignBootstrap !== undefined)('stele start', () => 
 
     test.for(['kafka', 'http'])('is named: --%s', async door => {
       const outcome = await start(directory, `--${door}=${taken}`)
-      expectRefused(outcome, /in use/)
+      expect(told(outcome)).toEqual(refusal(/in use/))
       expect(outcome.stderr).toContain(taken)
       // Nothing stands in the way of a start at another place.
       broker = await startBroker({ data: directory })
@@ -96,7 +134,7 @@ describe.skipIf(isKafka || foreignBootstrap !== undefined)('stele start', () => 
 
   test('a directory with files of others is refused and left as it is', async () => {
     await writeFile(join(directory, 'thesis.txt'), 'years of work')
-    expectRefused(await start(directory), /thesis\.txt/)
+    expect(told(await start(directory))).toEqual(refusal(/thesis\.txt/))
     expect(await readFile(join(directory, 'thesis.txt'), 'utf8')).toBe('years of work')
   })
 
@@ -112,7 +150,7 @@ describe.skipIf(isKafka || foreignBootstrap !== undefined)('stele start', () => 
     const spoilt = spoil(JSON.parse(await readFile(file, 'utf8')) as Record<string, unknown>)
     await writeFile(file, spoilt)
     const before = await readdir(directory)
-    expectRefused(await start(directory), sentence)
+    expect(told(await start(directory))).toEqual(refusal(sentence))
     expect(await readFile(file, 'utf8')).toBe(spoilt)
     expect((await readdir(directory)).sort()).toEqual(before.sort())
   })
@@ -120,13 +158,13 @@ describe.skipIf(isKafka || foreignBootstrap !== undefined)('stele start', () => 
   test('a file in the place of the directory', async () => {
     const file = join(directory, 'file')
     await writeFile(file, '')
-    expectRefused(await start(file), /not a directory/)
-    expectRefused(await start(join(file, 'below')), /not a directory/)
+    expect(told(await start(file))).toEqual(refusal(/not a directory/))
+    expect(told(await start(join(file, 'below')))).toEqual(refusal(/not a directory/))
   })
 
   test('a place that cannot be written, also not by root', async () => {
     const place = process.platform === 'linux' ? '/sys/stele' : '/stele'
-    expectRefused(await start(place), /cannot be written/)
+    expect(told(await start(place))).toEqual(refusal(/cannot be written/))
   })
 
   test.for<[string, string[], RegExp]>([

@@ -14,10 +14,11 @@ const hints = {
  * laptop; with CI=true they fail, so that nothing passes by being absent.
  */
 export function needs(...commands: (keyof typeof hints)[]): void {
+  const missing = commands.filter(command => !installed(command))
+  if (missing.length === 0) return
+  const reason = missing.map(command => `${command} is not installed (${hints[command]})`).join(', ')
+  if (process.env['CI'] !== 'true') process.stderr.write(`skipping tests: ${reason}\n`)
   beforeEach(context => {
-    const missing = commands.filter(command => !installed(command))
-    if (missing.length === 0) return
-    const reason = missing.map(command => `${command} is not installed (${hints[command]})`).join(', ')
     if (process.env['CI'] === 'true') throw new Error(reason)
     context.skip(reason)
   })

@@ -70,7 +70,7 @@ export class HttpBroker {
 
   static async start(settings: Record<string, string> = {}): Promise<HttpBroker> {
     const dataDirectory = mkdtempSync(join(tmpdir(), 'stele-http-door-'))
-    const { http, kafka, stop } = await startBroker({
+    const broker = await startBroker({
       dataDirectory,
       kafka: '127.0.0.1:0',
       http: '127.0.0.1:0',
@@ -78,7 +78,7 @@ export class HttpBroker {
       log: pino({ level: 'silent' }),
       version: '9.8.7',
     })
-    return new HttpBroker(http[0] ?? '', kafka[0] ?? '', dataDirectory, stop)
+    return new HttpBroker(broker.http[0] ?? '', broker.kafka[0] ?? '', dataDirectory, () => broker.stop())
   }
 
   get url(): string {

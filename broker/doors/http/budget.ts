@@ -13,6 +13,13 @@ export class Budget {
     this.#bytesMax = bytesMax
   }
 
+  /** Takes `bytes` when nobody has to wait for them; the answer gives them back, once. */
+  tryTake(bytes: number): (() => void) | undefined {
+    if (this.#waiting.length > 0 || !this.#fits(bytes)) return undefined
+    this.#taken += bytes
+    return this.#giveBack(bytes)
+  }
+
   /** Resolves when `bytes` were taken; the answer gives them back, once. */
   async take(bytes: number): Promise<() => void> {
     if (this.#waiting.length > 0 || !this.#fits(bytes)) {
@@ -20,6 +27,10 @@ export class Budget {
     } else {
       this.#taken += bytes
     }
+    return this.#giveBack(bytes)
+  }
+
+  #giveBack(bytes: number): () => void {
     let held = true
     return () => {
       assert(held, 'memory is given back once')

@@ -32,18 +32,18 @@ export const recordsInDocs: Docs = {
               properties: { records: { type: 'array', items: record } },
             },
           ],
-        },
-        examples: {
-          one: { summary: 'One record', value: { key: 'user-17', value: 'hello' } },
-          many: {
-            summary: 'Many records',
-            value: { records: [{ key: 'user-17', value: { action: 'login' } }, { value: 'hello' }] },
-          },
+          examples: [
+            { key: 'user-17', value: 'hello' },
+            { records: [{ key: 'user-17', value: { action: 'login' } }, { value: 'hello' }] },
+          ],
         },
       },
       'application/x-ndjson': {
-        schema: { type: 'string', description: 'A record a line.' },
-        example: '{"key":"user-17","value":"hello"}\n{"value":{"action":"login"}}\n',
+        schema: {
+          type: 'string',
+          description: 'A record a line.',
+          examples: ['{"key":"user-17","value":"hello"}\n{"value":{"action":"login"}}\n'],
+        },
       },
     },
   },

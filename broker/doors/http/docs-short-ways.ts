@@ -23,7 +23,7 @@ export const appendDocs: Docs = {
     },
   },
   body: {
-    content: { 'text/plain': { schema: { type: 'string' }, example: 'hello' }, '*/*': { schema: {} } },
+    content: { 'text/plain': { schema: { type: 'string', examples: ['hello'] } }, '*/*': { schema: {} } },
   },
   response: {
     200: json(
@@ -66,7 +66,7 @@ export const readDocs: Docs = {
     type: 'object',
     properties: {
       topic,
-      partition: { type: 'integer', minimum: 0, default: 0 },
+      partition: { type: 'integer', minimum: 0, default: 0, description: 'The number of the partition.' },
       offset: queries.offset,
       max_bytes: queries.maxBytes,
       wait_ms: queries.waitMs,

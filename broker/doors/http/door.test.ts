@@ -86,9 +86,9 @@ describe('time', () => {
     socket.write(follow)
     await until(() => door.timers > 0)
     door.elapse(15_000)
-    await receivedUntil(socket, ': still here\n\n')
+    expect(await receivedUntil(socket, ': still here\n\n')).toContain('200 OK')
     door.elapse(15_000)
-    await receivedUntil(socket, ': still here\n\n')
+    expect(await receivedUntil(socket, ': still here\n\n')).not.toContain('200 OK')
     socket.destroy()
     await until(() => door.timers === 0)
   })
@@ -150,7 +150,7 @@ describe('stopping', () => {
     const ended = received(slow)
     door.elapse(5000)
     await stopped
-    await ended.catch(() => '')
+    expect(await ended.catch(() => 'reset')).not.toContain('HTTP/1.1 200')
   })
 
   test('a request that comes meanwhile is told', async () => {

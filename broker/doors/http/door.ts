@@ -6,8 +6,10 @@
 import fastify, { type FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 import type { Registry } from 'prom-client'
+import { MIB } from '../../../base/quantities.ts'
 import type { World } from '../../../base/world.ts'
 import type { Router } from '../../router/router.ts'
+import { listenOn, type Listening } from '../listening.ts'
 import { answerError, answerErrors } from './answering.ts'
 import { Budget } from './budget.ts'
 import { addCluster, addHealth, refuseUnlessReady } from './cluster.ts'
@@ -15,9 +17,10 @@ import { Connections } from './connections.ts'
 import { shapes } from './docs-shapes.ts'
 import { addGroups } from './groups.ts'
 import { lingerFor } from './lingering.ts'
-import { listenOn, type Listening } from './listening.ts'
+import { countRequests } from './request-metrics.ts'
 import { addMetrics } from './metrics.ts'
 import { addOpenapi } from './openapi.ts'
+import { addOverview } from './overview.ts'
 import { addRecordsIn } from './records-in.ts'
 import { addRecordsOut } from './records-out.ts'
 import { answerUnknownRoutes } from './routes.ts'
@@ -28,7 +31,14 @@ import { Stopping } from './stopping.ts'
 import { addStream } from './stream.ts'
 import { addTopics } from './topics.ts'
 import { unpackingBytesMax } from './unpacking.ts'
+import { TurnShare } from './turn-share.ts'
 import { Spread } from './writing.ts'
+
+/** About ten milliseconds' work, over all streams. */
+const linesPerTurn = 3000
+
+/** So many bytes of JSON bodies are objects at a time; small records take some forty times their text. */
+const parsingBytesMax = 2 * MIB
 
 /** Requests under way get so long to end when the door closes. */
 const stopMsMax = 5000
@@ -64,8 +74,10 @@ export async function openHttpDoor(options: HttpDoorOptions): Promise<HttpDoor> 
     version,
     startedAtMs: world.clock.monotonicMs(),
     bodies: new Budget(() => router.settings.queuedMaxRequestBytes),
+    parsing: new Budget(() => parsingBytesMax),
     unpacking: new Budget(() => unpackingBytesMax),
     spread: new Spread(),
+    lines: new TurnShare(world.clock, linesPerTurn),
     stopping: new Stopping(),
   }
   const connections = new Connections({
@@ -73,7 +85,7 @@ export async function openHttpDoor(options: HttpDoorOptions): Promise<HttpDoor> 
     idleMsMax: router.settings.connectionsMaxIdleMs,
   })
   const app = await buildApp(serving, connections)
-  const addresses = await listenOn(address, () =>
+  const addresses = await listenOn(address, { name: 'HTTP', option: '--http' }, () =>
     connections.newServer((request, response) => app.routing(request, response)),
   )
   log.info({ addresses }, 'the HTTP door is open')
@@ -84,11 +96,12 @@ async function buildApp(serving: Serving, connections: Connections): Promise<Fas
   const app = fastify({
     ...withoutCompilers,
     exposeHeadRoutes: false,
-    routerOptions: { maxParamLength: 1000 },
+    routerOptions: { maxParamLength: 1000, ignoreTrailingSlash: true },
     frameworkErrors: (error, request, reply) => {
       answerError(error, request, reply, serving)
     },
   })
+  countRequests(app, serving.metrics, connections)
   answerErrors(app, serving)
   answerUnknownRoutes(app, serving)
   takeBodiesAsTheyCome(app)
@@ -117,6 +130,7 @@ function takeBodiesAsTheyCome(app: FastifyInstance): void {
 }
 
 function addProbes(app: FastifyInstance, serving: Serving): void {
+  addOverview(app)
   addHealth(app, serving)
   addMetrics(app, serving)
 }

@@ -61,3 +61,18 @@ test('numbers keep their digits', () => {
   const text = '{"id":12345678901234567890,"big":1e400,"plain":[1,2.5,true,null,"12345678901234567890"]}'
   expect(JSON.stringify(parseKeepingNumbers(text))).toBe(text)
 })
+
+test('text that is nothing but brackets is refused before it is parsed', () => {
+  const deep = (depth: number): Buffer =>
+    Buffer.from('['.repeat(depth) + ' '.repeat(9000) + ']'.repeat(depth))
+  expect(parseJson(deep(1000), 'The body')).toBeInstanceOf(Array)
+  expect(() => parseJson(deep(1001), 'The body')).toThrow('more than 1000 deep')
+  const quoted = JSON.stringify(['['.repeat(20_000), '\\"['.repeat(2000)])
+  expect(parseJson(Buffer.from(quoted), 'The body')).toHaveLength(2)
+})
+
+test('more objects than memory should be spent on are refused before they are parsed', () => {
+  const many = (count: number): Buffer => Buffer.from(`[${Array(count).fill('{}').join(',')}]`)
+  expect(parseJson(many(99_999), 'The body')).toHaveLength(99_999)
+  expect(() => parseJson(many(100_000), 'The body')).toThrow('holds 100001 objects and arrays')
+})

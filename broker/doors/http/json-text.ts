@@ -10,14 +10,48 @@ export function parseJson(bytes: Buffer, what: string): unknown {
   return parseJsonText(bytes.toString('utf8'), what)
 }
 
-/** @throws Refusal INVALID_JSON that says where it breaks */
+/** @throws Refusal INVALID_JSON that says where it breaks, or that it is nested too deeply; BODY_TOO_LARGE for too many objects */
 export function parseJsonText(text: string, what: string): unknown {
+  if (text.length > shortText) refuseCostly(text, what)
   try {
     return JSON.parse(text)
   } catch {
     throw new Refusal('INVALID_JSON', `${what} is not JSON: ${breakOf(text)}`)
   }
 }
+
+// Objects take many times the memory of their text, so it is looked at before it is parsed.
+const depthMax = 1000
+const objectsMax = 100_000
+/** Too short to do harm, and not worth a look. */
+const shortText = 8192
+
+function refuseCostly(text: string, what: string): void {
+  let [depth, objects, quoted] = [0, 0, false]
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at)
+    if (code === backslash) at++
+    else if (code === quote) quoted = !quoted
+    else if (quoted) continue
+    else if (code === closeArray || code === closeObject) depth--
+    else if (code === openArray || code === openObject) {
+      depth++
+      objects++
+      if (depth > depthMax) {
+        throw new Refusal('INVALID_JSON', `${what} nests objects and arrays more than ${depthMax} deep`)
+      }
+    }
+  }
+  if (objects > objectsMax) {
+    throw new Refusal(
+      'BODY_TOO_LARGE',
+      `${what} holds ${objects} objects and arrays, more than ${objectsMax}`,
+    )
+  }
+}
+
+const [quote, backslash] = [0x22, 0x5c]
+const [openArray, closeArray, openObject, closeObject] = [0x5b, 0x5d, 0x7b, 0x7d]
 
 /** Whether `text` may hold a number that loses digits, or itself, on its way through a double. */
 export const hasDelicateNumber = (text: string): boolean => /[\d.]{16}|\d[eE]/.test(text)

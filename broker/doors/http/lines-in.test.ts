@@ -134,6 +134,14 @@ test('a record that is too large for the topic gets its error', async () => {
   ])
 })
 
+test.each([
+  ['right', '{"value":1}', 5000],
+  ['wrong', 'x', 30_000],
+])('many %s lines in one piece, the last without its end, are all answered', async (_name, line, count) => {
+  const results = await send('one-piece', Array.from({ length: count }, () => line).join('\n'))
+  expect(results).toHaveLength(count)
+})
+
 test('200,000 lines take bounded memory', async () => {
   await broker.makeTopic('many', 3)
   const { request: sending, response } = stream('many')

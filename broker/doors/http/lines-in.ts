@@ -6,14 +6,13 @@ import type { Timer } from '../../../base/world.ts'
 import { errorBody } from './errors.ts'
 import { hasDelicateNumber, parseJsonText, parseKeepingNumbers } from './json-text.ts'
 import { Lines, notText, tooLong, type Line } from './lines.ts'
-import { lingerFor } from './lingering.ts'
 import { recordOf, takeExactValue, type WantedRecord } from './record-in.ts'
 import type { HowToWrite } from './records-in.ts'
 import type { Serving } from './serving.ts'
 import { Writing, type Placed } from './writing.ts'
 
 /** So much may be read from a client and not be answered yet; then reading pauses. */
-const linesInFlightMax = 10_000
+const linesInFlightMax = 4000
 const bytesInFlightMax = MIB
 
 /** Results leave in pieces of about this size. */
@@ -56,9 +55,13 @@ class LineStream {
   #lineNumber = 0
   /** Whether `#lines` may hold whole lines that were not taken yet for lack of room. */
   #more = false
+  /** The client has sent everything; lines of it may still wait in `#lines`, for this is said while reading pauses too. */
+  #allCame = false
+  /** No further line is taken. */
   #ended = false
   #results: Result[] = []
   #flushPlanned = false
+  #waitsForTurn = false
   #watch: Timer | undefined
   #activeAtMs: number
 
@@ -90,7 +93,10 @@ class LineStream {
       this.#more = false
     })
     this.#request.on('data', (chunk: Buffer) => this.#onChunk(chunk))
-    this.#request.on('end', () => this.#onEnd())
+    this.#request.on('end', () => {
+      this.#allCame = true
+      this.#pump()
+    })
     this.#watchStalls()
   }
 
@@ -102,26 +108,40 @@ class LineStream {
     this.#pump()
   }
 
-  #onEnd(): void {
-    if (this.#ended) return
-    const rest = this.#lines.rest()
-    if (rest !== undefined) this.#take(rest)
-    this.#ended = true
-    this.#writing.send()
-    this.#endWhenAnswered()
-  }
-
   /** Takes as many lines as there is room for, and reads on when there is room for more. */
   #pump(): void {
+    const { lines: share } = this.#serving
     while (this.#more && this.#hasRoom()) {
+      if (!share.take()) {
+        this.#waitForTurn()
+        break
+      }
       const line = this.#lines.next()
       if (line === undefined) this.#more = false
       else this.#take(line)
     }
+    if (this.#allCame && !this.#more) this.#takeRest()
     this.#writing.send()
     if (this.#ended) this.#endWhenAnswered()
     else if (this.#more || !this.#hasRoom()) this.#request.pause()
     else this.#request.resume()
+  }
+
+  /** The last line may have no newline. */
+  #takeRest(): void {
+    if (this.#ended) return
+    const rest = this.#lines.rest()
+    if (rest !== undefined) this.#take(rest)
+    this.#ended = true
+  }
+
+  #waitForTurn(): void {
+    if (this.#waitsForTurn) return
+    this.#waitsForTurn = true
+    this.#serving.lines.wait(() => {
+      this.#waitsForTurn = false
+      this.#pump()
+    })
   }
 
   #hasRoom(): boolean {
@@ -191,7 +211,7 @@ class LineStream {
 
   #endWhenAnswered(): void {
     if (this.#results.length > 0 || this.#response.writableEnded || this.#response.destroyed) return
-    this.#response.end(() => lingerFor(this.#serving.world.clock, this.#request))
+    this.#response.end()
   }
 
   /** Takes no further line; the answer ends with `refusal` for the first that was not taken. */

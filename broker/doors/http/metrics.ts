@@ -163,7 +163,7 @@ export function addMetrics(app: FastifyInstance, serving: Serving): void {
  * All metrics in Prometheus' text format. Those of tablets are read when asked for, and written in slices: ten thousand tablets
  * keep the event loop no longer than a few hundred.
  */
-export async function renderMetrics(serving: Serving): Promise<string> {
+async function renderMetrics(serving: Serving): Promise<string> {
   const { clock } = serving.world
   const tablets = [...serving.router.tablets()]
   const parts = [await serving.metrics.metrics()]

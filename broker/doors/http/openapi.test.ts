@@ -78,7 +78,7 @@ test('it describes every route, and says what it is', () => {
 test('every route, parameter and answer is described, with its errors', () => {
   for (const [method, path, operation] of operations()) {
     const name = `${method} ${path}`
-    expect(operation.summary, name).toMatch(/./)
+    expect(`${name}: ${operation.summary}`).toMatch(/: [A-Z]/)
     for (const parameter of operation.parameters ?? [])
       expect(parameter.description, `${name} ${parameter.name}`).toMatch(/./)
     for (const [status, answer] of Object.entries(operation.responses)) {
@@ -92,10 +92,8 @@ test('every route, parameter and answer is described, with its errors', () => {
       }
     }
     const documented = path.match(/\{(\w+)\}/g)?.map(part => part.slice(1, -1)) ?? []
-    expect(
-      operation.parameters?.filter(each => each.in === 'path').map(each => each.name) ?? [],
-      name,
-    ).toEqual(documented)
+    const inPath = operation.parameters?.filter(each => each.in === 'path').map(each => each.name) ?? []
+    expect([name, ...inPath]).toEqual([name, ...documented])
   }
 })
 
@@ -111,41 +109,38 @@ test('every reference leads somewhere', () => {
 test('its examples work', async () => {
   for (const example of shapes.find(shape => shape.$id === 'Record')?.examples ?? [])
     recordOf(example, 'text')
-  const append = spec.paths['/v1/topics/{topic}/records']?.['post']?.requestBody?.content
-  for (const { value } of Object.values(append?.['application/json']?.examples ?? {})) {
-    expect((await broker.ask('/v1/topics/examples/records', { body: value as object })).status).toBe(200)
+  let tried = 0
+  for (const [method, path, { requestBody }] of operations()) {
+    for (const [type, { example, examples = {} }] of Object.entries(requestBody?.content ?? {})) {
+      for (const value of [example, ...Object.values(examples).map(each => each.value)]) {
+        if (value === undefined) continue
+        const { status, text } = await broker.ask(path.replace('{topic}', 'used'), {
+          method: method.toUpperCase(),
+          body: value as object,
+          headers: { 'content-type': type },
+        })
+        expect(status, `${method} ${path} ${text}`).toBeLessThan(300)
+        expect(text).not.toContain('error')
+        tried += 1
+      }
+    }
   }
-  const lines = append?.['application/x-ndjson']?.example as string
-  const { text } = await broker.ask('/v1/topics/examples/records', {
-    body: lines,
-    headers: { 'content-type': 'application/x-ndjson' },
-  })
-  expect(text).not.toContain('error')
-  const create = spec.paths['/v1/topics']?.['post']?.requestBody?.content['application/json']?.example as {
-    name: string
-  }
-  expect((await broker.ask('/v1/topics', { body: create })).status).toBe(201)
-  const alter = spec.paths['/v1/topics/{topic}']?.['patch']?.requestBody?.content['application/json']
-    ?.example as object
-  expect((await broker.ask(`/v1/topics/${create.name}`, { method: 'PATCH', body: alter })).status).toBe(200)
+  expect(tried).toBe(6)
 })
 
 test('query parameters are those that the routes take', async () => {
-  const values: Record<string, string> = { before: 'latest', topic: 'examples', timestamp: '0', key: 'k' }
+  const values: Record<string, string> = { before: 'latest', topic: 'orders', timestamp: '0', partition: '0' }
   for (const [method, path, { parameters = [] }] of operations()) {
-    const query = parameters.filter(each => each.in === 'query')
-    for (const { name, schema } of query) {
-      const value = values[name] ?? String((schema as { default?: unknown }).default ?? 'text')
-      const url = path.replace('{topic}', 'examples').replace('{partition}', '0')
+    for (const { name, schema } of parameters.filter(each => each.in === 'query')) {
+      const value = values[name] ?? `${(schema as { default?: string | number }).default ?? 'text'}`
+      const url = path.replace('{topic}', 'orders').replace('{partition}', '0')
       const leave = new AbortController()
-      const response = await fetch(`${broker.url}${url}?${name}=${encodeURIComponent(value)}`, {
+      const response = await fetch(`${broker.url}${url}?${name}=${value}`, {
         method: method.toUpperCase(),
         ...(method === 'post' ? { body: '{"value":1}' } : {}),
         signal: leave.signal,
       })
-      expect(response.status, `${method} ${path} ${name}=${value}`).toBe(
-        name === 'acks' ? 200 : response.ok ? response.status : 0,
-      )
+      expect(response.status, `${method} ${path} ${name}=${value}`).toBe(200)
       leave.abort()
     }
   }
@@ -158,10 +153,10 @@ test('the page needs nothing from elsewhere', async () => {
   expect(parts.length).toBeGreaterThan(4)
   for (const part of parts) {
     expect(part).toMatch(/^\/docs\/static\//)
-    expect((await broker.ask(part)).status, part).toBe(200)
+    expect([part, (await broker.ask(part)).status]).toEqual([part, 200])
   }
   const script = await broker.ask('/docs/static/swagger-initializer.js')
-  expect(script.text).not.toMatch(/https?:\/\//)
+  expect(script.text).not.toMatch(/url: ?'https?:/)
   expect(script.text).toContain('"validatorUrl":null')
   expect((await broker.ask('/docs/json')).json['openapi']).toBe('3.1.0')
   expect((await broker.ask('/docs/')).status).toBe(200)

@@ -1,4 +1,3 @@
-import { MIB } from '../../../base/quantities.ts'
 import type { Offset } from '../../../base/quantities.ts'
 import { MalformedRecords } from '../../../protocol/kafka/malformed.ts'
 import { batchBytesOf, isControl, lastOffsetOf } from '../../../protocol/kafka/record-batch.ts'
@@ -6,30 +5,37 @@ import { readRecords, type StoredRecord } from '../../../protocol/kafka/records.
 import type { Tablet } from '../../tablet/tablet.ts'
 import type { Budget } from './budget.ts'
 import { Advice } from './errors.ts'
-import { unpackedBytesMax, withUnpacked } from './unpacking.ts'
+import { unpackedBytesMax, unpacksSlowly, withUnpacked } from './unpacking.ts'
 
-/** Reads this much of a log at once. */
-const pieceBytesMax = MIB
-
-/** Takes a record, or answers false when it has no room for it: then reading ends in front of it. */
-export type Take = (record: StoredRecord) => boolean
+export type Wanted = {
+  readonly from: number
+  /** So much of the log is read at once, but one batch at least. */
+  readonly bytesMax: number
+  readonly unpacking: Budget
+  /**
+   * Takes a record, or answers false when it has no room for it: then reading ends in front of it. The buffers of a record
+   * are valid only during the call.
+   */
+  readonly take: (record: StoredRecord) => boolean
+}
 
 /**
- * Hands the records from `from` on to `take`: one piece of the log, or none when `from` is the high watermark. The buffers of
- * a record are valid only during the call.
+ * Hands records on: those of one piece of the log, or none when `from` is the high watermark.
  * @returns the offset to read on from
  * @throws Refusal of `Tablet.read`; CORRUPT_MESSAGE when the first record cannot be read, with the offset behind it
  */
-export async function readOn(tablet: Tablet, from: number, unpacking: Budget, take: Take): Promise<number> {
-  const reading = new Reading(tablet, from, take)
+export async function readOn(tablet: Tablet, wanted: Wanted): Promise<number> {
+  const reading = new Reading(tablet, wanted)
   while (!reading.ended) {
-    const batches = await tablet.read(reading.next as Offset, pieceBytesMax, true)
+    const read = tablet.read(reading.next as Offset, wanted.bytesMax, true)
+    const batches = read instanceof Promise ? await read : read
     try {
       const [first] = batches.pieces
       if (batches.bytes === 0 || first === undefined) break
       const bytes = batches.pieces.length === 1 ? first : Buffer.concat(batches.pieces)
       for (let at = 0; at < bytes.length && !reading.ended; at += batchBytesOf(bytes, at)) {
-        await reading.batch(bytes, at, unpacking)
+        if (unpacksSlowly(bytes, at)) await reading.packedBatch(bytes, at)
+        else reading.batch(bytes, at, bytes, at)
       }
     } finally {
       batches.release()
@@ -42,39 +48,53 @@ export async function readOn(tablet: Tablet, from: number, unpacking: Budget, ta
 
 class Reading {
   readonly #tablet: Tablet
-  readonly #take: Take
+  readonly #wanted: Wanted
   next: number
   taken = 0
   ended = false
 
-  constructor(tablet: Tablet, from: number, take: Take) {
+  constructor(tablet: Tablet, wanted: Wanted) {
     this.#tablet = tablet
-    this.#take = take
-    this.next = from
+    this.#wanted = wanted
+    this.next = wanted.from
   }
 
-  async batch(bytes: Buffer, at: number, unpacking: Budget): Promise<void> {
-    const last = lastOffsetOf(bytes, at)
+  async packedBatch(bytes: Buffer, at: number): Promise<void> {
     try {
-      if (!isControl(bytes, at)) await withUnpacked(unpacking, bytes, at, batch => this.#records(batch))
-      if (!this.ended) this.next = Math.max(this.next, last + 1)
+      await withUnpacked(this.#wanted.unpacking, bytes, at, batch => this.batch(bytes, at, batch, 0))
     } catch (error) {
-      if (!(error instanceof MalformedRecords)) throw error
-      if (this.taken === 0) throw this.#unreadable(last, error.reason)
-      this.ended = true
+      this.#broken(error, lastOffsetOf(bytes, at))
     }
   }
 
-  #records(batch: Buffer): void {
-    for (const record of readRecords(batch, 0, unpackedBytesMax)) {
+  /** The batch at `at` of `bytes`, whose records are to be had from `from[fromAt]`. */
+  batch(bytes: Buffer, at: number, from: Buffer, fromAt: number): void {
+    const last = lastOffsetOf(bytes, at)
+    try {
+      if (!isControl(bytes, at)) this.#records(from, fromAt)
+      if (!this.ended) this.next = Math.max(this.next, last + 1)
+    } catch (error) {
+      this.#broken(error, last)
+    }
+  }
+
+  #records(batch: Buffer, at: number): void {
+    for (const record of readRecords(batch, at, unpackedBytesMax)) {
       if (record.offset < this.next) continue
-      if (!this.#take(record)) {
+      if (!this.#wanted.take(record)) {
         this.ended = true
         return
       }
       this.taken += 1
       this.next = record.offset + 1
     }
+  }
+
+  /** What was taken before is an answer; the next reader begins at what is broken and is told. */
+  #broken(error: unknown, last: number): void {
+    if (!(error instanceof MalformedRecords)) throw error
+    if (this.taken === 0) throw this.#unreadable(last, error.reason)
+    this.ended = true
   }
 
   #unreadable(last: number, reason: string): Advice {

@@ -167,16 +167,14 @@ test('a topic may stamp its records itself', async () => {
 })
 
 test.each([
-  ['all', 200],
-  ['-1', 200],
-  ['1', 200],
-  ['0', 202],
-])('acks=%s answers %i', async (acks, status) => {
+  ['all', 200, ['partition', 'offset', 'timestamp']],
+  ['-1', 200, ['partition', 'offset', 'timestamp']],
+  ['1', 200, ['partition', 'offset', 'timestamp']],
+  ['0', 202, ['partition']],
+])('acks=%s answers %i', async (acks, status, fields) => {
   const got = await post(`/v1/topics/acks/records?acks=${acks}`, { value: acks })
   expect(got.status).toBe(status)
-  expect(got.json.results?.[0]).toEqual(
-    status === 202 ? { partition: 0 } : expect.objectContaining({ partition: 0, offset: expect.any(Number) }),
-  )
+  expect(Object.keys(got.json.results?.[0] ?? {})).toEqual(fields)
 })
 
 test('many records take several turns of the loop and one request', async () => {

@@ -51,6 +51,20 @@ async function takeBody(
   body: Buffer,
   how: HowToWrite,
 ): Promise<unknown> {
+  const giveBack = await serving.parsing.take(body.length)
+  try {
+    return await takeJson(serving, reply, body, how)
+  } finally {
+    giveBack()
+  }
+}
+
+async function takeJson(
+  serving: Serving,
+  reply: FastifyReply,
+  body: Buffer,
+  how: HowToWrite,
+): Promise<unknown> {
   const records = await recordsOf(serving.world.clock, body, how.encoding)
   const placed = await writeAll(serving, records, how)
   const first = placed.find(({ sent }) => sent.refusal !== undefined)?.sent.refusal

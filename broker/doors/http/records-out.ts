@@ -78,12 +78,18 @@ export async function answerOf(serving: Serving, request: FastifyRequest, asked:
     const tablet = router.leading(topic, partition)
     const pieces: string[] = []
     let bytes = 0
-    nextOffset = await readOn(tablet, nextOffset, unpacking, record => {
+    const take = (record: StoredRecord): boolean => {
       const piece = render(record)
       bytes += Buffer.byteLength(piece) + 1
       if (bytes > bytesMax && pieces.length > 0) return false
       pieces.push(piece)
       return true
+    }
+    nextOffset = await readOn(tablet, {
+      from: nextOffset,
+      bytesMax: Math.min(bytesMax, MIB),
+      unpacking,
+      take,
     })
     const leftMs = deadlineMs - world.clock.monotonicMs()
     if (pieces.length > 0 || leftMs <= 0 || stopping.begun || request.raw.socket.destroyed)

@@ -27,7 +27,7 @@ const patternOf = (path: string): RegExp => new RegExp(`^${path.replaceAll(/:\w+
 
 function refuse(request: FastifyRequest, reply: FastifyReply, routes: readonly Route[]): Refusal {
   const path = request.url.replace(/\?.*$/s, '')
-  const same = routes.find(route => route.pattern.test(path) && !path.endsWith('/'))
+  const same = routes.find(route => route.pattern.test(path))
   if (same !== undefined) {
     const allowed = [...same.methods].join(', ')
     reply.header('allow', allowed)

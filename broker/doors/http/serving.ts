@@ -4,6 +4,7 @@ import type { World } from '../../../base/world.ts'
 import type { Router } from '../../router/router.ts'
 import type { Budget } from './budget.ts'
 import type { Stopping } from './stopping.ts'
+import type { TurnShare } from './turn-share.ts'
 import type { Spread } from './writing.ts'
 
 /** What every route has at hand. */
@@ -17,8 +18,12 @@ export type Serving = {
   readonly startedAtMs: number
   /** Bodies being received, over all connections. */
   readonly bodies: Budget
+  /** JSON bodies being read and written: what they hold as objects is many times their size. */
+  readonly parsing: Budget
   /** Batches being unpacked for readers. */
   readonly unpacking: Budget
   readonly spread: Spread
+  /** Lines of streams, in one turn of the event loop. */
+  readonly lines: TurnShare
   readonly stopping: Stopping
 }

@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { KIB } from '../../../base/quantities.ts'
 import { InvariantViolation } from '../../../base/assert.ts'
 import { Refusal } from '../../../base/refusals.ts'
+import type { StoredRecord } from '../../../protocol/kafka/records.ts'
 import type { Timer } from '../../../base/world.ts'
 import { streamDocs } from './docs-records.ts'
 import { errorBody, invalid } from './errors.ts'
@@ -84,6 +85,7 @@ class EventStream {
       await this.#send(from)
     } catch (error) {
       if (error instanceof InvariantViolation) throw error
+      if (this.#response.destroyed) return
       this.#response.write(`event: error\ndata: ${JSON.stringify(this.#errorBody(error))}\n\n`)
     } finally {
       this.#heartbeat?.cancel()
@@ -98,11 +100,12 @@ class EventStream {
     while (!this.#response.destroyed && !stopping.begun) {
       const tablet = router.leading(topic, partition)
       let events = ''
-      next = await readOn(tablet, next, unpacking, record => {
+      const take = (record: StoredRecord): boolean => {
         if (events.length >= pieceChars) return false
         events += `id: ${record.offset}\ndata: ${renderRecord(partition, record, encoding)}\n\n`
         return true
-      })
+      }
+      next = await readOn(tablet, { from: next, bytesMax: pieceChars, unpacking, take })
       if (events === '') await readable(this.#serving, tablet, next, Infinity, this.#request.raw)
       else if (!this.#response.write(events)) await this.#drained()
     }

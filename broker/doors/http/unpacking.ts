@@ -16,27 +16,32 @@ export const unpackedBytesMax = 64 * MIB
 /** As much as batches may take that are unpacked at the same time. */
 export const unpackingBytesMax = 2 * unpackedBytesMax
 
-const unpackLater = { gzip: promisify(gunzip), zstd: promisify(zstdDecompress) }
+const gunzipLater = promisify(gunzip)
+const zstdLater = promisify(zstdDecompress)
+
+/** Whether the batch at `at` is packed with gzip or zstd. The others unpack at more than a gigabyte a second. */
+export function unpacksSlowly(bytes: Buffer, at: number): boolean {
+  const codec = codecOf(bytes, at)
+  return codec === 'gzip' || codec === 'zstd'
+}
 
 /**
- * The batch at `at` with its records unpacked where that is slow (gzip, zstd): on the thread pool, so that the event loop
- * goes on. Others unpack at more than a gigabyte a second and stay as they are. `use` gets a buffer with the batch at 0.
+ * Unpacks the records of the batch at `at` on the thread pool, so that the event loop goes on. `use` gets a buffer with the
+ * unpacked batch at 0; when it has ended, the memory is free again.
  * @throws MalformedRecords
  */
-export async function withUnpacked<Result>(
+export async function withUnpacked(
   budget: Budget,
   bytes: Buffer,
   at: number,
-  use: (batch: Buffer) => Result,
-): Promise<Result> {
+  use: (batch: Buffer) => void,
+): Promise<void> {
   const batch = bytes.subarray(at, at + batchBytesOf(bytes, at))
-  const codec = codecOf(batch, 0)
-  if (codec !== 'gzip' && codec !== 'zstd') return use(batch)
+  const unpack = codecOf(batch, 0) === 'gzip' ? gunzipLater : zstdLater
   const giveBack = await budget.take(unpackedBytesMax)
   try {
     const options = { maxOutputLength: unpackedBytesMax }
-    const records = await unpackLater[codec](batch.subarray(batchHeaderBytes), options).catch(refuse)
-    return use(plain(batch, records))
+    use(plain(batch, await unpack(batch.subarray(batchHeaderBytes), options).catch(refuse)))
   } finally {
     giveBack()
   }

@@ -160,7 +160,8 @@ export class Writing implements Appending {
       this.#offer(begun)
     }
     const { router, topic } = this.#target
-    const limit = router.find(topic, partition)?.settings.maxMessageBytes ?? batchBytesMax
+    const settings = router.find(topic, partition)?.settings
+    const limit = Math.min(settings?.maxMessageBytes ?? Infinity, settings?.segmentBytes ?? Infinity)
     const fresh = {
       sent: { partition, settled: false, refusal: undefined, baseOffset: -1, logAppendTimeMs: -1 },
       records: [],

@@ -15,7 +15,7 @@ export type Answer = {
   drop(): void
 }
 
-/** A request as it arrived. One object serves all requests: what it says holds until the handler returns. */
+/** A request as it arrived. `header` and `reader` serve all requests: what they say holds until the handler returns. */
 export type Arrival = {
   readonly connection: Connection
   readonly header: RequestHeader

@@ -5,9 +5,12 @@ import { KIB, MIB } from '../../../base/quantities.ts'
 import type { Clock } from '../../../base/world.ts'
 import { apiVersions } from '../../../protocol/kafka/apis/api-versions.ts'
 import { produce } from '../../../protocol/kafka/apis/produce.ts'
+import { RequestHeader } from '../../../protocol/kafka/frame.ts'
+import { Reader } from '../../../protocol/kafka/reader.ts'
 import { realWorld } from '../../world/world.ts'
 import type { Answer, Arrival } from './answer.ts'
 import { Connection, type Surroundings } from './connection.ts'
+import { FairTurn } from './fair-turn.ts'
 import { FrameMemory } from './frame-memory.ts'
 import { Counters } from './metrics.ts'
 import { Outgoing } from './outgoing.ts'
@@ -41,8 +44,11 @@ class TestDoor {
       clock: this.clock,
       serve: arrival => this.#serve(arrival),
       memory: this.memory,
+      turn: new FairTurn(this.clock),
       readBuffer: Buffer.alloc(64 * KIB),
       outgoing: new Outgoing(this.counters),
+      header: new RequestHeader(),
+      reader: new Reader(),
       counters: this.counters,
       frameBytesMax: () => 4 * MIB,
       idleMsMax: () => 600_000,

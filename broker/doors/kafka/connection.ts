@@ -4,11 +4,12 @@
  * request is taken while answers wait for the client to read, nor while 1,000 are unanswered.
  */
 import type { Socket } from 'node:net'
-import { RequestHeader } from '../../../protocol/kafka/frame.ts'
+import type { RequestHeader } from '../../../protocol/kafka/frame.ts'
 import { MalformedRequest } from '../../../protocol/kafka/malformed.ts'
-import { Reader } from '../../../protocol/kafka/reader.ts'
+import type { Reader } from '../../../protocol/kafka/reader.ts'
 import type { Clock } from '../../../base/world.ts'
 import type { Answer, Serve } from './answer.ts'
+import type { FairTurn, Share } from './fair-turn.ts'
 import type { FrameMemory } from './frame-memory.ts'
 import { Frames, type FrameTaker } from './frames.ts'
 import { Manners, type Wanted } from './manners.ts'
@@ -24,7 +25,11 @@ export type Surroundings = {
   readonly memory: FrameMemory
   /** Where the system puts bytes; used by all connections in turn. */
   readonly readBuffer: Buffer
+  readonly turn: FairTurn
   readonly outgoing: Outgoing
+  /** Read the requests of all connections, one at a time. */
+  readonly header: RequestHeader
+  readonly reader: Reader
   readonly counters: Counters
   frameBytesMax(): number
   idleMsMax(): number
@@ -50,12 +55,21 @@ export class Connection implements FrameTaker {
   readonly #socket: Socket
   readonly #received: Received
   readonly #frames: Frames
-  readonly #arrival: { connection: Connection; header: RequestHeader; reader: Reader; nowMs: number }
   readonly #answers: Answer[] = []
   readonly #flush = (): void => this.#writeAnswers()
   #obstacles = 0
   #flushPlanned = false
   #paused = false
+  /** Has had his share of this turn. */
+  #sated = false
+  readonly #share: Share = {
+    turn: 0,
+    bytes: 0,
+    goOn: () => {
+      this.#sated = false
+      this.#steerReading()
+    },
+  }
   readonly #manners: Manners
   #bytesIn = 0
   #requests = 0
@@ -67,12 +81,6 @@ export class Connection implements FrameTaker {
     this.localAddress = accepted.localAddress ?? ''
     const nowMs = around.clock.monotonicMs()
     this.#manners = new Manners(nowMs)
-    this.#arrival = {
-      connection: this,
-      header: new RequestHeader(),
-      reader: new Reader(),
-      nowMs,
-    }
     this.#frames = new Frames(around.memory, around.readBuffer, () => around.frameBytesMax(), this)
     this.#received = receive(
       accepted,
@@ -97,17 +105,22 @@ export class Connection implements FrameTaker {
   }
 
   frame(buffer: Buffer, start: number, end: number): void {
-    const arrival = this.#arrival
+    const { header, reader } = this.#around
     this.#requests += 1
-    arrival.reader.reset(buffer, start, end)
+    reader.reset(buffer, start, end)
     try {
-      arrival.header.read(arrival.reader)
-      const answer = this.#around.serve(arrival)
+      header.read(reader)
+      const answer = this.#around.serve({
+        connection: this,
+        header,
+        reader,
+        nowMs: this.#around.outgoing.nowMs,
+      })
       if (answer !== undefined) this.#enqueue(answer)
     } catch (error) {
       if (!(error instanceof MalformedRequest)) throw error
       this.#around.counters.malformed += 1
-      this.broken(`${arrival.header.spoken?.api.name ?? 'request'}: ${error.reason}`)
+      this.broken(`${header.spoken?.api.name ?? 'request'}: ${error.reason}`)
     }
   }
 
@@ -118,14 +131,12 @@ export class Connection implements FrameTaker {
   }
 
   roomAgain(): void {
-    this.#steerReading()
+    this.#planFlush()
   }
 
   /** An answer that had its place has become ready. */
   answered(): void {
-    if (this.#flushPlanned || this.#answers[0]?.ready !== true) return
-    this.#flushPlanned = true
-    this.#around.clock.endOfTurn(this.#flush)
+    if (this.#answers[0]?.ready === true) this.#planFlush()
   }
 
   /** Takes no more requests, and closes when the last answer has left. */
@@ -157,9 +168,10 @@ export class Connection implements FrameTaker {
 
   #arrived(buffer: Buffer, bytes: number): void {
     this.#bytesIn += bytes
-    this.#arrival.nowMs = this.#around.clock.monotonicMs()
+    this.#around.outgoing.nowMs = this.#around.clock.monotonicMs()
     this.#around.counters.bytesIn += bytes
     if ((this.#obstacles & closing) !== 0) return
+    this.#sated = this.#around.turn.read(this.#share, bytes)
     this.#frames.arrived(buffer, bytes)
     this.#steerReading()
   }
@@ -169,6 +181,12 @@ export class Connection implements FrameTaker {
     if (!answer.pipelined) this.#obstacles |= unanswered
     if (this.#answers.length >= unansweredMax) this.#obstacles |= crowded
     if (answer.ready) this.answered()
+  }
+
+  #planFlush(): void {
+    if (this.#flushPlanned) return
+    this.#flushPlanned = true
+    this.#around.clock.endOfTurn(this.#flush)
   }
 
   #writeAnswers(): void {
@@ -199,15 +217,14 @@ export class Connection implements FrameTaker {
     if (this.#answers.length === 0) this.#obstacles &= ~unanswered
     if (this.#answers.length < unansweredMax) this.#obstacles &= ~crowded
     if ((this.#obstacles & closing) !== 0) return this.#endWhenDone()
-    this.#arrival.nowMs = this.#around.outgoing.nowMs
     if (this.ready) this.#frames.proceed()
     this.#steerReading()
   }
 
-  /** Reading stops only while bytes are held that may not be handled: otherwise a client that goes away is noticed. */
+  /** Reading stops only for the rest of a turn, or while bytes are held that may not be handled: so a client that goes away is noticed. */
   #steerReading(): void {
     const mustWait = this.#frames.waitsForMemory || (!this.ready && this.#frames.heldBytes > 0)
-    const stop = mustWait && (this.#obstacles & closing) === 0
+    const stop = (mustWait || this.#sated) && (this.#obstacles & closing) === 0
     if (stop === this.#paused || this.#socket.destroyed) return
     this.#paused = stop
     if (stop) this.#socket.pause()

@@ -8,15 +8,19 @@ import type { Logger } from 'pino'
 import type { Registry } from 'prom-client'
 import { KIB, MIB } from '../../../base/quantities.ts'
 import type { Timer, World } from '../../../base/world.ts'
+import { RequestHeader } from '../../../protocol/kafka/frame.ts'
+import { Reader } from '../../../protocol/kafka/reader.ts'
 import type { Router } from '../../router/router.ts'
 import { listenOn, parseAddress, type Listening } from '../listening.ts'
 import type { Serve } from './answer.ts'
 import { Connection, type Surroundings } from './connection.ts'
+import { FairTurn } from './fair-turn.ts'
 import { FetchBudget } from './fetch-budget.ts'
 import { FrameMemory } from './frame-memory.ts'
 import type { Desk } from './handlers/handler.ts'
 import { serveAll } from './handlers/table.ts'
 import { Counters, registerMetrics } from './metrics.ts'
+import { LimitedLog } from '../../../base/limited-log.ts'
 import { Outgoing } from './outgoing.ts'
 
 const readBufferBytes = 256 * KIB
@@ -25,8 +29,9 @@ const fetchBytesMax = 48 * MIB
 const sweepMs = 5_000
 /** How long `stop` waits for answers under way. */
 const finishMs = 5_000
-/** How often refused connections are worth a line in the log. */
-const refusalLogMs = 10_000
+/** Lines in ten seconds about connections that were turned away, and about those that were closed for bad manners. */
+const refusalLinesMax = 1
+const brokenLinesMax = 50
 
 export type KafkaDoorOptions = {
   readonly world: World
@@ -57,17 +62,20 @@ class Door implements KafkaDoor {
   readonly #counters = new Counters()
   readonly #connections = new Set<Connection>()
   readonly #servers: Server[] = []
+  readonly #refusalLog: LimitedLog
+  readonly #brokenLog: LimitedLog
   readonly #memory: FrameMemory
   readonly #fetchBudget = new FetchBudget(fetchBytesMax)
   readonly #waitingFetches: Desk['waitingFetches'] = new Set()
   #around: Surroundings | undefined
   #sweeps: Timer | undefined
-  #refusedSinceLine = 0
-  #refusalLineMs = -Infinity
   #closed: (() => void) | undefined
 
   constructor(options: KafkaDoorOptions) {
     this.#options = options
+    const { log, world } = options
+    this.#refusalLog = new LimitedLog(log, world.clock, refusalLinesMax)
+    this.#brokenLog = new LimitedLog(log, world.clock, brokenLinesMax)
     this.#memory = new FrameMemory(() => options.router.settings.queuedMaxRequestBytes)
   }
 
@@ -134,8 +142,11 @@ class Door implements KafkaDoor {
       clock: world.clock,
       serve,
       memory: this.#memory,
+      turn: new FairTurn(world.clock),
       readBuffer: Buffer.allocUnsafeSlow(readBufferBytes),
       outgoing: new Outgoing(this.#counters),
+      header: new RequestHeader(),
+      reader: new Reader(),
       counters: this.#counters,
       frameBytesMax: () => router.settings.socketRequestMaxBytes,
       idleMsMax: () => router.settings.connectionsMaxIdleMs,
@@ -145,7 +156,7 @@ class Door implements KafkaDoor {
       }),
       report: (connection, reason) => {
         this.#counters.connectionsBroken += 1
-        log.warn({ client: connection.client }, `connection closed: ${reason}`)
+        this.#brokenLog.warn({ client: connection.client }, `connection closed: ${reason}`)
       },
       closed: connection => this.#gone(connection),
     }
@@ -159,17 +170,14 @@ class Door implements KafkaDoor {
   }
 
   #turnAway(socket: Socket): void {
-    const { log, router, world } = this.#options
+    const { maxConnections } = this.#options.router.settings
     const client = socket.remoteAddress
     socket.destroy()
     this.#counters.connectionsRefused += 1
-    this.#refusedSinceLine += 1
-    const nowMs = world.clock.monotonicMs()
-    if (nowMs - this.#refusalLineMs < refusalLogMs) return
-    const fields = { client, refused: this.#refusedSinceLine, maxConnections: router.settings.maxConnections }
-    log.warn(fields, 'connection refused: there are as many as max.connections allows')
-    this.#refusalLineMs = nowMs
-    this.#refusedSinceLine = 0
+    this.#refusalLog.warn(
+      { client, maxConnections },
+      'connection refused: there are as many as max.connections allows',
+    )
   }
 
   #gone(connection: Connection): void {

@@ -4,12 +4,11 @@
  * and as long as anybody waits, somebody who holds memory gets on without more of it.
  */
 import { assert } from '../../../base/assert.ts'
-import { KIB, MIB } from '../../../base/quantities.ts'
+import { BufferPool } from '../../../base/buffer-pool.ts'
+import { KIB } from '../../../base/quantities.ts'
 
 const smallestBytes = 4 * KIB
 const stepBytes = 256 * KIB
-/** Freed buffers kept for the next frames: memory fresh from the system costs more than filling it. */
-const pooledBytesMax = 8 * MIB
 
 /** A connection that holds a buffer and needs a larger one. */
 export type Waiting = {
@@ -19,19 +18,18 @@ export type Waiting = {
 
 export class FrameMemory {
   readonly #budgetBytes: () => number
-  readonly #pool = new Map<number, Buffer[]>()
+  readonly #pool: BufferPool
   readonly #waiting = new Set<Waiting>()
-  #pooledBytes = 0
-  #usedBytes = 0
   #handedOut = 0
 
   /** `budgetBytes` is asked each time: it may change while the door is open. */
   constructor(budgetBytes: () => number) {
     this.#budgetBytes = budgetBytes
+    this.#pool = new BufferPool(budgetBytes)
   }
 
   get usedBytes(): number {
-    return this.#usedBytes
+    return this.#pool.lentBytes
   }
 
   /** How many connections wait for memory. */
@@ -52,7 +50,7 @@ export class FrameMemory {
   /** A buffer for bytes that are here already: beyond the budget when it must be, but undefined beyond twice the budget. */
   takeAnyway(bytes: number): Buffer | undefined {
     const size = sizeFor(bytes)
-    return this.#usedBytes + size <= 2 * this.#budgetBytes() ? this.#hand(size) : undefined
+    return this.usedBytes + size <= 2 * this.#budgetBytes() ? this.#hand(size) : undefined
   }
 
   /** Queues up; the larger buffer may be granted before this returns. Answers the function that ends the waiting. */
@@ -65,15 +63,9 @@ export class FrameMemory {
   }
 
   release(buffer: Buffer): void {
-    this.#usedBytes -= buffer.length
+    this.#pool.give(buffer)
     this.#handedOut -= 1
-    assert(this.#usedBytes >= 0 && this.#handedOut >= 0, 'only what was taken is released')
-    if (this.#pooledBytes + buffer.length <= pooledBytesMax) {
-      this.#pooledBytes += buffer.length
-      const free = this.#pool.get(buffer.length)
-      if (free === undefined) this.#pool.set(buffer.length, [buffer])
-      else free.push(buffer)
-    }
+    assert(this.#handedOut >= 0, 'only what was taken is released')
     if (this.#waiting.size > 0) this.#serve()
   }
 
@@ -88,16 +80,12 @@ export class FrameMemory {
   }
 
   #fits(size: number): boolean {
-    return this.#usedBytes + size <= this.#budgetBytes()
+    return this.usedBytes + size <= this.#budgetBytes()
   }
 
   #hand(size: number): Buffer {
-    this.#usedBytes += size
     this.#handedOut += 1
-    const free = this.#pool.get(size)?.pop()
-    if (free === undefined) return Buffer.allocUnsafeSlow(size)
-    this.#pooledBytes -= size
-    return free
+    return this.#pool.take(size)
   }
 }
 

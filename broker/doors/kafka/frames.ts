@@ -14,6 +14,8 @@ const lengthBytes = 4
 /** As much is read of a connection whose requests wait: enough to see it close, not enough to fill the memory. */
 const glanceBytes = 4 * KIB
 
+const outOfMemory = 'no memory for its requests: queued.max.request.bytes is used up'
+
 /** Who gets the frames. */
 export type FrameTaker = {
   /** Whether the next frame may come. */
@@ -22,7 +24,7 @@ export type FrameTaker = {
   frame(buffer: Buffer, start: number, end: number): void
   /** No frame will come any more; `reason` is half a sentence. */
   broken(reason: string): void
-  /** Memory that was waited for is there: reading may go on. */
+  /** Memory that was waited for is there: `proceed` is to be called, but not before this returns, and reading may go on. */
   roomAgain(): void
 }
 
@@ -68,12 +70,14 @@ export class Frames implements Receiver {
     if (this.#direct) {
       this.#direct = false
       this.#to += bytes
-    } else if (this.#own === undefined) {
-      const rest = this.#handOn(buffer, 0, bytes)
-      if (rest < bytes) this.#keep(buffer, rest, bytes)
+      this.proceed()
       return
-    } else if (!this.#append(buffer, bytes)) return
-    this.proceed()
+    }
+    const at = this.#complete(buffer, bytes)
+    if (at === bytes) return
+    if (this.#own !== undefined) return this.#hold(buffer, at, bytes)
+    const rest = this.#handOn(buffer, at, bytes)
+    if (rest < bytes) this.#keep(buffer, rest, bytes)
   }
 
   /** Hands on what is held, as far as the taker is ready. */
@@ -125,34 +129,43 @@ export class Frames implements Receiver {
     const frameBytes = bytes < lengthBytes ? lengthBytes : lengthBytes + buffer.readInt32BE(from)
     const wanted = this.#taker.ready ? this.#memory.take(capacity(frameBytes, bytes), false) : undefined
     const own = wanted ?? this.#memory.takeAnyway(bytes)
-    if (own === undefined)
-      return this.#taker.broken('no memory for its requests: queued.max.request.bytes is used up')
+    if (own === undefined) return this.#taker.broken(outOfMemory)
     buffer.copy(own, 0, from, to)
     this.#own = own
     this.#to = bytes
     if (this.#taker.ready) this.#makeRoom(own)
   }
 
-  /** Answers whether the bytes could be held. */
-  #append(buffer: Buffer, bytes: number): boolean {
-    const held = this.heldBytes
-    if (this.#own !== undefined && this.#own.length - this.#to < bytes) {
-      const larger = this.#memory.take(Math.max(held + bytes, capacity(this.#expected(), held + bytes)), true)
-      const anyway = larger ?? this.#memory.takeAnyway(held + bytes)
-      if (anyway === undefined) {
-        this.#taker.broken('no memory for its requests: queued.max.request.bytes is used up')
-        return false
-      }
-      this.#moveTo(anyway)
+  /** Bytes for the frame that is held in part, which have come elsewhere. Answers how many of them it took. */
+  #complete(buffer: Buffer, bytes: number): number {
+    let at = 0
+    while (this.#own !== undefined && this.#taker.ready && !this.waitsForMemory && at < bytes) {
+      const missing = this.#from + this.#expected() - this.#to
+      const count = Math.min(bytes - at, this.#own.length - this.#to, missing)
+      assert(count > 0, 'a frame held in part has room and misses something')
+      buffer.copy(this.#own, this.#to, at, at + count)
+      this.#to += count
+      at += count
+      this.proceed()
     }
-    if (this.#own !== undefined) buffer.copy(this.#own, this.#to, 0, bytes)
-    this.#to += bytes
-    return true
+    return at
+  }
+
+  /** Bytes that must wait behind those that are held. */
+  #hold(buffer: Buffer, from: number, to: number): void {
+    const bytes = this.heldBytes + to - from
+    if (this.#own === undefined || this.#own.length - this.#to < to - from) {
+      const larger = this.#memory.takeAnyway(bytes)
+      if (larger === undefined) return this.#taker.broken(outOfMemory)
+      this.#moveTo(larger)
+    }
+    if (this.#own !== undefined) buffer.copy(this.#own, this.#to, from, to)
+    this.#to += to - from
   }
 
   /** Part of a frame is held: sees to it that its next bytes have a place, or waits for one. */
   #makeRoom(own: Buffer): void {
-    if (this.#direct) return
+    if (this.#direct || this.waitsForMemory) return
     if (this.#from > 0) {
       own.copyWithin(0, this.#from, this.#to)
       this.#to -= this.#from
@@ -172,7 +185,9 @@ export class Frames implements Receiver {
       granted: buffer => {
         granted = true
         this.#stopWaiting = undefined
-        this.#moveTo(buffer)
+        // What came while it waited may have needed a larger one.
+        if (buffer.length > (this.#own?.length ?? 0)) this.#moveTo(buffer)
+        else this.#memory.release(buffer)
         this.#taker.roomAgain()
       },
     })

@@ -8,7 +8,7 @@ import { Counter, Gauge, type Metric, type Registry } from 'prom-client'
 const boundsMs = [0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000]
 
 /** How long things took: a count for each bucket. */
-export class Durations {
+class Durations {
   readonly counts: number[] = [...boundsMs, Infinity].map(() => 0)
   sumMs = 0
 

@@ -22,7 +22,7 @@ export class Outgoing {
   writer = new Writer(chunkBytes)
   /** Writes Produce responses into `writer`. */
   produce = new ProduceResponseWriter(this.writer)
-  /** The monotonic time of this turn, for measuring how long requests took. */
+  /** The monotonic time when bytes last came or answers were last written: exact enough for how long requests took. */
   nowMs = 0
   readonly #counters: Counters
   #pieces: Buffer[] = []

@@ -5,7 +5,7 @@
  */
 import { offset } from '../../../base/quantities.ts'
 import type { DiskFile, World } from '../../../base/world.ts'
-import { emptiedBatch } from '../../../protocol/kafka/compacted-batch.ts'
+import { emptiedBatch, gapBatch } from '../../../protocol/kafka/compacted-batch.ts'
 import { MalformedRecords } from '../../../protocol/kafka/malformed.ts'
 import {
   baseOffsetOf,
@@ -13,6 +13,7 @@ import {
   isControl,
   lastOffsetDeltaOf,
   lastOffsetOf,
+  leaderEpochOf,
 } from '../../../protocol/kafka/record-batch.ts'
 import { RecordWalk, walkRecords } from '../../../protocol/kafka/record-walk.ts'
 import { scanBatches } from '../scan.ts'
@@ -162,8 +163,8 @@ export class LocalCleaner implements Cleaner {
     let changed = false
     let taken = 0
     let readBytes = 0
-    /** The last batch of a segment stays in any case: it says where the segment's offsets end. */
-    let last: Buffer | undefined
+    /** Offsets leave no gap, whatever goes: a header stands for as many batches in a row as went. */
+    const gone = new Gone(into)
     for (const span of spans) {
       if (taken > 0 && !fits(span, base, into.sizeBytes, readBytes, pass.segmentBytes)) break
       if (taken === spansMax) break
@@ -173,18 +174,21 @@ export class LocalCleaner implements Cleaner {
       const damage = await this.#scan(pass, span, pace, (bytes, at) => {
         end = lastOffsetOf(bytes, at) + 1
         const filtered = filterBatch(bytes, at, rules, counts)
-        changed ||= last !== undefined || (filtered.kind !== 'same' && countOf(bytes, at) > 0)
-        last = undefined
+        changed ||= filtered.kind !== 'same' && countOf(bytes, at) > 0
+        if (filtered.kind === 'emptied' && !lastOfProducers.has(lastOffsetOf(bytes, at))) {
+          const joined = gone.add(bytes, at)
+          changed ||= joined
+          return
+        }
+        gone.flush()
         if (filtered.kind === 'same') into.add(bytes, at)
-        else if (filtered.kind === 'reduced') into.add(filtered.batch, 0)
-        else if (lastOfProducers.has(lastOffsetOf(bytes, at))) into.add(emptiedBatch(bytes, at), 0)
-        else last = emptiedBatch(bytes, at)
+        else into.add(filtered.kind === 'reduced' ? filtered.batch : emptiedBatch(bytes, at), 0)
       })
       if (damage !== undefined) return damage
       // Offsets that a broken disk has lost lie between segments, where readers are told of them.
       if (end !== span.endOffset) break
     }
-    if (last !== undefined) into.add(last, 0)
+    gone.flush()
     changed ||= taken > 1
     if (changed) await into.finish()
     return {
@@ -215,6 +219,34 @@ export class LocalCleaner implements Cleaner {
     } finally {
       file.close()
     }
+  }
+}
+
+/** Batches that go, one behind the other in one leader epoch. */
+class Gone {
+  readonly #into: CleanedSegment
+  #stretch: { readonly from: number; readonly to: number; readonly leaderEpoch: number } | undefined
+
+  constructor(into: CleanedSegment) {
+    this.#into = into
+  }
+
+  /** Takes the batch at b[at, …). Answers whether another went just before it, so that one header is left of both. */
+  add(b: Buffer, at: number): boolean {
+    const leaderEpoch = leaderEpochOf(b, at)
+    const joined = this.#stretch?.leaderEpoch === leaderEpoch
+    if (!joined) this.flush()
+    const from = this.#stretch?.from ?? baseOffsetOf(b, at)
+    this.#stretch = { from, to: lastOffsetOf(b, at) + 1, leaderEpoch }
+    return joined
+  }
+
+  /** Puts a header where they were. */
+  flush(): void {
+    if (this.#stretch === undefined) return
+    const { from, to, leaderEpoch } = this.#stretch
+    this.#into.add(gapBatch(from, to, leaderEpoch), 0)
+    this.#stretch = undefined
   }
 }
 

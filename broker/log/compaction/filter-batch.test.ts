@@ -26,7 +26,7 @@ const producer = { id: 7, epoch: 1, baseSequence: 40 }
 
 /** A record a letter of `keys`, from offset 1000 on, a millisecond apart; a small letter is a tombstone, a dot has no key. */
 function batchOf(keys: string, codec: CodecName = 'none'): Buffer {
-  const records = [...keys].map((letter, i): NewRecord => {
+  const records = Array.from(keys, (letter, i): NewRecord => {
     const isTombstone = letter !== letter.toUpperCase()
     return {
       key: letter === '.' ? null : Buffer.from(letter.toUpperCase()),

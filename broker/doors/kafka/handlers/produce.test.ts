@@ -2,7 +2,9 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { fetch } from '../../../../protocol/kafka/apis/fetch.ts'
 import { initProducerId } from '../../../../protocol/kafka/apis/init-producer-id.ts'
 import { produce } from '../../../../protocol/kafka/apis/produce.ts'
+import { listOffsets } from '../../../../protocol/kafka/apis/list-offsets.ts'
 import { decodeResponse } from '../../../../protocol/kafka/frame.ts'
+import { sealBatch } from '../../../../protocol/kafka/record-batch.ts'
 import { buildBatch } from '../../../../protocol/kafka/records.ts'
 import {
   batchOf,
@@ -187,4 +189,30 @@ test.each([0, 1, 2])('version %i is told UNSUPPORTED_VERSION in its own form', a
   expect(await client.frame()).toEqual(
     hex(`0000004d 00000001 0003 6f6c64 00000001 00000002 0023 ffffffffffffffff ${appendTime} ${throttle}`),
   )
+})
+
+test('a record whose time no number holds is found all the same', async () => {
+  await makeTopic(client, 'far-future')
+  const batch = batchOf('a')
+  batch.writeBigInt64BE(2n ** 63n - 1n, 27)
+  sealBatch(batch, 0)
+  expect(firstOf(await client.ask(produce, 9, produceBody('far-future', batch))).errorCode).toBe(0)
+  const partitions = [{ partitionIndex: 0, currentLeaderEpoch: -1, timestamp: 5 }]
+  const asked = { replicaId: -1, isolationLevel: 0, topics: [{ name: 'far-future', partitions }] }
+  const { topics } = await client.ask(listOffsets, 7, asked)
+  expect(topics[0]?.partitions[0]).toMatchObject({ errorCode: 0, offset: 0, timestamp: 2 ** 63 })
+})
+
+test('a topic without a limit for the future takes any time', async () => {
+  await makeTopic(client, 'any-time', 1, [
+    { name: 'message.timestamp.after.max.ms', value: '9223372036854775807' },
+    { name: 'index.interval.bytes', value: '0' },
+  ])
+  const batch = batchOf('a')
+  batch.writeBigInt64BE(2n ** 63n - 1n, 35)
+  sealBatch(batch, 0)
+  for (const due of [0, 1, 2]) {
+    const answer = await client.ask(produce, 9, produceBody('any-time', batch))
+    expect(firstOf(answer)).toMatchObject({ errorCode: 0, baseOffset: due })
+  }
 })

@@ -2,6 +2,8 @@
  * Enters: Produce requests. Leaves: each partition's batch to its tablet, and one answer when the last of them is decided.
  * Always holds: everything of the request's bytes was used when `serve` returns; one object and no closures a request.
  */
+import type { Logger } from 'pino'
+import { assert, InvariantViolation } from '../../../../base/assert.ts'
 import { Refusal } from '../../../../base/refusals.ts'
 import { isInternal } from '../../../../control/model.ts'
 import { produce } from '../../../../protocol/kafka/apis/produce.ts'
@@ -19,12 +21,15 @@ import { codeOf, type Desk, type Handler } from './handler.ts'
 /** The first version that may carry zstd. */
 const zstdSince = 7
 const resultFields = 5
+/** Stands for an error code until there is one. */
+const undecided = 0x7fff
 
-export function produceHandler({ router, counters }: Desk): Handler {
+export function produceHandler(desk: Desk): Handler {
+  const { router } = desk
   const request = new ProduceRequest()
   const serve = (arrival: Arrival): Answer | undefined => {
     request.read(arrival.reader, arrival.header.apiVersion)
-    const answer = new ProduceAnswer(request, arrival, counters)
+    const answer = new ProduceAnswer(request, arrival, desk)
     const refusal = refusalOf(request)
     for (let t = 0; t < request.topicCount; t++) {
       const topic = request.topics[t] ?? ''
@@ -71,7 +76,12 @@ function offer(
     )
   } else {
     const deadlineMs = nowMs + Math.max(0, request.timeoutMs)
-    tablet.append(reader.buffer, at, end, request.acks as Acks, deadlineMs, answer, slot)
+    try {
+      tablet.append(reader.buffer, at, end, request.acks as Acks, deadlineMs, answer, slot)
+    } catch (error) {
+      if (error instanceof InvariantViolation) throw error
+      answer.failed(slot, error)
+    }
   }
 }
 
@@ -88,6 +98,7 @@ class ProduceAnswer implements Answer, Appending {
   readonly pipelined = true
   readonly #connection: Connection
   readonly #counters: Counters
+  readonly #log: Logger
   readonly #version: number
   readonly #correlationId: number
   readonly #silent: boolean
@@ -100,10 +111,11 @@ class ProduceAnswer implements Answer, Appending {
   #messages: (string | undefined)[] | undefined
   #left: number
 
-  constructor(request: ProduceRequest, { connection, header, nowMs }: Arrival, counters: Counters) {
+  constructor(request: ProduceRequest, { connection, header, nowMs }: Arrival, { counters, log }: Desk) {
     const { topicCount, partitionCount, version, acks } = request
     this.#connection = connection
     this.#counters = counters
+    this.#log = log
     this.#version = version
     this.#correlationId = header.correlationId
     this.#silent = acks === 0
@@ -111,7 +123,7 @@ class ProduceAnswer implements Answer, Appending {
     this.#topics = request.topics.slice(0, topicCount)
     this.#firstPartition = request.firstPartition.slice(0, topicCount + 1)
     for (let p = 0; p < partitionCount; p++)
-      this.#results.push(request.partitionIndex[p] ?? -1, 0, -1, -1, -1)
+      this.#results.push(request.partitionIndex[p] ?? -1, undecided, -1, -1, -1)
     this.#left = partitionCount
   }
 
@@ -121,6 +133,7 @@ class ProduceAnswer implements Answer, Appending {
 
   appended(slot: number, baseOffset: number, logAppendTimeMs: number, logStart: number): void {
     const at = slot * resultFields
+    if (!this.#decides(slot, 0)) return
     this.#results[at + 2] = baseOffset
     this.#results[at + 3] = logAppendTimeMs
     this.#results[at + 4] = logStart
@@ -128,14 +141,21 @@ class ProduceAnswer implements Answer, Appending {
   }
 
   refused(slot: number, refusal: Refusal): void {
-    this.#results[slot * resultFields + 1] = codeOf(refusal.code)
+    if (!this.#decides(slot, codeOf(refusal.code))) return
     this.#messages ??= []
     this.#messages[slot] = refusal.message
     this.#counters.produceRefused += 1
     // Without an answer, a closed connection is how the client learns of it: as in Kafka.
-    if (this.#silent)
+    if (this.#silent) {
       this.#connection.broken(`Produce with acks=0 was refused: ${refusal.code}: ${refusal.message}`)
+    }
     this.#decided()
+  }
+
+  /** Something that should not have happened, and that says nothing about whether the batch was taken. */
+  failed(slot: number, error: unknown): void {
+    this.#log.error({ err: error, client: this.#connection.client }, 'Produce failed')
+    this.refused(slot, new Refusal('UNKNOWN_SERVER_ERROR', "Produce failed: see the broker's log"))
   }
 
   write(out: Outgoing): void {
@@ -152,6 +172,15 @@ class ProduceAnswer implements Answer, Appending {
   }
 
   drop(): void {}
+
+  /** False for a batch that failed before: what becomes of it later changes nothing. */
+  #decides(slot: number, code: number): boolean {
+    const at = slot * resultFields + 1
+    if (this.#results[at] === codeOf('UNKNOWN_SERVER_ERROR')) return false
+    assert(this.#results[at] === undecided, 'each batch is answered once')
+    this.#results[at] = code
+    return true
+  }
 
   #decided(): void {
     this.#left -= 1

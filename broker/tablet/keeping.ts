@@ -1,0 +1,217 @@
+/**
+ * What of a tablet is kept: enters that time has passed, or that someone wants records gone; leave recovery points, a log start that only rises, and
+ * smaller segments. What is above the high watermark is never touched, and nothing goes before what it was needed for is on the disk.
+ */
+import type { Logger } from 'pino'
+import { offset, type Offset } from '../../base/quantities.ts'
+import { CleanState } from '../log/compaction/clean-state.ts'
+import type { Cleaner } from '../log/compaction/cleaner.ts'
+import { Compaction, type CompactionOwner, type PassLimits } from '../log/compaction/compaction.ts'
+import { LogBroken } from '../log/log.ts'
+import { retainedFrom } from '../log/retention.ts'
+import type { TopicSettings } from '../settings/resolve.ts'
+import type { TabletState } from './appends.ts'
+import { Producers } from './producers.ts'
+import type { TabletIdentity, TabletShared } from './tablet.ts'
+
+/** The tablet as its keeping sees it. */
+export type Kept = {
+  readonly identity: TabletIdentity
+  readonly settings: TopicSettings
+  readonly highWatermark: Offset
+  /** Bytes that this run has written to the log. */
+  readonly writtenBytes: number
+  /** Whether it leads; asked again after every wait. */
+  readonly serves: boolean
+  /** Writes what is gathered. */
+  flush(): void
+  /** Resolves when everything below `end` is on the disk. */
+  durable(end: Offset): Promise<void>
+  /** Takes the tablet out of service. */
+  syncFailed(reason: string): void
+}
+
+export class Keeping implements CompactionOwner {
+  readonly #kept: Kept
+  readonly #state: TabletState
+  readonly #shared: TabletShared
+  readonly #log: Logger
+  #logStart: Offset
+  #checkpointed: Offset | undefined
+  #checkpointedBytes = 0
+  #checkpointing: Promise<void> | undefined
+  #compaction: Compaction | undefined
+
+  constructor(
+    kept: Kept,
+    state: TabletState,
+    shared: TabletShared,
+    log: Logger,
+    logStart: Offset,
+    recoveryPoint: Offset | undefined,
+  ) {
+    this.#kept = kept
+    this.#state = state
+    this.#shared = shared
+    this.#log = log
+    this.#logStart = logStart
+    this.#checkpointed = recoveryPoint
+  }
+
+  get logStart(): Offset {
+    return this.#logStart
+  }
+
+  get settings(): TopicSettings {
+    return this.#kept.settings
+  }
+
+  get serves(): boolean {
+    return this.#kept.serves
+  }
+
+  /** Compaction keeps below it: what a recovery would read stays as it was written, and so does what may still be cut. */
+  get stableEnd(): Offset {
+    return offset(Math.min(this.#kept.highWatermark, this.#checkpointed ?? 0))
+  }
+
+  get uncheckpointedBytes(): number {
+    return this.#kept.writtenBytes - this.#checkpointedBytes
+  }
+
+  get isCheckpointed(): boolean {
+    return this.#state.log.end.offset === this.#checkpointed
+  }
+
+  get compaction(): Compaction | undefined {
+    return this.#compaction
+  }
+
+  lastOfProducers(): readonly number[] {
+    return this.#state.producers.lastOffsets()
+  }
+
+  /** Makes everything written until now durable and lets recovery begin there. One at a time: whoever comes meanwhile waits for the next. */
+  checkpoint(): Promise<void> {
+    const before = this.#checkpointing
+    const run = before === undefined ? this.#checkpoint() : before.then(() => this.#checkpoint())
+    const done = run.catch(() => undefined)
+    this.#checkpointing = done
+    void done.then(() => {
+      if (this.#checkpointing === done) this.#checkpointing = undefined
+    })
+    return run
+  }
+
+  async #checkpoint(): Promise<void> {
+    if (!this.serves || this.isCheckpointed) return
+    this.#kept.flush()
+    if (!this.serves) return
+    const { log, producers, epochs } = this.#state
+    const { world, checkpoints } = this.#shared
+    const { name, directory } = this.#kept.identity
+    const end = log.end
+    const { writtenBytes } = this.#kept
+    await Promise.all([producers.save(world.disk, directory, end.offset), this.#kept.durable(end.offset)])
+    if (!this.serves) return
+    try {
+      await log.syncIndexes()
+    } catch (error) {
+      if (error instanceof LogBroken) this.#kept.syncFailed(error.message)
+      throw error
+    }
+    await epochs.save()
+    if (!this.serves) return
+    await checkpoints.setRecoveryPoint(name, end)
+    this.#checkpointed = end.offset
+    this.#checkpointedBytes = writtenBytes
+    if (this.serves) await Producers.removeOthers(world.disk, directory, end.offset)
+  }
+
+  /** Drops what `retention.ms` and `retention.bytes` do not keep, and producers that were silent for so long. */
+  async applyRetention(producerIdExpirationMs: number): Promise<void> {
+    if (!this.serves) return
+    const { log, producers } = this.#state
+    const nowMs = this.#shared.world.clock.nowMs()
+    const { settings, highWatermark } = this.#kept
+    const start = settings.cleanupPolicy.has('delete')
+      ? await retainedFrom(log.segmentFacts(), log.sizeBytes, settings, nowMs, highWatermark)
+      : undefined
+    if (start !== undefined && start > this.#logStart && this.serves) {
+      if (start === log.end.offset && log.end.position > 0 && !log.hasStaged) log.roll()
+      await this.startAt(start, 'retention')
+    }
+    producers.expire(nowMs - producerIdExpirationMs)
+  }
+
+  /** Takes the records below `start` away, durably. */
+  async startAt(start: Offset, why: string): Promise<void> {
+    if (start <= this.#logStart) return
+    // What is dropped cannot tell a recovery of its producers any more: the snapshot has to be from behind it.
+    if (start > (this.#checkpointed ?? 0)) await this.checkpoint()
+    if (start <= this.#logStart || !this.serves) return
+    await this.#shared.checkpoints.setLogStart(this.#kept.identity.name, start)
+    if (start <= this.#logStart || !this.serves) return
+    this.#logStart = start
+    this.#state.epochs.startAt(start)
+    const names = this.#state.log.dropBefore(start)
+    this.#log.info(
+      { logStart: start, segments: names.filter(name => name.endsWith('.log.deleted')).length, why },
+      'log start moved',
+    )
+    this.removeLater(names)
+  }
+
+  /** Answers how much of it should be compacted now, by `cleanup.policy` and what belongs to it: a part of its bytes, or undefined. */
+  async compactionDue(): Promise<number | undefined> {
+    const compaction = this.#compactable()
+    if (compaction === undefined) return undefined
+    await this.#rollOverdue()
+    const { dirtyRatio, filter } = await compaction.look()
+    return filter.length > 0 ? dirtyRatio : undefined
+  }
+
+  /** One pass of compaction, when it is due. Answers whether it came to its end. */
+  async compact(cleaner: Cleaner, limits: PassLimits): Promise<boolean> {
+    const compaction = this.#compactable()
+    const plan = await compaction?.look()
+    if (compaction === undefined || plan === undefined || plan.filter.length === 0) return false
+    return this.serves && compaction.run(plan, cleaner, limits)
+  }
+
+  removeLater(names: readonly string[]): void {
+    if (names.length === 0) return
+    this.#shared.world.clock.after(this.settings.fileDeleteDelayMs, () => void this.#remove(names))
+  }
+
+  /** One by one: each may take a while, and all together would keep syncs and reads from the thread pool. */
+  async #remove(names: readonly string[]): Promise<void> {
+    for (const name of names) {
+      try {
+        await this.#shared.world.disk.remove(name)
+      } catch (error) {
+        this.#log.warn({ name, error }, 'could not remove a deleted segment; it goes at the next start')
+      }
+    }
+  }
+
+  #compactable(): Compaction | undefined {
+    if (!this.serves || !this.settings.cleanupPolicy.has('compact')) return undefined
+    const { world } = this.#shared
+    const state = (): CleanState => CleanState.open(world.disk, this.#kept.identity.directory)
+    this.#compaction ??= new Compaction(world, this.#log, this.#state.log, state(), this)
+    return this.#compaction
+  }
+
+  /** What stands in the active segment is not compacted: it ends when its first record is as old as `max.compaction.lag.ms` allows. */
+  async #rollOverdue(): Promise<void> {
+    const { log } = this.#state
+    const before = this.#shared.world.clock.nowMs() - this.settings.maxCompactionLagMs
+    if (before <= 0) return
+    const first = await log.firstTimestamp(log.end.segment)
+    if (first === undefined || first <= 0 || first >= before || !this.serves) return
+    if (log.end.position === 0 || log.hasStaged) return
+    log.roll()
+    await this.#kept.durable(log.end.offset)
+  }
+}
