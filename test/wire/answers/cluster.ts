@@ -33,7 +33,7 @@ const versions: Theme = async i => {
 }
 
 /** So many bytes of an answer are written down; there are ids and ports in longer ones. */
-const shown = 40
+const shown = 30
 
 /** Requests as bytes, and the bytes that come back. */
 const strange: Theme = async i => {

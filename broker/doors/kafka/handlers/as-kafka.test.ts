@@ -7,8 +7,12 @@ import { deleteRecords } from '../../../../protocol/kafka/apis/delete-records.ts
 import { deleteTopics } from '../../../../protocol/kafka/apis/delete-topics.ts'
 import { describeTopicPartitions } from '../../../../protocol/kafka/apis/describe-topic-partitions.ts'
 import { incrementalAlterConfigs } from '../../../../protocol/kafka/apis/incremental-alter-configs.ts'
+import { initProducerId } from '../../../../protocol/kafka/apis/init-producer-id.ts'
+import { listOffsets } from '../../../../protocol/kafka/apis/list-offsets.ts'
 import { metadata } from '../../../../protocol/kafka/apis/metadata.ts'
-import { makeTopic, TestBroker } from '../broker.fixture.ts'
+import { offsetForLeaderEpoch } from '../../../../protocol/kafka/apis/offset-for-leader-epoch.ts'
+import { produce } from '../../../../protocol/kafka/apis/produce.ts'
+import { batchOf, makeTopic, produceBody, TestBroker } from '../broker.fixture.ts'
 import type { TestClient } from '../client.fixture.ts'
 
 let broker: TestBroker
@@ -114,4 +118,43 @@ test('settings are refused by what is wrong with the request, the name or the va
   expect(
     codes((await client.ask(alterConfigs, 2, { resources: [twice], validateOnly: true })).responses),
   ).toEqual([42])
+})
+
+test('ListOffsets tells a partition once, and the epoch of a record to come', async () => {
+  await makeTopic(client, 'empty')
+  const asked = async (...timestamps: number[]) => {
+    const partitions = timestamps.map(timestamp => ({ partitionIndex: 0, timestamp }))
+    const answer = await client.ask(listOffsets, 7, {
+      replicaId: -1,
+      topics: [{ name: 'empty', partitions }],
+    })
+    return answer.topics[0]?.partitions
+  }
+  expect(await asked(-2)).toMatchObject([{ errorCode: 0, offset: 0, leaderEpoch: 0 }])
+  expect(await asked(-1, -2)).toMatchObject([{ errorCode: 42 }])
+})
+
+test('there is no end of an epoch below 0', async () => {
+  await makeTopic(client, 'epochs')
+  await client.ask(produce, 9, produceBody('epochs', batchOf('a')))
+  const partitions = [{ partition: 0, leaderEpoch: -1 }]
+  const { topics } = await client.ask(offsetForLeaderEpoch, 4, { topics: [{ topic: 'epochs', partitions }] })
+  expect(topics[0]?.partitions).toMatchObject([{ errorCode: 0, leaderEpoch: -1, endOffset: -1 }])
+})
+
+test('a producer asks for a number with both an id and an epoch, or neither', async () => {
+  const ask = async (more: object) =>
+    (await client.ask(initProducerId, 4, { transactionalId: null, transactionTimeoutMs: 1_000, ...more }))
+      .errorCode
+  expect(await ask({})).toBe(0)
+  expect(await ask({ producerId: 5, producerEpoch: 1 })).toBe(0)
+  expect(await ask({ producerId: 5 })).toBe(42)
+  expect(await ask({ producerEpoch: 1 })).toBe(42)
+  expect(await ask({ transactionalId: '' })).toBe(42)
+})
+
+test('a torn batch is no batch', async () => {
+  await makeTopic(client, 'torn')
+  const answer = await client.ask(produce, 9, produceBody('torn', batchOf('a', 'b').subarray(0, -3)))
+  expect(codes(answer.responses[0]?.partitionResponses ?? [])).toEqual([87])
 })

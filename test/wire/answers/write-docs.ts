@@ -1,0 +1,29 @@
+/**
+ * The page about differences from Kafka, written from their list: `node test/wire/answers/write-docs.ts > docs/kafka-differences.md`. Nothing
+ * comes in; the same list always gives the same page.
+ */
+import { kafkaVersion } from '../../kafka-jars.ts'
+import { listed, type Listed, type Place } from './differences.ts'
+
+export const differencesPage = (): string =>
+  `${[
+    '# Where answers differ from Kafka’s',
+    'This page is written from the list in `test/wire/answers/differences.ts`; after changing it run `node test/wire/answers/write-docs.ts > docs/kafka-differences.md`.',
+    `Every API that both serve is asked the same questions in every version, good ones and bad ones, of Stele and of Kafka ${kafkaVersion}, and the answers are compared field by field. What is not here is answered alike. Ids, ports, times and the wording of messages are not compared.`,
+    ...listed.flatMap(section),
+  ].join('\n\n')}\n`
+
+const section = ({ title, reason, places }: Listed): string[] => [
+  `## ${title}`,
+  reason,
+  places.map(line).join('\n'),
+]
+
+function line({ question, field, kafka, ours }: Place): string {
+  const where = field === '' ? question : `${question}: \`${field}\``
+  const told = [kafka === undefined ? '' : `Kafka ${kafka}`, ours === undefined ? '' : `Stele ${ours}`]
+  const values = told.filter(text => text !== '').join(', ')
+  return `- ${where}${values === '' ? '' : ` (${values})`}`
+}
+
+if (import.meta.main) process.stdout.write(differencesPage())
