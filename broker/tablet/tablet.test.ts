@@ -209,7 +209,7 @@ describe('a batch is refused', () => {
     ],
     ['with a wrong CRC', {}, () => changed(70, 1), 'CORRUPT_MESSAGE'],
     ['of an older format', {}, () => changed(16, 1), 'UNSUPPORTED_FOR_MESSAGE_FORMAT'],
-    ['torn', {}, () => batchOf().subarray(0, 80), 'CORRUPT_MESSAGE'],
+    ['torn', {}, () => batchOf().subarray(0, 80), 'INVALID_RECORD'],
     ['with something behind it', {}, () => Buffer.concat([batchOf(), batchOf()]), 'INVALID_RECORD'],
     [
       'from too far ahead',

@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { appendFile, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import kafkajs from 'kafkajs'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { useBroker } from './broker.ts'
 import { launchJava } from './java.ts'
@@ -135,7 +136,11 @@ test('every line arrives, and a worker that was killed goes on where it was', as
   const names = Object.values(internals)
   const { resources } = await admin.describeConfigs({
     includeSynonyms: false,
-    resources: names.map(name => ({ type: 2, name, configNames: ['cleanup.policy'] })),
+    resources: names.map(name => ({
+      type: kafkajs.ConfigResourceTypes.TOPIC,
+      name,
+      configNames: ['cleanup.policy'],
+    })),
   })
   await admin.disconnect()
   const policies = resources.map(({ configEntries }) => configEntries[0]?.configValue)

@@ -2,6 +2,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import kafkajs from 'kafkajs'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { useBroker } from './broker.ts'
 import { chance } from './content.ts'
@@ -104,7 +105,13 @@ async function internal(kafka: string, topic: string) {
   await admin.connect()
   const { resources } = await admin.describeConfigs({
     includeSynonyms: false,
-    resources: [{ type: 2, name: topic, configNames: ['cleanup.policy', 'retention.ms'] }],
+    resources: [
+      {
+        type: kafkajs.ConfigResourceTypes.TOPIC,
+        name: topic,
+        configNames: ['cleanup.policy', 'retention.ms'],
+      },
+    ],
   })
   const offsets = await admin.fetchTopicOffsets(topic)
   await admin.disconnect()

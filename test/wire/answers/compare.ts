@@ -109,7 +109,7 @@ const byQuestion = (asked: readonly Asked[]): Map<string, Asked> =>
   new Map(asked.map(one => [`${one.version} ${one.question}`, one]))
 
 /** 0, 1, 2, 5 as 0-2, 5. */
-function ranges(versions: readonly number[]): string {
+export function ranges(versions: readonly number[]): string {
   const runs: number[][] = []
   for (const version of [...new Set(versions)].sort((a, b) => a - b)) {
     const last = runs.at(-1)

@@ -13,15 +13,23 @@ export type Place = {
   readonly field: string
   readonly kafka?: string
   readonly ours?: string
+  /** The API that the place is about, where the question is about another one. */
+  readonly api?: string
 }
 
 export type Listed = { readonly title: string; readonly reason: string; readonly places: readonly Place[] }
 
 const served = 'ApiVersions: what is served'
-const keys = (...all: readonly number[]): Place[] =>
-  all.map(key => ({ question: served, field: `apiKeys[${key}]`, ours: 'nothing' }))
-const newest = (...all: readonly number[]): Place[] =>
-  all.map(key => ({ question: served, field: `apiKeys[${key}].maxVersion` }))
+type Keys = Readonly<Record<string, number>>
+const keys = (apis: Keys): Place[] =>
+  Object.entries(apis).map(([api, key]) => ({
+    question: served,
+    field: `apiKeys[${key}]`,
+    ours: 'nothing',
+    api,
+  }))
+const newest = (apis: Keys): Place[] =>
+  Object.entries(apis).map(([api, key]) => ({ question: served, field: `apiKeys[${key}].maxVersion`, api }))
 /** Fields of questions of one API. */
 const of = (api: string, field: string, ...questions: readonly string[]): Place[] =>
   questions.map(question => ({ question: `${api}: ${question}`, field }))
@@ -51,7 +59,16 @@ export const listed: readonly Listed[] = [
     reason:
       'A transactional id is refused with TRANSACTIONAL_ID_AUTHORIZATION_FAILED, which no client retries; batches that say they are part of a transaction are refused as well.',
     places: [
-      ...keys(24, 25, 26, 27, 28, 61, 65, 66),
+      ...keys({
+        AddPartitionsToTxn: 24,
+        AddOffsetsToTxn: 25,
+        EndTxn: 26,
+        WriteTxnMarkers: 27,
+        TxnOffsetCommit: 28,
+        DescribeProducers: 61,
+        DescribeTransactions: 65,
+        ListTransactions: 66,
+      }),
       ...of('FindCoordinator', '*', 'of a transaction'),
       ...of('InitProducerId', '*', 'with a transactional id'),
       ...of(
@@ -65,24 +82,47 @@ export const listed: readonly Listed[] = [
   {
     title: 'Security is not there',
     reason: 'SASL, access rules, SCRAM credentials and delegation tokens have no place yet.',
-    places: keys(17, 29, 30, 31, 36, 38, 39, 40, 41, 50, 51),
+    places: keys({
+      SaslHandshake: 17,
+      DescribeAcls: 29,
+      CreateAcls: 30,
+      DeleteAcls: 31,
+      SaslAuthenticate: 36,
+      CreateDelegationToken: 38,
+      RenewDelegationToken: 39,
+      ExpireDelegationToken: 40,
+      DescribeDelegationToken: 41,
+      DescribeUserScramCredentials: 50,
+      AlterUserScramCredentials: 51,
+    }),
   },
   {
     title: 'Quotas are not there',
     reason: 'They cannot be described or set.',
-    places: keys(48, 49),
+    places: keys({ DescribeClientQuotas: 48, AlterClientQuotas: 49 }),
   },
   {
     title: 'Replicas do not move',
     reason: 'Elections, reassignments and directories of replicas come with replication.',
-    places: keys(34, 43, 45, 46),
+    places: keys({
+      AlterReplicaLogDirs: 34,
+      ElectLeaders: 43,
+      AlterPartitionReassignments: 45,
+      ListPartitionReassignments: 46,
+    }),
   },
   {
     title: 'There is no quorum of controllers',
     reason:
       'Who owns what lies in the control store: there is nothing to describe, to add voters to, or to finalise features in.',
     places: [
-      ...keys(55, 57, 64, 80, 81),
+      ...keys({
+        DescribeQuorum: 55,
+        UpdateFeatures: 57,
+        UnregisterBroker: 64,
+        AddRaftVoter: 80,
+        RemoveRaftVoter: 81,
+      }),
       { question: served, field: 'supportedFeatures*' },
       { question: served, field: 'finalizedFeatures*' },
       ...of('DescribeCluster', 'errorCode', 'the controllers', 'nothing known'),
@@ -93,20 +133,47 @@ export const listed: readonly Listed[] = [
     reason:
       'Consumer groups of KIP-848, share groups and Streams groups are not there; clients take the classic protocol then.',
     places: [
-      ...keys(68, 69, 76, 77, 78, 79, 83, 84, 85, 86, 87, 88, 89, 90, 91, 92),
+      ...keys({
+        ConsumerGroupHeartbeat: 68,
+        ConsumerGroupDescribe: 69,
+        ShareGroupHeartbeat: 76,
+        ShareGroupDescribe: 77,
+        ShareFetch: 78,
+        ShareAcknowledge: 79,
+        InitializeShareGroupState: 83,
+        ReadShareGroupState: 84,
+        WriteShareGroupState: 85,
+        DeleteShareGroupState: 86,
+        ReadShareGroupStateSummary: 87,
+        StreamsGroupHeartbeat: 88,
+        StreamsGroupDescribe: 89,
+        DescribeShareGroupOffsets: 90,
+        AlterShareGroupOffsets: 91,
+        DeleteShareGroupOffsets: 92,
+      }),
       ...of('FindCoordinator', 'coordinators[s*', 'of a share group'),
     ],
   },
   {
     title: 'ListConfigResources is not there',
     reason: 'Only topics and brokers have settings, and both have lists of their own.',
-    places: keys(74),
+    places: keys({ ListConfigResources: 74 }),
   },
   {
     title: 'The newest versions are not there',
     reason:
       'They name topics by id (Produce, Fetch, OffsetCommit, OffsetFetch) or carry what belongs to features that are not there.',
-    places: newest(0, 1, 2, 3, 8, 9, 10, 15, 35),
+    places: newest({
+      Produce: 0,
+      Fetch: 1,
+      ListOffsets: 2,
+      Metadata: 3,
+      OffsetCommit: 8,
+      OffsetFetch: 9,
+      FindCoordinator: 10,
+      DescribeGroups: 15,
+      DescribeLogDirs: 35,
+    }),
   },
   {
     title: 'Produce before version 3 is answered',
@@ -360,7 +427,14 @@ export const listed: readonly Listed[] = [
 ]
 
 const matches = (pattern: string | undefined, text = 'nothing'): boolean =>
-  pattern === undefined || new RegExp(`^${pattern.split('*').map(RegExp.escape).join('.*')}$`, 's').test(text)
+  pattern === undefined ||
+  new RegExp(
+    `^${pattern
+      .split('*')
+      .map(part => RegExp.escape(part))
+      .join('.*')}$`,
+    's',
+  ).test(text)
 
 export const isAt = ({ question, field, kafka, ours }: Place, found: Difference): boolean =>
   matches(question, found.question) &&

@@ -13,14 +13,15 @@ export const differencesPage = (): string =>
     ...listed.flatMap(section),
   ].join('\n\n')}\n`
 
-const section = ({ title, reason, places }: Listed): string[] => [
-  `## ${title}`,
-  reason,
-  places.map(line).join('\n'),
-]
+function section({ title, reason, places }: Listed): string[] {
+  const apis = places.flatMap(({ api }) => api ?? [])
+  const lines = places.filter(({ api }) => api === undefined).map(line)
+  if (apis.length > 0) lines.unshift(`- ApiVersions: ${apis.join(', ')}`)
+  return [`## ${title}`, reason, lines.join('\n')]
+}
 
 function line({ question, field, kafka, ours }: Place): string {
-  const where = field === '' ? question : `${question}: \`${field}\``
+  const where = `\`${field === '' ? question : `${question}: ${field}`}\``
   const told = [kafka === undefined ? '' : `Kafka ${kafka}`, ours === undefined ? '' : `Stele ${ours}`]
   const values = told.filter(text => text !== '').join(', ')
   return `- ${where}${values === '' ? '' : ` (${values})`}`

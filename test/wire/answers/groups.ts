@@ -2,21 +2,23 @@
  * Everything that can be asked about groups, well and badly, in every version. A broker's port enters; what leaves is each answer, with what
  * differs from run to run (ids, ports) given names. What always holds: the same questions in the same order.
  */
-import { TestClient } from '../../broker/doors/kafka/client.fixture.ts'
-import { createTopics } from '../../protocol/kafka/apis/create-topics.ts'
-import { deleteGroups } from '../../protocol/kafka/apis/delete-groups.ts'
-import { deleteTopics } from '../../protocol/kafka/apis/delete-topics.ts'
-import { describeGroups } from '../../protocol/kafka/apis/describe-groups.ts'
-import { findCoordinator } from '../../protocol/kafka/apis/find-coordinator.ts'
-import { heartbeat } from '../../protocol/kafka/apis/heartbeat.ts'
-import { joinGroup } from '../../protocol/kafka/apis/join-group.ts'
-import { leaveGroup } from '../../protocol/kafka/apis/leave-group.ts'
-import { listGroups } from '../../protocol/kafka/apis/list-groups.ts'
-import { offsetCommit } from '../../protocol/kafka/apis/offset-commit.ts'
-import { offsetDelete } from '../../protocol/kafka/apis/offset-delete.ts'
-import { offsetFetch } from '../../protocol/kafka/apis/offset-fetch.ts'
-import { syncGroup } from '../../protocol/kafka/apis/sync-group.ts'
-import type { Api, Read, RequestOf, Shape, Written } from '../../protocol/kafka/schema.ts'
+import { TestClient } from '../../../broker/doors/kafka/client.fixture.ts'
+import { createTopics } from '../../../protocol/kafka/apis/create-topics.ts'
+import { deleteGroups } from '../../../protocol/kafka/apis/delete-groups.ts'
+import { deleteTopics } from '../../../protocol/kafka/apis/delete-topics.ts'
+import { describeGroups } from '../../../protocol/kafka/apis/describe-groups.ts'
+import { findCoordinator } from '../../../protocol/kafka/apis/find-coordinator.ts'
+import { heartbeat } from '../../../protocol/kafka/apis/heartbeat.ts'
+import { joinGroup } from '../../../protocol/kafka/apis/join-group.ts'
+import { leaveGroup } from '../../../protocol/kafka/apis/leave-group.ts'
+import { listGroups } from '../../../protocol/kafka/apis/list-groups.ts'
+import { offsetCommit } from '../../../protocol/kafka/apis/offset-commit.ts'
+import { offsetDelete } from '../../../protocol/kafka/apis/offset-delete.ts'
+import { offsetFetch } from '../../../protocol/kafka/apis/offset-fetch.ts'
+import { syncGroup } from '../../../protocol/kafka/apis/sync-group.ts'
+import { ranges } from './compare.ts'
+import { versionsOf } from './interview.ts'
+import type { Api, Read, RequestOf, Shape, Written } from '../../../protocol/kafka/schema.ts'
 
 const stranger = { generationId: 1, memberId: 'stranger' }
 const consumerRange = { protocolType: 'consumer', protocolName: 'range' }
@@ -54,11 +56,8 @@ const placesOf = (...topics: readonly [name: string, ...partitions: number[]][])
     partitions: partitions.map(partitionIndex => ({ partitionIndex })),
   }))
 
-const versionsOf = ({ versions: { min, max } }: Api, from = min): number[] =>
-  Array.from({ length: max - from + 1 }, (_, i) => from + i)
-
 /** Asks a broker and writes down what it answers. */
-export class Interview {
+export class GroupInterview {
   readonly #client: TestClient
   readonly #port: number
   /** By question, by answer: the versions that gave it. */
@@ -73,7 +72,7 @@ export class Interview {
   /** Everything that was asked and answered, a line a question and answer. */
   static async hold(port: number): Promise<string[]> {
     const client = await TestClient.open(port)
-    const interview = new Interview(client, port)
+    const interview = new GroupInterview(client, port)
     try {
       await interview.#prepare()
       for (const theme of themes) await theme(interview)
@@ -195,18 +194,7 @@ function inOrder(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([name, field]) => [name, inOrder(field)]))
 }
 
-/** 0, 1, 2, 5 as 0-2, 5. */
-function ranges(versions: readonly number[]): string {
-  const runs: number[][] = []
-  for (const version of [...new Set(versions)].sort((a, b) => a - b)) {
-    const last = runs.at(-1)
-    if (last?.at(-1) === version - 1) last.push(version)
-    else runs.push([version])
-  }
-  return runs.map(run => (run.length > 1 ? `${run[0]}-${run.at(-1)}` : `${run[0]}`)).join(', ')
-}
-
-type Theme = (interview: Interview) => Promise<void>
+type Theme = (interview: GroupInterview) => Promise<void>
 
 const coordinators: Theme = async i => {
   for (const version of versionsOf(findCoordinator)) {
