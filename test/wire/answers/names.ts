@@ -37,6 +37,8 @@ function renamed(name: string, value: unknown, fields: Fields, { port }: Around)
       return value === 0 ? 0 : 'an id'
     case 'logAppendTimeMs':
       return Number(value) >= 0 ? 'a time' : value
+    case 'finalizedFeaturesEpoch':
+      return Number(value) >= 0 ? 'a number' : value
     case 'logDir':
       return 'a path'
     case 'totalBytes':
