@@ -285,6 +285,18 @@ export const refusals = {
   },
   THROTTLING_QUOTA_EXCEEDED: { kafka: 89, http: 429, retriable: true, todo: 'Slow down and try again.' },
   UNKNOWN_TOPIC_ID: { kafka: 100, http: 404, retriable: true, todo: 'Ask for metadata again.' },
+  MISMATCHED_ENDPOINT_TYPE: {
+    kafka: 114,
+    http: 400,
+    retriable: false,
+    todo: 'Ask for the brokers: endpoint type 1.',
+  },
+  UNSUPPORTED_ENDPOINT_TYPE: {
+    kafka: 115,
+    http: 400,
+    retriable: false,
+    todo: 'Ask for the brokers: endpoint type 1.',
+  },
   INVALID_JSON: {
     kafka: 42,
     http: 400,

@@ -125,7 +125,6 @@ export const listed: readonly Listed[] = [
       }),
       { question: served, field: 'supportedFeatures*' },
       { question: served, field: 'finalizedFeatures*' },
-      ...of('DescribeCluster', 'errorCode', 'the controllers', 'nothing known'),
     ],
   },
   {

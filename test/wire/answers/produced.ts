@@ -127,7 +127,6 @@ const batches: Theme = async i => {
     await ask('a topic with too few copies, when one is enough', good, { acks: 1 }, 'copied')
     await ask('with a transactional id', good, { transactionalId: 'tx' }, apart)
     await ask('a topic of the broker itself', good, {}, '__consumer_offsets')
-    await ask('a timeout of 0', good, { timeoutMs: 0 })
   }
 }
 

@@ -317,5 +317,8 @@ test('a transactional id is refused for good', async () => {
 test('DescribeCluster is about brokers', async () => {
   expect(
     await client.ask(describeCluster, 2, { includeClusterAuthorizedOperations: false, endpointType: 2 }),
-  ).toMatchObject({ errorCode: 42 })
+  ).toMatchObject({ errorCode: 114 })
+  expect(
+    await client.ask(describeCluster, 2, { includeClusterAuthorizedOperations: false, endpointType: 9 }),
+  ).toMatchObject({ errorCode: 115 })
 })

@@ -5,6 +5,7 @@ import { plain, type Desk, type Handler } from './handler.ts'
 import { brokerPlaces } from './places.ts'
 
 const brokersEndpoint = 1
+const controllersEndpoint = 2
 
 export const describeClusterHandler = (desk: Desk): Handler =>
   plain(
@@ -13,7 +14,9 @@ export const describeClusterHandler = (desk: Desk): Handler =>
     (request, call) => {
       if (request.endpointType !== brokersEndpoint) {
         throw new Refusal(
-          'INVALID_REQUEST',
+          request.endpointType === controllersEndpoint
+            ? 'MISMATCHED_ENDPOINT_TYPE'
+            : 'UNSUPPORTED_ENDPOINT_TYPE',
           'this is a broker: there are no controllers of their own to describe',
         )
       }
