@@ -69,6 +69,8 @@ export class Log {
   readonly #unsynced = new Set<Segment>()
   /** Their files are being replaced. */
   readonly #swapping = new Set<Segment>()
+  /** A swap went wrong behind the point of no return: their files have no names any more, or wrong ones, until the next start. */
+  readonly #nameless = new Set<Segment>()
   #swaps = 0
   #closed = false
   #directoryUnsynced = false
@@ -282,11 +284,13 @@ export class Log {
     while (this.#segments.length > 1 && this.#segment(1).baseOffset <= start) {
       const segment = this.#segment(0)
       if (this.#swapping.has(segment)) break
-      names.push(...segment.markDeleted())
+      const nameless = this.#nameless.delete(segment)
+      if (!nameless) names.push(...segment.markDeleted())
       this.#segments.shift()
       this.#unsynced.delete(segment)
       this.#sealedBytes -= segment.sizeBytes
       this.#shared.segmentCache.drop(segment)
+      if (nameless) this.#shared.segmentCache.unpin(segment)
     }
     return names
   }
@@ -345,10 +349,10 @@ export class Log {
       unpin()
       return replaced
     } catch (error) {
-      // Behind the rename that decides, the old files have no names to be opened by: they stay open.
-      if (error instanceof SwapUnfinished) throw error
       for (const segment of old) this.#swapping.delete(segment)
-      unpin()
+      // Behind the rename that decides, the old files have no names to be opened by: they stay open.
+      if (error instanceof SwapUnfinished) for (const segment of old) this.#nameless.add(segment)
+      else unpin()
       throw error
     }
   }
@@ -359,6 +363,8 @@ export class Log {
     this.#tail.close()
     this.#unsynced.clear()
     for (const segment of this.#segments) this.#shared.segmentCache.drop(segment)
+    for (const segment of this.#nameless) this.#shared.segmentCache.unpin(segment)
+    this.#nameless.clear()
   }
 
   #consistsOf(from: Offset, to: Offset, segments: readonly Segment[]): boolean {

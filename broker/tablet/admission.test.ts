@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { MIB } from '../../base/quantities.ts'
 import { batchHeaderBytes, codecs, sealBatch } from '../../protocol/kafka/record-batch.ts'
 import { buildBatch } from '../../protocol/kafka/records.ts'
 import { resolveTopic } from '../settings/resolve.ts'
@@ -30,6 +31,18 @@ describe('a compacted topic', () => {
     expect(refused('delete', batch)).toBeUndefined()
     expect(refused('compact', batchOf(['a', ''], codec))).toBeUndefined()
   })
+
+  test.each(['gzip', 'zstd'] as const)(
+    'takes no batch of %s that unpacks to many times of what it may have',
+    codec => {
+      const bomb = (bytes: number) =>
+        buildBatch([{ key: Buffer.from('a'), value: Buffer.alloc(bytes), headers: [], timestamp: 1000 }], {
+          codec,
+        })
+      expect(refused('compact', bomb(3 * MIB))).toBeUndefined()
+      expect(refused('compact', bomb(5 * MIB))).toMatch(/^the records of the batch cannot be read/)
+    },
+  )
 
   test('takes only records that can be read', () => {
     const batch = batchOf(['a', 'b'])

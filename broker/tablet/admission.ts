@@ -8,8 +8,13 @@ import {
   maxTimestampOf,
 } from '../../protocol/kafka/record-batch.ts'
 import { walkRecords } from '../../protocol/kafka/record-walk.ts'
-import { unpackedBytesMax } from '../log/compaction/filter-batch.ts'
 import type { TopicSettings } from '../settings/resolve.ts'
+
+/**
+ * A batch of a compacted topic is unpacked on the event loop, which takes up to ten milliseconds a megabyte. Clients bound their batches before
+ * they pack them, by about what a topic takes packed.
+ */
+const unpackedShareMax = 4
 
 /** Why `topic` does not take the batch at bytes[start, end), or undefined. */
 export function refuseBatch(
@@ -39,13 +44,18 @@ export function refuseBatch(
   if (isTransactional(bytes, start)) return new Refusal('INVALID_RECORD', 'Stele has no transactions yet')
   const refused =
     messageTimestampType === 'CreateTime' ? refuseTimestamps(topic, settings, bytes, start, nowMs) : undefined
-  return refused ?? (cleanupPolicy.has('compact') ? refuseKeys(topic, bytes, start) : undefined)
+  return refused ?? (cleanupPolicy.has('compact') ? refuseKeys(topic, settings, bytes, start) : undefined)
 }
 
 /** A compacted topic keeps records by their keys: only there are records looked at, and all of them must be readable and have one. */
-function refuseKeys(topic: string, bytes: Buffer, start: number): Refusal | undefined {
+function refuseKeys(
+  topic: string,
+  { maxMessageBytes }: TopicSettings,
+  bytes: Buffer,
+  start: number,
+): Refusal | undefined {
   try {
-    const walk = walkRecords(bytes, start, unpackedBytesMax)
+    const walk = walkRecords(bytes, start, unpackedShareMax * maxMessageBytes)
     while (walk.next()) {
       if (walk.keyBytes < 0) {
         const which = `record ${walk.offsetDelta} of the batch has no key`

@@ -4,6 +4,7 @@
  */
 import type { Logger } from 'pino'
 import { offset, type Offset } from '../../base/quantities.ts'
+import type { TabletCheckpoint } from '../log/checkpoint.ts'
 import { CleanState } from '../log/compaction/clean-state.ts'
 import type { Cleaner } from '../log/compaction/cleaner.ts'
 import { Compaction, type CompactionOwner, type PassLimits } from '../log/compaction/compaction.ts'
@@ -37,7 +38,8 @@ export class Keeping implements CompactionOwner {
   readonly #shared: TabletShared
   readonly #log: Logger
   #logStart: Offset
-  #checkpointed: Offset | undefined
+  /** Where a recovery would begin: an offset, and the segment that it stands in or at the end of. */
+  #checkpointed: { readonly offset: Offset; readonly segment: Offset } | undefined
   #checkpointedBytes = 0
   #checkpointing: Promise<void> | undefined
   #compaction: Compaction | undefined
@@ -48,14 +50,14 @@ export class Keeping implements CompactionOwner {
     shared: TabletShared,
     log: Logger,
     logStart: Offset,
-    recoveryPoint: Offset | undefined,
+    checkpoint: TabletCheckpoint | undefined,
   ) {
     this.#kept = kept
     this.#state = state
     this.#shared = shared
     this.#log = log
     this.#logStart = logStart
-    this.#checkpointed = recoveryPoint
+    this.#checkpointed = checkpoint && { offset: checkpoint.recoveryPoint, segment: checkpoint.segment }
   }
 
   get logStart(): Offset {
@@ -70,9 +72,12 @@ export class Keeping implements CompactionOwner {
     return this.#kept.serves
   }
 
-  /** Compaction keeps below it: what a recovery would read stays as it was written, and so does what may still be cut. */
+  /**
+   * Compaction keeps below it: what may still be cut stays as it was written, and so does the whole segment of the recovery point, because a
+   * recovery begins at a place in its file.
+   */
   get stableEnd(): Offset {
-    return offset(Math.min(this.#kept.highWatermark, this.#checkpointed ?? 0))
+    return offset(Math.min(this.#kept.highWatermark, this.#checkpointed?.segment ?? 0))
   }
 
   get uncheckpointedBytes(): number {
@@ -80,7 +85,8 @@ export class Keeping implements CompactionOwner {
   }
 
   get isCheckpointed(): boolean {
-    return this.#state.log.end.offset === this.#checkpointed
+    const { offset, segment } = this.#state.log.end
+    return offset === this.#checkpointed?.offset && segment === this.#checkpointed.segment
   }
 
   get compaction(): Compaction | undefined {
@@ -88,7 +94,7 @@ export class Keeping implements CompactionOwner {
   }
 
   lastOfProducers(): readonly number[] {
-    return this.#state.producers.lastOffsets()
+    return this.#state.producers.lastOffsets(this.stableEnd)
   }
 
   /** Makes everything written until now durable and lets recovery begin there. One at a time: whoever comes meanwhile waits for the next. */
@@ -123,7 +129,7 @@ export class Keeping implements CompactionOwner {
     await epochs.save()
     if (!this.serves) return
     await checkpoints.setRecoveryPoint(name, end)
-    this.#checkpointed = end.offset
+    this.#checkpointed = end
     this.#checkpointedBytes = writtenBytes
     if (this.serves) await Producers.removeOthers(world.disk, directory, end.offset)
   }
@@ -148,7 +154,7 @@ export class Keeping implements CompactionOwner {
   async startAt(start: Offset, why: string): Promise<void> {
     if (start <= this.#logStart) return
     // What is dropped cannot tell a recovery of its producers any more: the snapshot has to be from behind it.
-    if (start > (this.#checkpointed ?? 0)) await this.checkpoint()
+    if (start > (this.#checkpointed?.segment ?? 0)) await this.checkpoint()
     if (start <= this.#logStart || !this.serves) return
     await this.#shared.checkpoints.setLogStart(this.#kept.identity.name, start)
     if (start <= this.#logStart || !this.serves) return
@@ -212,6 +218,6 @@ export class Keeping implements CompactionOwner {
     if (first === undefined || first <= 0 || first >= before || !this.serves) return
     if (log.end.position === 0 || log.hasStaged) return
     log.roll()
-    await this.#kept.durable(log.end.offset)
+    await this.checkpoint()
   }
 }

@@ -79,7 +79,7 @@ async function open(
   if (tablet.role === 'removed') return recovered.log.close()
   const logStart = offset(Math.max(checkpoint?.logStart ?? 0, recovered.log.firstOffset))
   epochs.startAt(logStart)
-  tablet.opened({ log: recovered.log, epochs, producers }, logStart, checkpoint?.recoveryPoint)
+  tablet.opened({ log: recovered.log, epochs, producers }, logStart, checkpoint)
 }
 
 function report(log: Logger, { cut, lost, checkedBytes, log: { end } }: Recovered): void {

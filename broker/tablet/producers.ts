@@ -116,9 +116,11 @@ export class Producers {
     this.#unwritten.clear()
   }
 
-  /** The last offset of each producer's last batch: what compaction must leave something of. */
-  lastOffsets(): number[] {
-    return [...this.#producers.values()].flatMap(({ batches }) => batches.at(-1)?.lastOffset ?? [])
+  /** The last offset of each producer's last batch below `end`: what compaction must leave something of. */
+  lastOffsets(end: Offset): number[] {
+    return [...this.#producers.values()].flatMap(
+      ({ batches }) => batches.findLast(({ lastOffset }) => lastOffset < end)?.lastOffset ?? [],
+    )
   }
 
   /** Forgets producers that appended nothing since `beforeMs` (producer.id.expiration.ms). */

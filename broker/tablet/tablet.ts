@@ -9,7 +9,7 @@ import { Refusal } from '../../base/refusals.ts'
 import { LimitedLog } from '../../base/limited-log.ts'
 import type { World } from '../../base/world.ts'
 import type { TabletAssignment } from '../../control/model.ts'
-import type { Checkpoints } from '../log/checkpoint.ts'
+import type { Checkpoints, TabletCheckpoint } from '../log/checkpoint.ts'
 import type { Cleaner } from '../log/compaction/cleaner.ts'
 import type { Compaction, PassLimits } from '../log/compaction/compaction.ts'
 import type { LogPosition, LogShared } from '../log/log.ts'
@@ -159,11 +159,11 @@ export class Tablet implements Kept {
   }
 
   /** Its directory was opened and checked. */
-  opened(state: TabletState, logStart: Offset, recoveryPoint: Offset | undefined): void {
+  opened(state: TabletState, logStart: Offset, checkpoint: TabletCheckpoint | undefined): void {
     assert(this.#role === 'recovering', 'a tablet is opened once')
     this.#state = state
     this.#appends = new Appends(this, state, this.#shared.world.clock, this.#log)
-    this.#keeping = new Keeping(this, state, this.#shared, this.#log, logStart, recoveryPoint)
+    this.#keeping = new Keeping(this, state, this.#shared, this.#log, logStart, checkpoint)
     this.#highWatermark = state.log.end
     state.log.settings = this.#settings
   }

@@ -3,7 +3,8 @@ import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { readFile } from '../../base/files.ts'
 import { offset } from '../../base/quantities.ts'
-import { startSimBroker } from './broker.ts'
+import { buildBatch } from '../../protocol/kafka/records.ts'
+import { append, startSimBroker } from './broker.ts'
 import { CompactedTopic, deleteRetentionMs, newest, viewOf } from './compacted.ts'
 import type { CrashKind } from './disk.ts'
 
@@ -186,6 +187,70 @@ describe('a compacted topic', { timeout: 60_000 }, () => {
     expect(topic.tablet.compaction?.isStuck).toBe(false)
   })
 
+  /** Five keys that nobody has seen before, the first one a tombstone: their times are written longer once it has a delete horizon. */
+  const growing = (topic: CompactedTopic, n: number): Promise<unknown> => {
+    const { clock } = topic.sim
+    const records = Array.from({ length: 5 }, (_, i) => ({
+      key: Buffer.from(`k${n}-${i}`),
+      value: i === 0 ? null : Buffer.from('v'),
+      headers: [],
+      timestamp: clock.nowMs() + i,
+    }))
+    return clock.finish(append(topic.tablet, buildBatch(records), -1))
+  }
+
+  test('that grows is recovered from where its recovery point was, when its segment was sealed by age', async () => {
+    const topic = await started(1, 5, { 'segment.bytes': '100000', 'max.compaction.lag.ms': '50000' })
+    const { clock } = topic.sim
+    for (let n = 0; n < 20; n++) await growing(topic, n)
+    await clock.finish(topic.tablet.checkpoint())
+    const { highWatermark: end, sizeBytes } = topic.tablet
+    await clock.runFor(51_000)
+    await clock.finish(topic.compactions.round())
+    await clock.finish(topic.compactions.round())
+    expect(topic.tablet.compaction?.counters.passes).toBeGreaterThan(0)
+    expect(topic.tablet.sizeBytes).toBeGreaterThan(sizeBytes)
+    topic.sim.kill()
+    await topic.start(false)
+    expect(topic.tablet.highWatermark).toBe(end)
+    expect((await clock.finish(topic.readFrom(0))).size).toBe(end)
+  })
+
+  test('that grows is not touched where the recovery point stands', async () => {
+    const topic = await started(1, 5, { 'segment.bytes': '100000', 'segment.ms': '20000' })
+    const { clock } = topic.sim
+    for (let n = 0; n < 20; n++) await growing(topic, n)
+    await clock.finish(topic.tablet.checkpoint())
+    await clock.runFor(51_000)
+    for (let n = 20; n < 30; n++) await growing(topic, n)
+    await clock.finish(topic.compactions.round())
+    const end = topic.tablet.highWatermark
+    topic.sim.kill()
+    await topic.start(false)
+    expect(topic.tablet.highWatermark).toBe(end)
+    expect((await clock.finish(topic.readFrom(0))).size).toBe(end)
+    await clock.finish(topic.tablet.checkpoint())
+    await clock.finish(topic.compactions.round())
+    expect(topic.tablet.compaction?.counters.passes).toBeGreaterThan(0)
+  })
+
+  test('keeps times as they are when tombstones stay for ever', async () => {
+    const topic = await started(1, 5, {
+      'delete.retention.ms': '9223372036854775807',
+      'segment.bytes': '1000',
+    })
+    const { clock } = topic.sim
+    for (let n = 0; n < 30; n++) {
+      await growing(topic, n)
+      await clock.runFor(7)
+    }
+    const before = await clock.finish(topic.readFrom(0))
+    await topic.compact()
+    expect(topic.tablet.compaction?.counters.passes).toBeGreaterThan(0)
+    expect(await clock.finish(topic.readFrom(0))).toEqual(before)
+    expect(cleanedOf(topic)).toBeGreaterThan(0)
+  })
+
   test('goes on telling of offsets that the disk has lost', async () => {
     const topic = await started(13, 5)
     await sendMany(topic, 40)
@@ -250,6 +315,28 @@ describe('a disk that fails under compaction', { timeout: 60_000 }, () => {
     ['rename', 'EIO', /\.swap$/],
     ['syncDirectory', 'EIO', /tablets/],
   ] as const
+  test('what retention takes away is gone though a swap went wrong, and its files are after the next start', async () => {
+    const topic = await started(11, 5, { 'cleanup.policy': 'compact,delete' })
+    const { clock } = topic.sim
+    await sendMany(topic, 60)
+    await clock.finish(topic.tablet.checkpoint())
+    topic.sim.disk.failNext('syncDirectory', 'EIO', /tablets/)
+    await clock.finish(topic.compactions.round())
+    topic.sim.disk.heal()
+    expect(topic.tablet.compaction?.isStuck).toBe(true)
+    const { highWatermark } = topic.tablet
+    await clock.finish(topic.tablet.deleteRecordsBefore(highWatermark))
+    expect(topic.tablet.segmentCount).toBe(1)
+    await sendMany(topic, 3)
+    await clock.runFor(5000)
+    topic.sim.kill()
+    await topic.start()
+    expect(topic.tablet.logStart).toBe(highWatermark)
+    expect(topic.tablet.segmentCount).toBeLessThan(3)
+    const logs = topic.sim.world.disk.list(topic.directory).filter(name => name.endsWith('.log'))
+    expect(logs).toHaveLength(topic.tablet.segmentCount)
+  })
+
   test.each(failures)('%s %s %s', async (call, code, path) => {
     const topic = await started(11, 5)
     await sendMany(topic, 60)
@@ -432,11 +519,16 @@ test(`${histories} histories of a compacted topic lose nothing newest`, { timeou
     keys: fc.integer({ min: 1, max: 12 }),
     slots: fc.constantFrom(4, 20, 10_000),
     segmentBytes: fc.integer({ min: 700, max: 3000 }),
+    /** Whether segments are sealed by age too. */
+    aged: fc.boolean(),
     steps: fc.array(step, { minLength: 3, maxLength: 14 }),
   })
   await fc.assert(
-    fc.asyncProperty(history, async ({ seed, keys, slots, segmentBytes, steps }) => {
-      const topic = new CompactedTopic(seed, keys, { 'segment.bytes': String(segmentBytes) })
+    fc.asyncProperty(history, async ({ seed, keys, slots, segmentBytes, aged, steps }) => {
+      const topic = new CompactedTopic(seed, keys, {
+        'segment.bytes': String(segmentBytes),
+        ...(aged && { 'segment.ms': '15000', 'max.compaction.lag.ms': '30000' }),
+      })
       topic.limits = { mapBytesMax: slots * 36, bytesPerSecond: 200_000 }
       await topic.start()
       for (const step of steps) {

@@ -171,6 +171,6 @@ export function valuesIn(records: Buffer | null): string[] {
 }
 
 /** Waits for a condition that nobody announces. */
-export async function until(holds: () => boolean): Promise<void> {
-  while (!holds()) await new Promise(resolve => setImmediate(resolve))
+export async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await holds())) await new Promise(resolve => setImmediate(resolve))
 }

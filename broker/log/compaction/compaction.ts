@@ -33,6 +33,8 @@ export type PassLimits = {
   readonly bytesPerSecond: number
 }
 
+/** The smallest record, of seven bytes, grows to eleven. */
+const growthMax = 1.6
 const nothing: Plan = { dirtyRatio: 0, dirty: [], filter: [] }
 
 export class Compaction {
@@ -126,7 +128,7 @@ export class Compaction {
   /** Cleans the first of `segments`, and those behind it that fit into one with it. Answers how many; undefined when the pass cannot go on. */
   async #clean(segments: readonly SegmentFacts[], cleaner: Cleaner): Promise<number | undefined> {
     const [first] = segments
-    if (first === undefined || !this.#hasRoom(first.sizeBytes)) return undefined
+    if (first === undefined || !this.#hasRoom(segments)) return undefined
     const cleaned = await cleaner.clean(segments)
     if (!this.#owner.serves) return undefined
     if (cleaned.kind === 'damage') {
@@ -191,8 +193,12 @@ export class Compaction {
     return earliest
   }
 
-  /** What is written never takes more than what it takes the place of. */
-  #hasRoom(bytes: number): boolean {
+  /** For one segment of as much as fits into it. Records may take more than before: a delete horizon makes their timestamps longer. */
+  #hasRoom(segments: readonly SegmentFacts[]): boolean {
+    const { segmentBytes } = this.#log.settings
+    const firstBytes = segments[0]?.sizeBytes ?? 0
+    const allBytes = segments.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
+    const bytes = growthMax * Math.max(firstBytes, Math.min(allBytes, segmentBytes))
     if (this.#world.disk.space(this.#log.directory).freeBytes > bytes) return true
     this.#logger.warn({ bytes }, 'the disk has no room to compact a segment')
     return false

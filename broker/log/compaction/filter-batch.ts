@@ -26,6 +26,9 @@ import type { OffsetMap } from './offset-map.ts'
 /** A batch that unpacks to more is taken for one whose records cannot be read. */
 export const unpackedBytesMax = 64 * MIB
 
+/** Timestamps count from a horizon, and their differences must stay exact: a tombstone that would wait longer waits for ever. */
+const horizonMsMax = 2 ** 52
+
 export type FilterRules = {
   readonly newest: OffsetMap
   /** Of everything below, older records of the same key are gone or go now. */
@@ -94,7 +97,10 @@ function filter(b: Buffer, at: number, rules: FilterRules, counts: FilterCounts)
   counts.tombstonesRemoved += expired
   if (count === 0) return emptied
   const waiting = tombstones && lastOffsetOf(b, at) < endOffset
-  const newHorizonMs = waiting && horizonMs === undefined ? nowMs + deleteRetentionMs : undefined
+  const newHorizonMs =
+    waiting && horizonMs === undefined && nowMs + deleteRetentionMs <= horizonMsMax
+      ? nowMs + deleteRetentionMs
+      : undefined
   if (waiting) counts.horizonMs = Math.min(counts.horizonMs, newHorizonMs ?? horizonMs ?? Infinity)
   if (count === countOf(b, at) && newHorizonMs === undefined) return same
   const records: Buffer[] = []

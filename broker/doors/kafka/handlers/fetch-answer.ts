@@ -3,7 +3,7 @@ import type { Timer } from '../../../../base/world.ts'
 import type { fetch } from '../../../../protocol/kafka/apis/fetch.ts'
 import type { FetchResponseWriter } from '../../../../protocol/kafka/fetch-response.ts'
 import type { RequestOf } from '../../../../protocol/kafka/schema.ts'
-import type { Batches } from '../../../log/read.ts'
+import { endOfEmpty, type Batches } from '../../../log/read.ts'
 import type { Answer, Arrival } from '../answer.ts'
 import type { Outgoing } from '../outgoing.ts'
 import { FetchPart } from './fetch-part.ts'
@@ -37,6 +37,8 @@ export class FetchAnswer implements Answer {
   #cutShort = false
   /** What the parts hold, which counts in the budget. */
   #bytes = 0
+  /** The same without batches that compaction has emptied: a client is not woken up for them. */
+  #recordBytes = 0
 
   constructor(desk: Desk, writer: FetchResponseWriter, arrival: Arrival, request: Request) {
     const { connection, header, nowMs } = arrival
@@ -149,6 +151,7 @@ export class FetchAnswer implements Answer {
   #take(part: FetchPart, batches: Batches): void {
     part.found(batches)
     this.#bytes += batches.bytes
+    if (endOfEmpty(batches) === undefined) this.#recordBytes += batches.bytes
     this.#desk.fetchBudget.use(batches.bytes)
   }
 
@@ -159,7 +162,7 @@ export class FetchAnswer implements Answer {
 
   #decide(): void {
     const enough =
-      this.#bytes >= this.#minBytes || this.#timeIsUp || this.#cutShort || this.#parts.length === 0
+      this.#recordBytes >= this.#minBytes || this.#timeIsUp || this.#cutShort || this.#parts.length === 0
     if (!enough && !this.#parts.some(part => part.urgent)) return this.#wait()
     this.#state = 'ready'
     this.#timer?.cancel()
@@ -168,7 +171,7 @@ export class FetchAnswer implements Answer {
 
   #wait(): void {
     const { clock } = this.#desk.world
-    const missingBytes = this.#minBytes - this.#bytes
+    const missingBytes = this.#minBytes - this.#recordBytes
     this.#release()
     this.#state = 'waiting for records'
     const { waitingFetches } = this.#desk
@@ -210,6 +213,7 @@ export class FetchAnswer implements Answer {
     for (const part of this.#parts) part.release()
     const bytes = this.#bytes
     this.#bytes = 0
+    this.#recordBytes = 0
     if (bytes > 0) this.#desk.fetchBudget.giveBack(bytes)
   }
 }

@@ -3,6 +3,8 @@ import { deleteRecords } from '../../../../protocol/kafka/apis/delete-records.ts
 import { deleteTopics } from '../../../../protocol/kafka/apis/delete-topics.ts'
 import { fetch } from '../../../../protocol/kafka/apis/fetch.ts'
 import { produce } from '../../../../protocol/kafka/apis/produce.ts'
+import { batchHeaderBytes } from '../../../../protocol/kafka/record-batch.ts'
+import { buildBatch } from '../../../../protocol/kafka/records.ts'
 import {
   batchOf,
   fetchBody,
@@ -171,4 +173,47 @@ test('a reader that goes away leaves nothing behind', async () => {
   await reader.closed
   await write('gone', 'x')
   expect(valuesIn(firstOf(await client.ask(fetch, 12, fetchBody('gone'))).records)).toEqual(['0 x'])
+})
+
+test('what compaction has emptied wakes nobody up', async () => {
+  const compacting = await TestBroker.start({ 'log.cleaner.backoff.ms': '20' })
+  try {
+    const writer = await compacting.client()
+    const settings = {
+      'cleanup.policy': 'compact',
+      'min.cleanable.dirty.ratio': '0',
+      'max.compaction.lag.ms': '1',
+      'delete.retention.ms': '0',
+    }
+    await makeTopic(
+      writer,
+      'emptied',
+      1,
+      Object.entries(settings).map(([name, value]) => ({ name, value })),
+    )
+    const keyed = (value: string | null): Buffer =>
+      buildBatch([
+        {
+          key: Buffer.from('k'),
+          value: value === null ? null : Buffer.from(value),
+          headers: [],
+          timestamp: 1,
+        },
+      ])
+    const send = async (value: string | null): Promise<void> => {
+      expect(firstOf(await writer.ask(produce, 9, produceBody('emptied', keyed(value)))).errorCode).toBe(0)
+    }
+    await send('a')
+    await send(null)
+    const now = fetchBody('emptied', {}, { maxWaitMs: 0 })
+    const stored = async (): Promise<number> => firstOf(await writer.ask(fetch, 12, now)).records?.length ?? 0
+    await until(async () => (await stored()) === batchHeaderBytes)
+    const reader = await compacting.client()
+    const answer = reader.ask(fetch, 12, fetchBody('emptied', {}, { maxWaitMs: longMs, minBytes: 1 }))
+    await until(async () => (await compacting.metric('waiting_fetches')) === 1)
+    await send('b')
+    expect(valuesIn(firstOf(await answer).records)).toEqual(['2 b'])
+  } finally {
+    await compacting.stop()
+  }
 })
