@@ -1,6 +1,7 @@
 // A client in its own process, for the machine's own Node: `node confluent.cjs COMMAND TOPIC CONFIGURATION`, where the last is
 // JSON with librdkafka's names. Commands: member, produce, consume, admin, transactions. See clients.ts for what each prints.
 const { KafkaJS } = require('@confluentinc/kafka-javascript')
+const { ConsumerGroupStates } = KafkaJS
 const { createInterface } = require('node:readline')
 
 const [command, topic, configuration] = process.argv.slice(2)
@@ -16,6 +17,8 @@ const logger = {
 const kafka = new KafkaJS.Kafka({ kafkaJS: { logger } })
 const text = bytes => (bytes === null || bytes === undefined ? null : bytes.toString())
 const print = what => process.stdout.write(`${JSON.stringify(what)}\n`)
+/** Ends when everything is printed: a socket takes it in its own time. */
+const end = () => process.stdout.write('', () => process.exit(0))
 
 async function subscribed(each) {
   const consumer = kafka.consumer(config)
@@ -30,7 +33,7 @@ const commands = {
     const consumer = await subscribed((partition, { offset, value }) => {
       process.stdout.write(`${partition} ${offset} ${text(value)}\n`)
     })
-    process.once('SIGTERM', () => consumer.disconnect().then(() => process.exit(0)))
+    process.once('SIGTERM', () => consumer.disconnect().then(end))
   },
 
   async produce() {
@@ -61,7 +64,7 @@ const commands = {
         value: text(value),
         headers: named.join(','),
       })
-      if (--left === 0) setImmediate(() => consumer.disconnect().then(() => process.exit(0)))
+      if (--left === 0) setImmediate(() => consumer.disconnect().then(end))
     })
   },
 
@@ -69,8 +72,8 @@ const commands = {
     const admin = kafka.admin(config)
     await admin.connect()
     const there = async () => (await admin.listTopics()).includes(topic)
-    const created = await admin.createTopics({ topics: [{ topic, numPartitions: 2, replicationFactor: 1 }] })
-    print({ created, listed: await there() })
+    await admin.createTopics({ topics: [{ topic, numPartitions: 2, replicationFactor: 1 }] })
+    print({ listed: await there() })
     const [described] = await admin.fetchTopicMetadata({ topics: [topic] })
     print({ partitions: described.partitions.length })
     const producer = kafka.producer(config)
@@ -84,6 +87,29 @@ const commands = {
     print({ offsets: await ends() })
     await admin.deleteTopicRecords({ topic, partitions: [{ partition: 0, offset: '2' }] })
     print({ offsets: await ends() })
+
+    config['group.id'] = topic
+    config['auto.offset.reset'] = 'earliest'
+    let consumer
+    await new Promise((resolve, reject) => {
+      subscribed(resolve).then(one => (consumer = one), reject)
+    })
+    await consumer.disconnect()
+    const states = async () =>
+      (await admin.listGroups()).groups
+        .filter(({ groupId }) => groupId === topic)
+        .map(({ state }) =>
+          Object.keys(ConsumerGroupStates).find(name => ConsumerGroupStates[name] === state),
+        )
+    print({ groups: await states() })
+    const [committed] = await admin.fetchOffsets({ groupId: topic, topics: [topic] })
+    print({
+      committed: committed.partitions
+        .filter(({ offset }) => offset >= 0)
+        .map(({ partition, offset }) => [partition, Number(offset)]),
+    })
+    await admin.deleteGroups([topic])
+    print({ groups: await states() })
     await admin.deleteTopics({ topics: [topic] })
     print({ listed: await there() })
     await admin.disconnect()

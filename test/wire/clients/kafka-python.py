@@ -77,8 +77,10 @@ def admin():
     client.create_topics([NewTopic(topic, 2, 1, topic_configs={"retention.ms": "3600000"})])
     client.wait_for_topics([topic])
     show(listed=there())
-    client.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, {"segment.bytes": "2097152"})])
-    show(described=client.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)]))
+    resource = ConfigResource(ConfigResourceType.TOPIC, topic, {"segment.bytes": "2097152"})
+    client.alter_configs([resource])
+    found = client.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])["topic"][topic]
+    show(config=[found[name]["value"] for name in ("retention.ms", "segment.bytes")])
     producer = KafkaProducer(**config)
     for n in range(3):
         producer.send(topic, b"value", partition=0)
@@ -88,11 +90,18 @@ def admin():
     show(offsets=ends())
 
     client.alter_group_offsets(topic, {TopicPartition(topic, 0): OffsetAndMetadata(3, "", -1)})
-    show(groups=str([group for group in client.list_groups() if topic in str(group)]))
-    show(committed=[[one.partition, found.offset] for one, found in client.list_group_offsets(topic).items()])
-    show(deleted=str(client.delete_groups([topic])))
+
+    def states():
+        return [group["group_state"] for group in client.list_groups() if group["group_id"] == topic]
+
+    show(groups=states())
+    committed = client.list_group_offsets(topic)[topic]
+    show(committed=[[one.partition, found.offset] for one, found in committed.items()])
+    client.delete_groups([topic])
+    show(groups=states())
+
     client.create_partitions({topic: 4})
-    show(described=client.describe_topics([topic]))
+    show(partitions=len(client.describe_topics([topic])[0]["partitions"]))
     client.delete_topics([topic])
     show(listed=there())
 
