@@ -41,29 +41,30 @@ beforeEach(async () => {
   await admin.close()
 })
 
+const groups = async (...args: string[]): Promise<string> => {
+  const tool = 'org.apache.kafka.tools.consumer.group.ConsumerGroupCommand'
+  const { stdout } = await java(tool, ['--bootstrap-server', broker().kafka, ...args])
+  return stdout.toString()
+}
+/** `partition:offset` of each row that a reset printed, or a description. */
+const offsets = (table: string): string[] =>
+  table
+    .split('\n')
+    .map(line => line.trim().split(/\s+/))
+    .filter(([, name]) => name === topic)
+    .map(([, , partition, offset]) => `${partition}:${offset}`)
+    .sort()
+
+const reset = async (...args: string[]): Promise<string[]> =>
+  offsets(await groups('--reset-offsets', '--group', group, ...args))
+const committed = async (): Promise<string[]> => offsets(await groups('--describe', '--group', group))
+
 describe("Kafka's kafka-consumer-groups", () => {
   let directory = ''
   beforeAll(async () => {
     directory = await mkdtemp(join(tmpdir(), 'stele-group-admin-'))
   })
   afterAll(() => rm(directory, { recursive: true, force: true }))
-
-  const groups = async (...args: string[]): Promise<string> => {
-    const tool = 'org.apache.kafka.tools.consumer.group.ConsumerGroupCommand'
-    const { stdout } = await java(tool, ['--bootstrap-server', broker().kafka, ...args])
-    return stdout.toString()
-  }
-  /** `partition:offset` of each row that a reset printed, or a description. */
-  const offsets = (table: string): string[] =>
-    table
-      .split('\n')
-      .map(line => line.trim().split(/\s+/))
-      .filter(([, name]) => name === topic)
-      .map(([, , partition, offset]) => `${partition}:${offset}`)
-      .sort()
-  const reset = async (...args: string[]): Promise<string[]> =>
-    offsets(await groups('--reset-offsets', '--group', group, ...args))
-  const committed = async (): Promise<string[]> => offsets(await groups('--describe', '--group', group))
 
   test.for([
     [['--to-earliest'], ['0:0', '1:0']],
@@ -107,10 +108,8 @@ describe("Kafka's kafka-consumer-groups", () => {
   })
 
   test('what was exported is brought back from the file', async () => {
-    const plan = await groups(
-      ...['--reset-offsets', '--group', group, '--topic', topic, '--to-current', '--export'],
-      '--dry-run',
-    )
+    const which = ['--group', group, '--topic', topic]
+    const plan = await groups('--reset-offsets', ...which, '--to-current', '--export', '--dry-run')
     const rows = plan.split('\n').filter(line => line.includes(topic))
     expect(rows.toSorted()).toEqual([`"${topic}",0,5`, `"${topic}",1,5`])
     const file = join(directory, 'plan.csv')

@@ -150,9 +150,8 @@ describe('kafka-delete-records', () => {
 })
 
 test('kafka-cluster and kafka-groups tell the cluster and its groups', async () => {
-  const cluster = await java('org.apache.kafka.tools.ClusterTool', [
-    ...['cluster-id', '--bootstrap-server', broker().kafka],
-  ])
+  const asked = ['cluster-id', '--bootstrap-server', broker().kafka]
+  const cluster = await java('org.apache.kafka.tools.ClusterTool', asked)
   expect(cluster.stdout.toString()).toMatch(/Cluster ID: \S{22}/)
   expect(await tool('org.apache.kafka.tools.GroupsCommand', '--list')).toMatch(/GROUP|^$/)
 })

@@ -68,13 +68,14 @@ describe.skipIf(isKafka)('not yet', () => {
   })
 
   /** Starts one of Java's consumers and waits for what it says of the broker; it may go on trying. */
-  const told = async (mainClass: string, what: RegExp, ...args: string[]): Promise<void> => {
+  const told = async (mainClass: string, what: RegExp, ...args: string[]): Promise<string> => {
     const where = ['--bootstrap-server', broker().kafka, '--topic', topic]
     const environment = { CLASSPATH: await kafkaClasspath() }
     const tool = [...shortLived, `org.apache.kafka.tools.consumer.${mainClass}`, ...where, ...args]
     const running = launch('java', tool, { environment, limitMs })
     try {
-      await running.printed(({ stderr }) => what.test(stderr()))
+      await running.printed(started => what.test(started.stderr()))
+      return running.stderr()
     } finally {
       await running.kill('SIGKILL')
     }
@@ -84,7 +85,8 @@ describe.skipIf(isKafka)('not yet', () => {
   describe('group.protocol=consumer', () => {
     test('ConsoleConsumer', async () => {
       const refusal = /cluster does not support the new CONSUMER group protocol/
-      await told('ConsoleConsumer', refusal, '--command-property', 'group.protocol=consumer')
+      const asked = ['--command-property', 'group.protocol=consumer']
+      expect(await told('ConsoleConsumer', refusal, ...asked)).toMatch(refusal)
     })
 
     test('@platformatic/kafka', async () => {
@@ -97,7 +99,9 @@ describe.skipIf(isKafka)('not yet', () => {
   })
 
   describe('share groups', () => {
-    test('ConsoleShareConsumer', () =>
-      told('ConsoleShareConsumer', /cluster does not support the share group protocol/))
+    test('ConsoleShareConsumer', async () => {
+      const refusal = /cluster does not support the share group protocol/
+      expect(await told('ConsoleShareConsumer', refusal)).toMatch(refusal)
+    })
   })
 })

@@ -3,14 +3,10 @@
  * the page of clients is written from what was run.
  */
 import { mkdirSync, writeFileSync } from 'node:fs'
-import { basename, join, resolve } from 'node:path'
+import { basename, join } from 'node:path'
 import { afterAll, beforeEach } from 'vitest'
 import { foreignBootstrap, isKafka } from '../broker.ts'
-
-/** `test` has the names of the `describe`s before its own. */
-export type TestOutcome = { readonly test: string; readonly passed: boolean }
-
-export const outcomesFolder = resolve(import.meta.dirname, '../../../.cache/wire-outcomes')
+import { outcomesFolder, type TestOutcome } from './outcomes-folder.ts'
 
 const outcomes: TestOutcome[] = []
 let file = ''
