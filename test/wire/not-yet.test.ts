@@ -81,12 +81,21 @@ describe.skipIf(isKafka)('not yet', () => {
     }
   }
 
-  // librdkafka's clients ask nothing of a broker that lacks the request, and say nothing: there is no end to wait for.
   describe('group.protocol=consumer', () => {
     test('ConsoleConsumer', async () => {
       const refusal = /cluster does not support the new CONSUMER group protocol/
       const asked = ['--command-property', 'group.protocol=consumer']
       expect(await told('ConsoleConsumer', refusal, ...asked)).toMatch(refusal)
+    })
+
+    // librdkafka goes on looking for a coordinator, and says so only when it is asked for every step.
+    test('confluent-kafka', async () => {
+      const refusal = /ConsumerGroupHeartbeatRequest not supported by broker/
+      const settings = { 'group.id': freshTopic('group'), 'group.protocol': 'consumer', debug: 'cgrp' }
+      const member = await launchProgram('confluent-kafka', broker().kafka, 'member', topic, settings)
+      await member.printed(started => refusal.test(started.stderr()))
+      const { stdout, stderr } = await member.kill('SIGKILL')
+      expect([stdout.toString(), stderr]).toEqual(['', expect.stringMatching(refusal)])
     })
 
     test('@platformatic/kafka', async () => {

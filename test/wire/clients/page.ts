@@ -87,12 +87,12 @@ export async function clientsPage(): Promise<string> {
   const parts = [
     '# Clients',
     'This page is written from what the tests with real clients found (`make wire`); after a run, `node test/wire/clients/page.ts > docs/clients.md` writes it.',
-    'Each client runs unchanged, with the settings it comes with unless the column says otherwise. A dash means that nothing was tried, often because the client has no such thing.',
+    'Each client runs unchanged, in a process of its own or in the test’s. A dash means that nothing was tried, often because the client has no such thing.',
     await clientTable(found),
     [
-      '- Produces and Consumes: keys, values and headers, uncompressed and in the codecs named. kafkajs brings gzip alone.',
+      '- Produces and Consumes: what one client wrote another reads back, equal and in order, uncompressed and in the codecs named. kafkajs brings gzip alone.',
       '- Idempotent: each record once and in order, with producer ids.',
-      '- Groups: two members share a topic, a third joins, one is killed, the others leave, the broker is killed (kill -9) and comes back, a member resumes. Nothing is lost, and nothing that was committed comes again.',
+      '- Groups: two members share a topic, a third joins, one is killed, the others leave, the broker is killed (kill -9) and comes back, a member resumes, all with a session time-out of six seconds. Nothing is lost, and nothing that was committed comes again.',
       '- Cooperative: the same with the cooperative-sticky assignor.',
       '- Static members: the same with `group.instance.id`; a member that is killed and comes back has the work it had.',
     ].join('\n'),
