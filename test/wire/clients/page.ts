@@ -42,9 +42,16 @@ function cell(evidence: Evidence | undefined, found: Found): string {
   return [good, ...failed.map(what => `**fails: ${what}**`)].filter(text => text !== '').join(', ')
 }
 
-const row = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`
-const table = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
-  [head, head.map(() => '---'), ...rows].map(row).join('\n')
+/** A table as the formatter leaves it: columns of one width. */
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const widths = head.map((_, column) =>
+    Math.max(...[head, ...rows].map(cells => cells[column]?.length ?? 0)),
+  )
+  const row = (cells: readonly string[]): string =>
+    `| ${cells.map((text, column) => text.padEnd(widths[column] ?? 0)).join(' | ')} |`
+  const rule = widths.map(width => '-'.repeat(width))
+  return [head, rule, ...rows].map(row).join('\n')
+}
 
 async function clientTable(found: Found): Promise<string> {
   const columns = Object.keys(capabilities) as Capability[]
