@@ -35,7 +35,7 @@ unit: install ## run the unit tests
 	@$(vitest) --project unit $(ARGS)
 
 wire: install ## run the tests with real clients against a real broker
-	@$(vitest) --project wire $(ARGS)
+	@$(vitest) --project wire --project clients $(ARGS)
 
 ok: install ## format, lint, types, dead code and unit tests: what has to be fine before a commit
 	@oxfmt --check

@@ -19,9 +19,20 @@ export default defineConfig({
         test: {
           name: 'wire',
           include: ['test/wire/**/*.test.ts'],
+          exclude: ['test/wire/clients/page.test.ts'],
+          setupFiles: ['test/wire/clients/outcomes.ts'],
           fileParallelism: false,
           sequence: { groupOrder: 2 },
           testTimeout: 240_000,
+          hookTimeout: 240_000,
+        },
+      },
+      {
+        // What the wire tests found is compared with what is written about it, when they are through.
+        test: {
+          name: 'clients',
+          include: ['test/wire/clients/page.test.ts'],
+          sequence: { groupOrder: 3 },
           hookTimeout: 240_000,
         },
       },

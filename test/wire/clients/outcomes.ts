@@ -1,0 +1,27 @@
+/**
+ * Runs before each file of the wire tests. What came of its tests is kept in the checkout's cache, a file for each, so that
+ * the page of clients is written from what was run.
+ */
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import { afterAll, beforeEach } from 'vitest'
+import { foreignBootstrap, isKafka } from '../broker.ts'
+import { outcomesFolder, type TestOutcome } from './outcomes-folder.ts'
+
+const outcomes: TestOutcome[] = []
+let file = ''
+
+beforeEach(context => {
+  file = basename(context.task.file.name)
+  context.onTestFinished(({ task }) => {
+    const names = [task.name]
+    for (let suite = task.suite; suite !== undefined; suite = suite.suite) names.unshift(suite.name)
+    outcomes.push({ test: names.join(' > '), passed: task.result?.state === 'pass' })
+  })
+})
+
+afterAll(() => {
+  if (file === '' || isKafka || foreignBootstrap !== undefined) return
+  mkdirSync(outcomesFolder, { recursive: true })
+  writeFileSync(join(outcomesFolder, `${file}.json`), JSON.stringify(outcomes, null, 2))
+})
