@@ -108,7 +108,7 @@ export const clients: Record<ClientName, Partial<Record<Capability, Evidence>>> 
   },
 }
 
-/** Kafka's command-line tools, and the tests that run each. */
+/** What comes with Kafka besides its clients, and the tests that run each. */
 export const tools: Record<string, readonly Evidence[]> = {
   'kafka-topics': [
     { file: 'java-admin.test.ts', tests: /^Kafka's own administration tools > a topic / },
@@ -135,6 +135,12 @@ export const tools: Record<string, readonly Evidence[]> = {
     { file: 'consumer-performance.test.ts', tests: /^Kafka's ConsumerPerformance > / },
   ],
   'kafka-verifiable-consumer': [story('VerifiableConsumer, static')],
+  'Streams: a word count, stopped and killed in the middle': [
+    { file: 'streams.test.ts', tests: /^(?:stopped in the clean way|killed) > / },
+  ],
+  'Connect: a file source and sink, killed in the middle': [
+    { file: 'connect.test.ts', tests: /^every line arrives/ },
+  ],
 }
 
 /** What is refused, by the name of the `describe` whose tests are the clients that were refused. */

@@ -103,7 +103,7 @@ export async function clientsPage(): Promise<string> {
       '- Cooperative: the same with the cooperative-sticky assignor.',
       '- Static members: the same with `group.instance.id`; a member that is killed and comes back has the work it had.',
     ].join('\n'),
-    "## Kafka's command-line tools",
+    "## Kafka's tools, Streams and Connect",
     toolTable(found),
     '## What does not work yet',
     notYetTable(found),
