@@ -285,6 +285,18 @@ export const refusals = {
   },
   THROTTLING_QUOTA_EXCEEDED: { kafka: 89, http: 429, retriable: true, todo: 'Slow down and try again.' },
   UNKNOWN_TOPIC_ID: { kafka: 100, http: 404, retriable: true, todo: 'Ask for metadata again.' },
+  INVALID_RECORD_STATE: {
+    kafka: 121,
+    http: 409,
+    retriable: false,
+    todo: 'The record is no longer with this consumer: go on with what it receives next.',
+  },
+  UNKNOWN_CONSUMER: {
+    kafka: 25,
+    http: 404,
+    retriable: false,
+    todo: 'Make a consumer again: one that does nothing for its idle time-out goes by itself, and none outlives the broker.',
+  },
   INVALID_JSON: {
     kafka: 42,
     http: 400,
