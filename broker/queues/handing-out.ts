@@ -80,6 +80,8 @@ export class HandingOut {
   }
 
   async #readOne(partition: Partition, batch: Batch): Promise<void> {
+    // Looked at in this very moment: to find out by reading would wake others who would do the same.
+    if (this.#wanted(partition.window) === undefined) return
     if (partition.againMs > this.#options.clock.monotonicMs()) return
     if (partition.reading) {
       partition.passedBy = true
@@ -100,10 +102,9 @@ export class HandingOut {
 
   /** Answers whether it got on. */
   async #readStretch(window: Window, batch: Batch): Promise<boolean> {
-    if (!this.#mayHandOut(window)) return false
     const tablet = this.#options.router.leading(window.topic, window.partition)
     window.dropBelow(tablet.logStart)
-    const from = window.wanted(0, tablet.highWatermark)
+    const from = this.#wanted(window)
     if (from === undefined) return false
     let seen = from
     const to = await batch.wish.read(tablet, {
@@ -120,6 +121,11 @@ export class HandingOut {
     })
     if (to > seen) window.hasNone(seen, to)
     return Math.max(seen, to) > from
+  }
+
+  #wanted(window: Window): number | undefined {
+    const tablet = this.#options.router.find(window.topic, window.partition)
+    return this.#mayHandOut(window) ? window.wanted(0, tablet?.highWatermark ?? 0) : undefined
   }
 
   #handOutOne(window: Window, record: StoredRecord, batch: Batch): boolean {
