@@ -113,9 +113,9 @@ export class Partitions {
     const { world, waiting } = this.#options
     this.#expiry = undefined
     const nowMs = world.clock.monotonicMs()
-    let any = false
-    for (const window of this.windows()) any = window.expire(nowMs) || any
-    if (any) waiting.wake()
+    let some = false
+    for (const window of this.windows()) some = window.expire(nowMs) || some
+    if (some) waiting.wake()
     this.watchTimes()
   }
 
