@@ -42,12 +42,19 @@ export class SimQueues {
     this.sim = simWorld({ seed })
   }
 
-  static async start({ seed = 1, partitions = 2 }: { seed?: number; partitions?: number } = {}) {
+  /** `fresh`: no group was ever asked for. */
+  static async start({
+    seed = 1,
+    partitions = 2,
+    fresh = false,
+  }: { seed?: number; partitions?: number; fresh?: boolean } = {}) {
     const all = new SimQueues(seed)
     await all.boot()
     await all.done(makeTopic(all.broker, 't', {}, partitions))
-    await all.done(all.broker.router.groups.ensureTopic())
-    await all.loaded()
+    if (!fresh) {
+      await all.done(all.broker.router.groups.ensureTopic())
+      await all.loaded()
+    }
     return all
   }
 

@@ -25,6 +25,15 @@ test('consumers compete for records; what is acknowledged is committed, also beh
   expect(await all.receive(one)).toEqual([])
 })
 
+test('the very first consumer of a broker waits until groups can be coordinated, and so does one after a start', async () => {
+  const all = await SimQueues.start({ fresh: true })
+  expect((await all.consumer()).consumer.topics).toEqual(['t'])
+  all.sim.kill()
+  await all.boot()
+  expect(() => all.broker.router.groups.of('g')).toThrow('still being read')
+  expect((await all.consumer()).consumer.topics).toEqual(['t'])
+})
+
 test('who waits gets what comes, at once', async () => {
   const all = await SimQueues.start()
   const one = await all.consumer()

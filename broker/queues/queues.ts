@@ -7,10 +7,14 @@ import { Refusal } from '../../base/refusals.ts'
 import type { World } from '../../base/world.ts'
 import { isInternal } from '../../control/model.ts'
 import { consumerProtocolType } from '../../protocol/kafka/consumer-protocol.ts'
+import type { Coordinator } from '../groups/coordinator.ts'
 import type { Router } from '../router/router.ts'
 import { bounds, type Consumer, type ConsumerWish } from './consumer.ts'
 import { goneBy, Queue } from './queue.ts'
 import type { Room } from './window.ts'
+
+const loadingMsMax = 10_000
+const loadingLookMs = 20
 
 export type QueuesOptions = { readonly world: World; readonly router: Router; readonly log: Logger }
 
@@ -44,7 +48,7 @@ export class Queues {
     const { router, world } = this.#options
     this.#check(wish)
     await router.groups.ensureTopic()
-    const found = router.groups.of(group).find(group)?.group
+    const found = (await this.#coordinatorOf(group)).find(group)?.group
     if (found !== undefined && found.state !== 'Empty' && found.protocolType !== consumerProtocolType)
       throw new Refusal('INCONSISTENT_GROUP_PROTOCOL', `The members of group ${group} are no consumers`)
     await this.#ending.get(group)
@@ -68,6 +72,21 @@ export class Queues {
     const queues = [...this.#queues.values()]
     this.#queues.clear()
     await Promise.all([...queues.map(queue => queue.end()), ...this.#ending.values()])
+  }
+
+  /** The coordinator of a group that was made just now, or whose broker has just started, is waited for: people with curl do not try again. */
+  async #coordinatorOf(group: string): Promise<Coordinator> {
+    const { router, world } = this.#options
+    const deadlineMs = world.clock.monotonicMs() + loadingMsMax
+    for (;;) {
+      try {
+        return router.groups.of(group)
+      } catch (error) {
+        const loads = error instanceof Refusal && error.code === 'COORDINATOR_LOAD_IN_PROGRESS'
+        if (!loads || this.#ended || world.clock.monotonicMs() > deadlineMs) throw error
+      }
+      await new Promise<void>(resolve => world.clock.after(loadingLookMs, resolve))
+    }
   }
 
   #open(group: string): Queue {
