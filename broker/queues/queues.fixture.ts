@@ -14,7 +14,7 @@ import { Queues, type QueuedConsumer } from './queues.ts'
 export type Got = Delivery & { readonly offset: number; readonly value: string }
 
 /** Reads as the HTTP door does: one stretch of the log. */
-export const read: ReadRecords = async (tablet, { from, take }) => {
+const read: ReadRecords = async (tablet, { from, take }) => {
   const batches = await tablet.read(offset(from), 1024, true)
   const bytes = Buffer.concat(batches.pieces)
   batches.release()

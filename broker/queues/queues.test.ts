@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest'
 import { assignedTopics, assignmentOf } from '../../protocol/kafka/consumer-protocol.ts'
 import { tabletOf } from '../../test/sim/broker.ts'
-import { silenceMsMax } from './consumer.ts'
-import { SimQueues, values } from './queues.fixture.ts'
+import { bounds, silenceMsMax } from './consumer.ts'
+import { SimQueues, values, type Got } from './queues.fixture.ts'
+import { windowRecordsMax } from './window.ts'
 
 const letters = (from: string, count: number): string[] =>
   Array.from({ length: count }, (_, n) => String.fromCharCode(from.charCodeAt(0) + n))
@@ -341,4 +342,40 @@ test('who cannot be let in is told why', async () => {
   )
   const one = await all.consumer('sticky')
   expect(await all.refused(all.receiving(one, 1, 5_000))).toBe('INCONSISTENT_GROUP_PROTOCOL')
+})
+
+test('a group has a bounded number of consumers, and one that goes makes room', async () => {
+  const all = await SimQueues.start()
+  const one = await all.consumer()
+  const { topics, visibilityTimeoutMs, maxUnacknowledged, offsetReset } = one.consumer
+  const wish = { topics, visibilityTimeoutMs, maxUnacknowledged, offsetReset }
+  const more = Array.from({ length: bounds.consumersOfGroup - 1 }, () => all.queues.add('g', wish))
+  await all.done(Promise.all(more))
+  expect(one.queue.size).toBe(bounds.consumersOfGroup)
+  expect(await all.refused(all.queues.add('g', wish))).toBe('GROUP_MAX_SIZE_REACHED')
+  expect((await all.consumer('other')).consumer.topics).toEqual(['t'])
+  one.queue.remove(one.consumer)
+  expect(await all.refused(all.queues.add('g', wish))).toBeUndefined()
+})
+
+test('a partition whose oldest record is never acknowledged stops at the bound, and goes on when it is', async () => {
+  const all = await SimQueues.start({ partitions: 1 })
+  for (let n = 0; n < 12; n++)
+    await all.write(
+      0,
+      Array.from({ length: 1_000 }, (_, i) => `${n * 1_000 + i}`),
+    )
+  const one = await all.consumer('g', { maxUnacknowledged: 10_000, visibilityTimeoutMs: 3_600_000 })
+  const got: Got[] = []
+  for (let more = await all.receive(one, 10_000); more.length > 0; more = await all.receive(one, 10_000, 0)) {
+    got.push(...more)
+    await all.acknowledge(
+      one,
+      more.filter(({ offset }) => offset > 0),
+    )
+  }
+  expect([got.length, all.committed()]).toEqual([windowRecordsMax, { 0: 0 }])
+  expect(await all.acknowledge(one, got.slice(0, 1))).toEqual([''])
+  expect(all.committed()).toEqual({ 0: windowRecordsMax })
+  expect((await all.receive(one, 10_000, 0))[0]).toMatchObject({ offset: windowRecordsMax })
 })

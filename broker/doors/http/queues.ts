@@ -1,6 +1,6 @@
 /** Queues over HTTP: consumers of a group that receive batches and acknowledge them. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { MIB } from '../../../base/quantities.ts'
+import { KIB, MIB } from '../../../base/quantities.ts'
 import type { Refusal } from '../../../base/refusals.ts'
 import type { StoredRecord } from '../../../protocol/kafka/records.ts'
 import { silenceMsMax } from '../../queues/consumer.ts'
@@ -146,6 +146,8 @@ async function receive(
     receipts.push(delivery.receipt)
     return true
   }
+  // Few records need no long stretch of the log.
+  const stretchBytes = Math.min(bytesMax, MIB, wish.recordsMax * 4 * KIB)
   const gone = new AbortController()
   const leave = (): void => gone.abort()
   socket.on('close', leave)
@@ -155,7 +157,7 @@ async function receive(
       ...wish,
       take,
       signal: gone.signal,
-      read: (tablet, wanted) => readOn(tablet, { ...wanted, unpacking, bytesMax: Math.min(bytesMax, MIB) }),
+      read: (tablet, wanted) => readOn(tablet, { ...wanted, unpacking, bytesMax: stretchBytes }),
     })
   } finally {
     socket.off('close', leave)
