@@ -279,6 +279,48 @@ test('who was put out of the group begins anew at the committed offset', async (
   expect(again.map(({ value, deliveries }) => [value, deliveries])).toEqual([['b', 1]])
 })
 
+test('who has missed a generation does not take up what it had before: somebody else has had it', async () => {
+  const all = await SimQueues.start({ partitions: 2 })
+  await all.write(1, ['a', 'b', 'c', 'd'])
+  await all.done(all.broker.router.createTopics([{ name: 'u', settings: {}, tablets: 1, replication: 1 }]))
+  const one = await all.consumer()
+  expect(values(await all.receive(one, 1))).toEqual(['a'])
+  const groups = all.broker.router.groups.of('g')
+  const [ours] = groups.find('g')?.group.members ?? []
+  if (ours === undefined) throw new Error('it is a member')
+  // A generation passes in which a Kafka client has everything; the broker's member has slept through it.
+  const joining = all.join('g', {})
+  const asUs = all.join('g', { memberId: ours.id, instanceId: ours.instanceId, protocols: ours.protocols })
+  const [theirs, led] = [await joining, await asUs]
+  if (theirs.refused !== undefined || led.refused !== undefined) throw new Error('both are in')
+  const { generation } = theirs
+  const everything = assignmentOf([{ topic: 't', partitions: [0, 1] }])
+  const sync = (memberId: string, instanceId: string | null) =>
+    groups.sync('g', {
+      memberId,
+      instanceId,
+      generation,
+      protocolType: null,
+      protocol: null,
+      assignments: new Map([[theirs.memberId, everything]]),
+    })
+  const speaker = { memberId: theirs.memberId, instanceId: null, generation }
+  await Promise.all([sync(ours.id, ours.instanceId), sync(theirs.memberId, null), all.sim.clock.runFor(50)])
+  const commitTimestamp = all.sim.clock.nowMs()
+  const value = { offset: 3, leaderEpoch: -1, metadata: '', commitTimestamp, expireTimestamp: -1 }
+  const committing = groups.commit('g', speaker, [{ topic: 't', partition: 1, value }])
+  await all.sim.clock.runFor(50)
+  expect(await committing).toBeUndefined()
+  // It wakes up because it wants to read more, and joins the next one.
+  void all.consumer('g', { topics: ['u'] })
+  await all.sim.clock.runFor(50)
+  const rejoined = await all.done(all.join('g', { memberId: theirs.memberId }))
+  expect(rejoined).toMatchObject({ generation: generation + 1 })
+  const got = await all.receive(one)
+  expect(one.queue.share).toContainEqual({ topic: 't', partitions: [1] })
+  expect(values(got)).toEqual(['d'])
+})
+
 test('many acknowledgements at once are few commits', async () => {
   const all = await SimQueues.start({ partitions: 1 })
   await all.write(0, letters('a', 26))
