@@ -297,6 +297,18 @@ export const refusals = {
     retriable: false,
     todo: 'Ask for the brokers: endpoint type 1.',
   },
+  INVALID_RECORD_STATE: {
+    kafka: 121,
+    http: 409,
+    retriable: false,
+    todo: 'The record is no longer with this consumer: go on with what it receives next.',
+  },
+  UNKNOWN_CONSUMER: {
+    kafka: 25,
+    http: 404,
+    retriable: false,
+    todo: 'Make a consumer again: one that does nothing for its idle time-out goes by itself, and none outlives the broker.',
+  },
   INVALID_JSON: {
     kafka: 42,
     http: 400,

@@ -17,6 +17,7 @@ import { ReadBuffers } from './log/read-buffers.ts'
 import { Reserve, withReserve } from './log/reserve.ts'
 import { SegmentCache } from './log/segment-cache.ts'
 import { TailMemory } from './log/tail-memory.ts'
+import { Queues } from './queues/queues.ts'
 import { Router } from './router/router.ts'
 import { advertised, withListener } from './settings/listeners.ts'
 import { resolveBroker, resolveTopic, type BrokerSettings } from './settings/resolve.ts'
@@ -65,12 +66,14 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
     const [kafkaAt, httpAt] = [place(settings.listeners, 'kafka'), place(settings.listeners, 'http')]
     const doorLog = (door: string) => log.child({ door })
     const { version } = options
+    const queues = new Queues({ world, router, log: doorLog('http') })
     const http =
       httpAt === undefined
         ? undefined
         : await openHttpDoor({
             world,
             router,
+            queues,
             log: doorLog('http'),
             metrics: registry,
             address: httpAt,
@@ -100,6 +103,7 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
     if (settings.logCleanerEnable) compactions.start()
     const stop = async (): Promise<void> => {
       router.end()
+      await queues.end()
       router.groups.end()
       await kafka?.stop()
       await http?.stop()

@@ -1,7 +1,7 @@
 import { AssignerProtocol } from 'kafkajs'
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { assignedTopics, subscribedTopics } from './consumer-protocol.ts'
+import { assignedTopics, assignmentOf, subscribedTopics, subscriptionTo } from './consumer-protocol.ts'
 
 test('what kafkajs writes is read', () => {
   const topics = ['orders', 'payments']
@@ -20,6 +20,21 @@ test('what kafkajs writes is read', () => {
     { topic: 'orders', partitions: [0, 2] },
     { topic: 'payments', partitions: [1] },
   ])
+})
+
+test('what is written here is read by kafkajs, and back', () => {
+  const topics = ['orders', 'zahlungen-ä']
+  expect(AssignerProtocol.MemberMetadata.decode(subscriptionTo(topics))?.topics).toEqual(topics)
+  expect(subscribedTopics(subscriptionTo(topics))).toEqual(topics)
+  const assigned = [
+    { topic: 'orders', partitions: [0, 2] },
+    { topic: 'payments', partitions: [] },
+  ]
+  expect(AssignerProtocol.MemberAssignment.decode(assignmentOf(assigned))?.assignment).toEqual({
+    orders: [0, 2],
+    payments: [],
+  })
+  expect(assignedTopics(assignmentOf(assigned))).toEqual(assigned)
 })
 
 test('other bytes are undefined, whatever they are', () => {

@@ -3,7 +3,9 @@ import type { Source } from './sources.ts'
 
 const product = ['protocol', 'control', 'base']
 /** In the broker the arrows point down this list. */
-const floors = ['doors', 'router', 'groups', 'tablet', 'replication', 'log'].map(floor => `broker/${floor}`)
+const floors = ['doors', 'queues', 'router', 'groups', 'tablet', 'replication', 'log'].map(
+  floor => `broker/${floor}`,
+)
 
 /** The project's folders, and which others each may import. */
 const mayImport = new Map<string, readonly string[]>([

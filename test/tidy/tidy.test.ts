@@ -73,6 +73,7 @@ const codeRules: readonly Rule<Source>[] = [
       ['broker/log/a.ts', "import { b } from '../tablet/b.ts'"],
       ['broker/tablet/a.ts', "import { b } from '../router/b.ts'"],
       ['broker/router/a.ts', "import '../doors/kafka/b.ts'"],
+      ['broker/router/a.ts', "import { b } from '../queues/b.ts'"],
       ['broker/doors/kafka/a.ts', "new Worker(new URL('../../world/b.ts', import.meta.url))"],
       ['broker/main.ts', "import { b } from '../cli/b.ts'"],
       ['broker/log/a.ts', "import { simWorld } from '../../test/sim/world.ts'"],

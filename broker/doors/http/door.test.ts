@@ -172,6 +172,7 @@ test('a port in use is one sentence for the user', async () => {
   const again = openHttpDoor({
     world: realWorld(),
     router: door.router,
+    queues: door.queues,
     log: pino({ level: 'silent' }),
     metrics: new Registry(),
     address: door.url.slice('http://'.length),

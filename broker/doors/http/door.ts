@@ -8,6 +8,7 @@ import type { Logger } from 'pino'
 import type { Registry } from 'prom-client'
 import { MIB } from '../../../base/quantities.ts'
 import type { World } from '../../../base/world.ts'
+import type { Queues } from '../../queues/queues.ts'
 import type { Router } from '../../router/router.ts'
 import { listenOn, type Listening } from '../listening.ts'
 import { answerError, answerErrors } from './answering.ts'
@@ -21,6 +22,7 @@ import { countRequests } from './request-metrics.ts'
 import { addMetrics } from './metrics.ts'
 import { addOpenapi } from './openapi.ts'
 import { addOverview } from './overview.ts'
+import { addQueues } from './queues.ts'
 import { addRecordsIn } from './records-in.ts'
 import { addRecordsOut } from './records-out.ts'
 import { answerUnknownRoutes } from './routes.ts'
@@ -46,6 +48,8 @@ const stopMsMax = 5000
 export type HttpDoorOptions = {
   readonly world: World
   readonly router: Router
+  /** The consumers of groups that come through this door. */
+  readonly queues: Queues
   readonly log: Logger
   /** What else is to be seen at /metrics. */
   readonly metrics: Registry
@@ -65,10 +69,11 @@ export type HttpDoor = {
  * @throws Error with a sentence for the user when it cannot listen on `address`
  */
 export async function openHttpDoor(options: HttpDoorOptions): Promise<HttpDoor> {
-  const { world, router, log, metrics, address, version } = options
+  const { world, router, queues, log, metrics, address, version } = options
   const serving: Serving = {
     world,
     router,
+    queues,
     log,
     metrics,
     version,
@@ -142,6 +147,7 @@ function addData(app: FastifyInstance, serving: Serving): void {
   addStream(app, serving)
   addTopics(app, serving)
   addGroups(app, serving)
+  addQueues(app, serving)
   addCluster(app, serving)
 }
 

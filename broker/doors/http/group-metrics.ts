@@ -77,5 +77,5 @@ function renderGroup(router: Router, { group, offsets }: CoordinatedGroup, texts
 }
 
 /** Names of groups may hold anything; those of topics need no care. */
-const escaped = (text: string): string =>
+export const escaped = (text: string): string =>
   text.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n')

@@ -3,6 +3,7 @@ import type { Clock } from '../../../base/world.ts'
 import type { Tablet } from '../../tablet/tablet.ts'
 import { metricsDocs } from './docs-cluster.ts'
 import { renderGroups } from './group-metrics.ts'
+import { renderQueues } from './queue-metrics.ts'
 import type { Serving } from './serving.ts'
 
 /** So many tablets are written down in one turn of the event loop: well below a millisecond's work for one family. */
@@ -173,6 +174,7 @@ async function renderMetrics(serving: Serving): Promise<string> {
   for (const family of topicFamilies) parts.push(await renderTopics(clock, family, tablets))
   for (const family of partitionFamilies) parts.push(await renderPartitions(clock, family, tablets))
   parts.push(await renderGroups(clock, serving.router))
+  parts.push(await renderQueues(clock, serving.queues))
   return parts.join('')
 }
 

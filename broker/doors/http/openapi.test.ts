@@ -34,6 +34,20 @@ beforeAll(async () => {
 
 afterAll(() => broker.stop())
 
+/** The path with what a test asks in place of its parameters; consumers are in a group of their own. */
+const pathOf = (path: string, topic: string, consumer: string): string =>
+  path
+    .replace('{group}', path.includes('/consumers') ? 'queue' : 'reset')
+    .replace('{topic}', topic)
+    .replace('{partition}', '0')
+    .replace('{consumer}', consumer)
+
+async function newConsumer(): Promise<string> {
+  await broker.ask('/v1/topics', { body: { name: 'consumed' } })
+  const { json } = await broker.ask('/v1/groups/queue/consumers', { body: { topics: ['consumed'] } })
+  return String(json['consumer'])
+}
+
 const operations = (): [string, string, Operation][] =>
   Object.entries(spec.paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, operation]): [string, string, Operation] => [
@@ -52,6 +66,7 @@ test('it describes every route, and says what it is', () => {
       .sort(),
   ).toEqual([
     'DELETE /v1/groups/{group}',
+    'DELETE /v1/groups/{group}/consumers/{consumer}',
     'DELETE /v1/topics/{topic}',
     'DELETE /v1/topics/{topic}/partitions/{partition}/records',
     'GET /healthz',
@@ -61,12 +76,19 @@ test('it describes every route, and says what it is', () => {
     'GET /v1/cluster',
     'GET /v1/groups',
     'GET /v1/groups/{group}',
+    'GET /v1/groups/{group}/consumers',
+    'GET /v1/groups/{group}/consumers/{consumer}',
     'GET /v1/topics',
     'GET /v1/topics/{topic}',
     'GET /v1/topics/{topic}/partitions/{partition}/records',
     'GET /v1/topics/{topic}/partitions/{partition}/stream',
     'PATCH /v1/topics/{topic}',
     'POST /append',
+    'POST /v1/groups/{group}/consumers',
+    'POST /v1/groups/{group}/consumers/{consumer}/acknowledge',
+    'POST /v1/groups/{group}/consumers/{consumer}/extend',
+    'POST /v1/groups/{group}/consumers/{consumer}/receive',
+    'POST /v1/groups/{group}/consumers/{consumer}/release',
     'POST /v1/groups/{group}/offsets',
     'POST /v1/topics',
     'POST /v1/topics/{topic}/records',
@@ -110,11 +132,12 @@ test('its examples work', async () => {
   for (const example of shapes.find(shape => shape.$id === 'Record')?.examples ?? [])
     recordOf(example, 'text')
   let tried = 0
+  const consumer = await newConsumer()
   for (const [method, path, { requestBody }] of operations()) {
     for (const [type, { example, examples = {} }] of Object.entries(requestBody?.content ?? {})) {
       for (const value of [example, ...Object.values(examples).map(each => each.value)]) {
         if (value === undefined) continue
-        const { status, text } = await broker.ask(path.replace('{topic}', 'used'), {
+        const { status, text } = await broker.ask(pathOf(path, 'used', consumer), {
           method: method.toUpperCase(),
           body: value as object,
           headers: { 'content-type': type },
@@ -125,19 +148,20 @@ test('its examples work', async () => {
       }
     }
   }
-  expect(tried).toBe(6)
+  expect(tried).toBe(8)
 })
 
 test('query parameters are those that the routes take', async () => {
+  const consumer = await newConsumer()
   const values: Record<string, string> = { before: 'latest', topic: 'orders', timestamp: '0', partition: '0' }
   for (const [method, path, { parameters = [] }] of operations()) {
     for (const { name, schema } of parameters.filter(each => each.in === 'query')) {
       const value = values[name] ?? `${(schema as { default?: string | number }).default ?? 'text'}`
-      const url = path.replace('{topic}', 'orders').replace('{partition}', '0')
+      const url = pathOf(path, 'orders', consumer)
       const leave = new AbortController()
       const response = await fetch(`${broker.url}${url}?${name}=${value}`, {
         method: method.toUpperCase(),
-        ...(method === 'post' ? { body: '{"value":1}' } : {}),
+        ...(method === 'post' ? { body: url.endsWith('/receive') ? '{}' : '{"value":1}' } : {}),
         signal: leave.signal,
       })
       expect(response.status, `${method} ${path} ${name}=${value}`).toBe(200)

@@ -53,6 +53,7 @@ async function buildDocs(
         { name: 'records', description: 'Write and read records.' },
         { name: 'topics', description: 'Topics and their settings.' },
         { name: 'groups', description: 'Consumer groups and how far they are behind.' },
+        { name: 'queues', description: 'Consumers that receive batches and acknowledge them.' },
         { name: 'cluster', description: 'The cluster and the state of this broker.' },
       ],
     },

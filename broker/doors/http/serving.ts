@@ -1,6 +1,7 @@
 import type { Logger } from 'pino'
 import type { Registry } from 'prom-client'
 import type { World } from '../../../base/world.ts'
+import type { Queues } from '../../queues/queues.ts'
 import type { Router } from '../../router/router.ts'
 import type { Budget } from './budget.ts'
 import type { Stopping } from './stopping.ts'
@@ -11,6 +12,7 @@ import type { Spread } from './writing.ts'
 export type Serving = {
   readonly world: World
   readonly router: Router
+  readonly queues: Queues
   readonly log: Logger
   readonly metrics: Registry
   /** Of Stele, as the API tells it. */

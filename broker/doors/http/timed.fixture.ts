@@ -14,6 +14,7 @@ import { DataDirectory } from '../../log/data-directory.ts'
 import { ReadBuffers } from '../../log/read-buffers.ts'
 import { SegmentCache } from '../../log/segment-cache.ts'
 import { TailMemory } from '../../log/tail-memory.ts'
+import { Queues } from '../../queues/queues.ts'
 import { Router } from '../../router/router.ts'
 import { resolveBroker, resolveTopic } from '../../settings/resolve.ts'
 import { GroupCommit } from '../../tablet/group-commit.ts'
@@ -25,6 +26,7 @@ import { openHttpDoor, type HttpDoor } from './door.ts'
 export class TimedDoor {
   readonly door: HttpDoor
   readonly router: Router
+  readonly queues: Queues
   readonly metrics: Registry
   readonly #time: HandTime
   readonly #close: () => Promise<void>
@@ -32,12 +34,14 @@ export class TimedDoor {
   private constructor(
     door: HttpDoor,
     router: Router,
+    queues: Queues,
     metrics: Registry,
     time: HandTime,
     close: () => Promise<void>,
   ) {
     this.door = door
     this.router = router
+    this.queues = queues
     this.metrics = metrics
     this.#time = time
     this.#close = close
@@ -99,15 +103,17 @@ export class TimedDoor {
       ...world,
       clock: { ...world.clock, monotonicMs: () => time.nowMs, after: (ms, act) => time.after(ms, act) },
     }
+    const queues = new Queues({ world: timedWorld, router, log })
     const door = await openHttpDoor({
       world: timedWorld,
       router,
+      queues,
       log,
       metrics,
       address: 'localhost:0',
       version: '9.8.7',
     })
-    return new TimedDoor(door, router, metrics, time, async () => {
+    return new TimedDoor(door, router, queues, metrics, time, async () => {
       groups.end()
       await tablets.stop()
       await store.close()

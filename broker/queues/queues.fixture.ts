@@ -1,0 +1,190 @@
+import { pino } from 'pino'
+import { offset } from '../../base/quantities.ts'
+import { Refusal, type RefusalCode } from '../../base/refusals.ts'
+import { batchBytesOf } from '../../protocol/kafka/record-batch.ts'
+import { buildBatch, readRecords, type StoredRecord } from '../../protocol/kafka/records.ts'
+import { append, makeTopic, startSimBroker, tabletOf, type SimBroker } from '../../test/sim/broker.ts'
+import { simWorld, type SimWorld } from '../../test/sim/world.ts'
+import type { JoinRequest } from '../groups/group-messages.ts'
+import type { Router } from '../router/router.ts'
+import type { ConsumerWish } from './consumer.ts'
+import type { Delivery, ReadRecords } from './handing-out.ts'
+import { Queues, type QueuedConsumer } from './queues.ts'
+
+export type Got = Delivery & { readonly offset: number; readonly value: string }
+
+/** Reads as the HTTP door does: one stretch of the log. */
+const read: ReadRecords = async (tablet, { from, take }) => {
+  const batches = await tablet.read(offset(from), 1024, true)
+  const bytes = Buffer.concat(batches.pieces)
+  batches.release()
+  let next = from
+  for (let at = 0; at < bytes.length; at += batchBytesOf(bytes, at)) {
+    for (const record of readRecords(bytes, at, 1024 * 1024)) {
+      if (record.offset < from) continue
+      if (!take(record)) return next
+      next = record.offset + 1
+    }
+  }
+  return next
+}
+
+/** The queues of a broker on the simulated world, with a topic `t`. */
+export class SimQueues {
+  readonly sim: SimWorld
+  readonly lines: { readonly level: number; readonly msg: string }[] = []
+  broker!: SimBroker
+  queues!: Queues
+  /** Those of another broker, as far as the group can tell. */
+  others!: Queues
+
+  private constructor(seed: number) {
+    this.sim = simWorld({ seed })
+  }
+
+  /** `fresh`: no group was ever asked for. */
+  static async start({
+    seed = 1,
+    partitions = 2,
+    fresh = false,
+  }: { seed?: number; partitions?: number; fresh?: boolean } = {}) {
+    const all = new SimQueues(seed)
+    await all.boot()
+    await all.done(makeTopic(all.broker, 't', {}, partitions))
+    if (!fresh) {
+      await all.done(all.broker.router.groups.ensureTopic())
+      await all.loaded()
+    }
+    return all
+  }
+
+  done<T>(promise: Promise<T>): Promise<T> {
+    return this.sim.clock.finish(promise)
+  }
+
+  /** The code that it is refused with. */
+  async refused(promise: Promise<unknown>): Promise<RefusalCode | undefined> {
+    try {
+      await this.done(promise)
+      return undefined
+    } catch (error) {
+      if (error instanceof Refusal) return error.code
+      throw error
+    }
+  }
+
+  async boot(): Promise<void> {
+    const settings = { 'offsets.topic.num.partitions': '2', 'group.initial.rebalance.delay.ms': '0' }
+    this.broker = await this.done(startSimBroker(this.sim, settings))
+    const log = pino({ level: 'info' }, { write: (line: string) => void this.lines.push(JSON.parse(line)) })
+    const { router } = this.broker
+    const { world } = this.sim
+    this.queues = new Queues({ world, router, log })
+    const other = {
+      self: 1,
+      groups: router.groups,
+      topics: () => router.topics(),
+      find: router.find.bind(router),
+      leading: router.leading.bind(router),
+    }
+    this.others = new Queues({ world, router: other as unknown as Router, log })
+  }
+
+  async restart(how: 'kill' | 'crash' | 'stop'): Promise<void> {
+    if (how === 'stop') {
+      await this.done(Promise.all([this.queues.end(), this.others.end()]))
+      await this.done(this.broker.stop())
+    } else this.sim[how]()
+    await this.boot()
+    await this.loaded()
+  }
+
+  async loaded(): Promise<void> {
+    await this.sim.clock.runUntil(() => {
+      try {
+        return [...this.broker.router.groups.all()].length >= 0
+      } catch {
+        return false
+      }
+    })
+  }
+
+  /** Writes values into one partition, in one batch. */
+  async write(partition: number, values: readonly string[], topic = 't'): Promise<void> {
+    const records = values.map(value => ({ key: null, value: Buffer.from(value), headers: [], timestamp: 1 }))
+    const appended = await this.done(append(tabletOf(this.broker, topic, partition), buildBatch(records), -1))
+    if ('refusal' in appended) throw appended.refusal
+  }
+
+  consumer(
+    group = 'g',
+    wish: Partial<ConsumerWish> = {},
+    queues: Queues = this.queues,
+  ): Promise<QueuedConsumer> {
+    return this.done(
+      queues.add(group, {
+        topics: ['t'],
+        visibilityTimeoutMs: 30_000,
+        maxUnacknowledged: 1_000,
+        offsetReset: 'earliest',
+        ...wish,
+      }),
+    )
+  }
+
+  receiving(
+    { queue, consumer }: QueuedConsumer,
+    recordsMax = 100,
+    waitMs = 10_000,
+    signal: AbortSignal = new AbortController().signal,
+    seen: (got: Got) => void = () => undefined,
+  ): Promise<Got[]> {
+    const got: Got[] = []
+    const take = (record: StoredRecord, delivery: Delivery): boolean => {
+      const one = { ...delivery, offset: record.offset, value: String(record.value) }
+      seen(one)
+      got.push(one)
+      return true
+    }
+    return queue.receive(consumer, { recordsMax, waitMs, read, signal, take }).then(() => got)
+  }
+
+  receive(...asked: Parameters<SimQueues['receiving']>): Promise<Got[]> {
+    return this.done(this.receiving(...asked))
+  }
+
+  /** Answers the codes of those that were refused, in order; '' for the others. */
+  async acknowledge({ queue, consumer }: QueuedConsumer, got: readonly Got[]): Promise<string[]> {
+    const answers = await this.done(
+      queue.acknowledge(
+        consumer,
+        got.map(({ receipt }) => receipt),
+      ),
+    )
+    return answers.map(answer => answer?.code ?? '')
+  }
+
+  /** What the group has committed, by partition of `t`. */
+  committed(group = 'g'): Record<number, number> {
+    const offsets = this.broker.router.groups.of(group).find(group)?.offsets ?? []
+    return Object.fromEntries([...offsets].map(({ partition, value }) => [partition, value.offset]))
+  }
+
+  join(group: string, asked: Partial<JoinRequest>) {
+    return this.broker.router.groups.of(group).join(group, {
+      memberId: '',
+      instanceId: null,
+      clientId: 'kafka',
+      clientHost: '/127.0.0.1',
+      sessionTimeoutMs: 30_000,
+      rebalanceTimeoutMs: 60_000,
+      protocolType: 'consumer',
+      protocols: [{ name: 'range', metadata: Buffer.from('00000000000100017400000000', 'hex') }],
+      idFirst: false,
+      maySkipAssignment: false,
+      ...asked,
+    })
+  }
+}
+
+export const values = (got: readonly Got[]): string[] => got.map(({ value }) => value)

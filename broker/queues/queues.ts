@@ -1,0 +1,133 @@
+/**
+ * The queues of a broker: consumer groups whose consumers come over HTTP. In come wishes for consumers; out go consumers with their queue. Always
+ * holds: a group has one queue here, one member of the group stands behind it, and a queue without consumers is gone.
+ */
+import type { Logger } from 'pino'
+import { Refusal } from '../../base/refusals.ts'
+import type { World } from '../../base/world.ts'
+import { isInternal } from '../../control/model.ts'
+import { consumerProtocolType } from '../../protocol/kafka/consumer-protocol.ts'
+import type { Coordinator } from '../groups/coordinator.ts'
+import type { Router } from '../router/router.ts'
+import { bounds, type Consumer, type ConsumerWish } from './consumer.ts'
+import { goneBy, Queue } from './queue.ts'
+import type { Room } from './window.ts'
+
+const loadingMsMax = 10_000
+const loadingLookMs = 20
+
+export type QueuesOptions = { readonly world: World; readonly router: Router; readonly log: Logger }
+
+export type QueuedConsumer = { readonly queue: Queue; readonly consumer: Consumer }
+
+export class Queues {
+  readonly #options: QueuesOptions
+  readonly #queues = new Map<string, Queue>()
+  readonly #ending = new Map<string, Promise<void>>()
+  readonly #room: Room = { left: bounds.records }
+  #ended = false
+
+  constructor(options: QueuesOptions) {
+    this.#options = options
+  }
+
+  all(): Iterable<Queue> {
+    return this.#queues.values()
+  }
+
+  /** The queue of a group that has HTTP consumers here. */
+  of(group: string): Queue | undefined {
+    return this.#queues.get(group)
+  }
+
+  /**
+   * Makes a consumer. Rejects with a Refusal: UNKNOWN_TOPIC_OR_PARTITION, INVALID_TOPIC_EXCEPTION, GROUP_MAX_SIZE_REACHED, INCONSISTENT_GROUP_PROTOCOL, or why
+   * the group cannot be reached here.
+   */
+  async add(group: string, wish: ConsumerWish): Promise<QueuedConsumer> {
+    const { router, world } = this.#options
+    this.#check(wish)
+    await router.groups.ensureTopic()
+    const found = (await this.#coordinatorOf(group)).find(group)?.group
+    if (found !== undefined && found.state !== 'Empty' && found.protocolType !== consumerProtocolType)
+      throw new Refusal('INCONSISTENT_GROUP_PROTOCOL', `The members of group ${group} are no consumers`)
+    await this.#ending.get(group)
+    if (this.#ended) throw new Refusal('BROKER_STOPPING', 'The broker is stopping')
+    this.#checkRoom(group)
+    const queue = this.#queues.get(group) ?? this.#open(group)
+    return { queue, consumer: queue.add(world.random.bytes(12).toString('base64url'), wish) }
+  }
+
+  /** @throws Refusal UNKNOWN_CONSUMER */
+  find(group: string, id: string): QueuedConsumer {
+    const queue = this.#queues.get(group)
+    const consumer = queue?.find(id)
+    if (queue === undefined || consumer === undefined) throw goneBy({ id })
+    return { queue, consumer }
+  }
+
+  /** Everybody who waits is answered, and the groups are left so that others take over. */
+  async end(): Promise<void> {
+    this.#ended = true
+    const queues = [...this.#queues.values()]
+    this.#queues.clear()
+    await Promise.all([...queues.map(queue => queue.end()), ...this.#ending.values()])
+  }
+
+  /** The coordinator of a group that was made just now, or whose broker has just started, is waited for: people with curl do not try again. */
+  async #coordinatorOf(group: string): Promise<Coordinator> {
+    const { router, world } = this.#options
+    const deadlineMs = world.clock.monotonicMs() + loadingMsMax
+    for (;;) {
+      try {
+        return router.groups.of(group)
+      } catch (error) {
+        const loads = error instanceof Refusal && error.code === 'COORDINATOR_LOAD_IN_PROGRESS'
+        if (!loads || this.#ended || world.clock.monotonicMs() > deadlineMs) throw error
+      }
+      await new Promise<void>(resolve => world.clock.after(loadingLookMs, resolve))
+    }
+  }
+
+  #open(group: string): Queue {
+    const queue: Queue = new Queue({
+      ...this.#options,
+      group,
+      room: this.#room,
+      emptied: () => {
+        this.#queues.delete(group)
+        // The next queue of the group would find the member of this one otherwise.
+        this.#ending.set(
+          group,
+          queue.end().finally(() => this.#ending.delete(group)),
+        )
+      },
+    })
+    this.#queues.set(group, queue)
+    return queue
+  }
+
+  #check({ topics }: ConsumerWish): void {
+    const { router } = this.#options
+    for (const topic of topics) {
+      if (!router.topics().has(topic))
+        throw new Refusal('UNKNOWN_TOPIC_OR_PARTITION', `There is no topic ${topic.slice(0, 249)}`)
+      if (isInternal(topic))
+        throw new Refusal(
+          'INVALID_TOPIC_EXCEPTION',
+          `${topic} is no queue: what is acknowledged is written to it`,
+        )
+    }
+  }
+
+  #checkRoom(group: string): void {
+    let all = 0
+    for (const queue of this.#queues.values()) all += queue.size
+    const here = this.#queues.get(group)?.size ?? 0
+    if (here < bounds.consumersOfGroup && all < bounds.consumers) return
+    throw new Refusal(
+      'GROUP_MAX_SIZE_REACHED',
+      `Group ${group} has ${here} HTTP consumers, and this broker ${all}`,
+    )
+  }
+}
