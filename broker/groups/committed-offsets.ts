@@ -44,6 +44,21 @@ export class CommittedOffsets implements Iterable<CommittedOffset> {
     this.#memory.change(-offsetBytes(before))
   }
 
+  /** How many bytes more these take than what they replace; of a place that is named twice the last one counts. */
+  growthBy(offsets: readonly CommittedOffset[]): number {
+    let bytes = 0
+    const named = new Map<string, number>()
+    for (const { topic, partition, value } of offsets) {
+      const place = `${topic}-${partition}`
+      const known = this.get(topic, partition)
+      const before = named.get(place) ?? (known === undefined ? 0 : offsetBytes(known))
+      const after = offsetBytes(value)
+      named.set(place, after)
+      bytes += after - before
+    }
+    return bytes
+  }
+
   /** The group is gone: so is the memory. */
   clear(): void {
     for (const { value } of this) this.#memory.change(-offsetBytes(value))
@@ -62,5 +77,5 @@ export class CommittedOffsets implements Iterable<CommittedOffset> {
   }
 }
 
-export const offsetBytes = ({ metadata }: { readonly metadata: string }): number =>
+const offsetBytes = ({ metadata }: { readonly metadata: string }): number =>
   overheadBytes.offset + metadata.length

@@ -10,7 +10,6 @@ import {
   groupRecord,
   offsetRecord,
   readGroupRecord,
-  type KeyAndValue,
   type StoredGroup,
   type StoredOffset,
 } from '../../protocol/kafka/group-records.ts'
@@ -18,13 +17,13 @@ import { consumerProtocolType } from '../../protocol/kafka/consumer-protocol.ts'
 import { MalformedRequest } from '../../protocol/kafka/malformed.ts'
 import type { StoredRecord } from '../../protocol/kafka/records.ts'
 import type { Tablet } from '../tablet/tablet.ts'
-import { CommittedOffsets, offsetBytes, type CommittedOffset } from './committed-offsets.ts'
+import { CommittedOffsets, type CommittedOffset } from './committed-offsets.ts'
 import { expired, topicsRead } from './expiry.ts'
 import { kept, overheadBytes, type GroupMemory } from './group-memory.ts'
 import type { JoinAnswer, JoinRequest, Leaver, Speaker, SyncAnswer, SyncRequest } from './group-messages.ts'
 import { Group, type GroupSurroundings } from './group.ts'
 import { storedWith } from './group-views.ts'
-import { OffsetsLog } from './offsets-log.ts'
+import { OffsetsLog, type Change } from './offsets-log.ts'
 
 type CoordinatorSettings = {
   readonly groupMaxSize: number
@@ -47,11 +46,7 @@ export type CoordinatedGroup = { group: Group; readonly offsets: CommittedOffset
 /** `writing` counts what was handed to the log for it and is not decided. */
 type Entry = CoordinatedGroup & { writing: number; whenIdle: (() => void)[] }
 
-export type OffsetCommit = {
-  readonly topic: string
-  readonly partition: number
-  readonly value: StoredOffset
-}
+export type OffsetCommit = CommittedOffset
 export type TopicPartition = { readonly topic: string; readonly partition: number }
 
 export class Coordinator {
@@ -87,19 +82,26 @@ export class Coordinator {
     return this.#state === 'loading'
   }
 
-  /** Reads all records; requests are refused until then. Rejects when the tablet cannot be read. */
+  /** Reads all records; requests are refused until then. Rejects when the tablet cannot be read, and may be tried again. */
   async load(): Promise<void> {
     const { clock } = this.#options.world
     const startedMs = clock.monotonicMs()
     const groups = new Map<string, Buffer>()
     let records = 0
-    await this.#offsetsLog.readAll(
-      () => this.loading,
-      record => {
-        records += 1
-        this.#replay(record, groups)
-      },
-    )
+    try {
+      await this.#offsetsLog.readAll(
+        () => this.loading,
+        record => {
+          if (!this.loading) return
+          records += 1
+          this.#replay(record, groups)
+        },
+      )
+    } catch (error) {
+      // What was read so far is not what there is.
+      this.#discardAll('NOT_COORDINATOR')
+      throw error
+    }
     if (!this.loading) return
     for (const [id, value] of groups) this.#restore(id, value)
     this.#state = 'active'
@@ -112,8 +114,7 @@ export class Coordinator {
   end(code: RefusalCode): void {
     if (this.#state === 'ended') return
     this.#state = 'ended'
-    for (const entry of this.#groups.values()) this.#discard(entry, code)
-    this.#groups.clear()
+    this.#discardAll(code)
   }
 
   /** @throws Refusal COORDINATOR_LOAD_IN_PROGRESS, NOT_COORDINATOR */
@@ -164,15 +165,13 @@ export class Coordinator {
     if (entry === undefined) return Promise.resolve('INVALID_COMMIT_OFFSET_SIZE')
     const refused = entry.group.mayCommit(speaker)
     if (refused !== undefined || offsets.length === 0) return Promise.resolve(refused)
-    if (!this.#options.memory.fits(newBytes(entry.offsets, offsets)))
+    if (!this.#options.memory.fits(entry.offsets.growthBy(offsets)))
       return Promise.resolve('INVALID_COMMIT_OFFSET_SIZE')
-    const records = offsets.map(({ topic, partition, value }) =>
-      offsetRecord(groupId, topic, partition, value),
-    )
-    return this.#write(entry, records, refused => {
-      if (refused !== undefined) return
-      for (const { topic, partition, value } of offsets) entry.offsets.set(topic, partition, value)
-    })
+    const changes = offsets.map(({ topic, partition, value }) => ({
+      ...offsetRecord(groupId, topic, partition, value),
+      effect: () => entry.offsets.set(topic, partition, value),
+    }))
+    return this.#write(entry, changes, commitToldAs)
   }
 
   /** The group, unless there is none of this name. */
@@ -264,6 +263,11 @@ export class Coordinator {
     return entry
   }
 
+  #discardAll(code: RefusalCode): void {
+    for (const entry of this.#groups.values()) this.#discard(entry, code)
+    this.#groups.clear()
+  }
+
   #discard(entry: Entry, code: RefusalCode): void {
     entry.group.end(code)
     entry.offsets.clear()
@@ -277,27 +281,31 @@ export class Coordinator {
     group.end('COORDINATOR_NOT_AVAILABLE')
     if (entry.writing > 0) await new Promise<void>(resolve => entry.whenIdle.push(resolve))
     if (this.#state !== 'active') return 'NOT_COORDINATOR'
-    const tombstones = [...offsets].map(({ topic, partition }) =>
-      offsetRecord(group.id, topic, partition, null),
-    )
-    return this.#write(entry, [...tombstones, groupRecord(group.id, null)], refused => {
+    let left: StoredGroup | undefined = stored
+    const changes = [
+      ...[...offsets].map(place => tombstone(entry, place)),
+      { ...groupRecord(group.id, null), effect: () => (left = undefined) },
+    ]
+    return this.#write(entry, changes, toldAs, refused => {
       if (this.#groups.get(group.id) !== entry) return
-      // When it could not be taken out it is still there, and may be used again.
-      if (refused !== undefined) entry.group = Group.restored(group.id, stored, this.#around)
-      else {
+      if (refused === undefined) {
         this.#groups.delete(group.id)
         this.#discard(entry, 'COORDINATOR_NOT_AVAILABLE')
+        return
       }
+      // What could not be taken out is still there, and may be used again.
+      entry.group =
+        left === undefined ? new Group(group.id, this.#around) : Group.restored(group.id, left, this.#around)
     })
   }
 
   #forget(entry: Entry, doomed: readonly TopicPartition[]): Promise<RefusalCode | undefined> {
     if (doomed.length === 0) return Promise.resolve(undefined)
-    const records = doomed.map(({ topic, partition }) => offsetRecord(entry.group.id, topic, partition, null))
-    return this.#write(entry, records, refused => {
-      if (refused !== undefined) return
-      for (const { topic, partition } of doomed) entry.offsets.delete(topic, partition)
-    })
+    return this.#write(
+      entry,
+      doomed.map(place => tombstone(entry, place)),
+      toldAs,
+    )
   }
 
   async #keep(
@@ -307,22 +315,28 @@ export class Coordinator {
   ): Promise<void> {
     const entry = this.#groups.get(groupId)
     if (entry === undefined) return done('NOT_COORDINATOR')
-    done(await this.#write(entry, [groupRecord(groupId, stored)], () => undefined))
+    done(await this.#write(entry, [groupRecord(groupId, stored)], toldAs))
   }
 
-  /** Resolves with undefined once the records are durable, or with what to tell the client. */
+  /** Resolves with undefined once all changes are durable, or with what to tell the client. Each has its effect when it is. */
   async #write(
     entry: Entry,
-    records: readonly KeyAndValue[],
-    settled: (refused: RefusalCode | undefined) => void,
+    changes: readonly Change[],
+    told: Translation,
+    settled: (refused: RefusalCode | undefined) => void = () => undefined,
   ): Promise<RefusalCode | undefined> {
     entry.writing += 1
-    const refused = await this.#offsetsLog.write(records, refused => {
-      entry.writing -= 1
-      if (this.#state === 'active') settled(refused)
-      if (entry.writing === 0) for (const act of entry.whenIdle.splice(0)) act()
+    const refused = await this.#offsetsLog.write(changes, {
+      durable: these => {
+        if (this.#state === 'active') for (const { effect } of these) effect?.()
+      },
+      settled: refused => {
+        entry.writing -= 1
+        if (this.#state === 'active') settled(refused)
+        if (entry.writing === 0) for (const act of entry.whenIdle.splice(0)) act()
+      },
     })
-    return refused === undefined ? undefined : (toldAs[refused] ?? refused)
+    return refused === undefined ? undefined : (told[refused] ?? refused)
   }
 
   #replay(record: StoredRecord, groups: Map<string, Buffer>): void {
@@ -373,24 +387,32 @@ export class Coordinator {
   }
 }
 
+type Translation = Partial<Record<RefusalCode, RefusalCode>>
+
 /** What a failed write is called to those who coordinate with us (Kafka's translation). */
-const toldAs: Partial<Record<RefusalCode, RefusalCode>> = {
+const toldAs: Translation = {
   UNKNOWN_TOPIC_OR_PARTITION: 'COORDINATOR_NOT_AVAILABLE',
   NOT_ENOUGH_REPLICAS: 'COORDINATOR_NOT_AVAILABLE',
   REQUEST_TIMED_OUT: 'COORDINATOR_NOT_AVAILABLE',
   NOT_LEADER_OR_FOLLOWER: 'NOT_COORDINATOR',
   KAFKA_STORAGE_ERROR: 'NOT_COORDINATOR',
   BROKER_STOPPING: 'NOT_COORDINATOR',
+  MESSAGE_TOO_LARGE: 'UNKNOWN_SERVER_ERROR',
+  RECORD_LIST_TOO_LARGE: 'UNKNOWN_SERVER_ERROR',
+}
+
+/** Who commits can do something about the size of what it commits. */
+const commitToldAs: Translation = {
+  ...toldAs,
   MESSAGE_TOO_LARGE: 'INVALID_COMMIT_OFFSET_SIZE',
   RECORD_LIST_TOO_LARGE: 'INVALID_COMMIT_OFFSET_SIZE',
 }
 
-function newBytes(known: CommittedOffsets, offsets: readonly OffsetCommit[]): number {
-  let bytes = 0
-  for (const { topic, partition, value } of offsets)
-    if (known.get(topic, partition) === undefined) bytes += offsetBytes(value)
-  return bytes
-}
+/** Takes an offset away. */
+const tombstone = ({ group, offsets }: Entry, { topic, partition }: TopicPartition): Change => ({
+  ...offsetRecord(group.id, topic, partition, null),
+  effect: () => offsets.delete(topic, partition),
+})
 
 const counted = (vanished: readonly CommittedOffset[]): object => ({
   offsets: vanished.length,

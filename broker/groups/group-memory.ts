@@ -14,8 +14,9 @@ export class GroupMemory {
     return this.#usedBytes
   }
 
+  /** Whether there is room for `bytes` more. Who takes no more than before is never refused, however full it is. */
   fits(bytes: number): boolean {
-    return this.#usedBytes + bytes <= this.#bytesMax
+    return bytes <= 0 || this.#usedBytes + bytes <= this.#bytesMax
   }
 
   /** `bytes` more are used, or fewer when it is negative. Never refused: what was read from the log is there. */

@@ -12,12 +12,12 @@ import type { JoinAnswer, JoinRequest, Leaver, Speaker, SyncAnswer, SyncRequest 
 import { nextGroupState, type GroupEvent, type GroupState } from './group-states.ts'
 import { joinedAs, shareOf, storedWith } from './group-views.ts'
 import {
+  memberBytes,
   Members,
   metadataOf,
   newMember,
   newMemberId,
   noBytes,
-  protocolBytes,
   sameProtocols,
   type Member,
 } from './members.ts'
@@ -38,6 +38,8 @@ export type GroupSurroundings = {
 
 /** A client that is gone while its first join waits is not noticed; so long it is counted as a member (as in Kafka). */
 const newMemberMsMax = 300_000
+
+const expectedBytes = (memberId: string): number => overheadBytes.member + memberId.length
 
 export class Group {
   readonly id: string
@@ -100,8 +102,7 @@ export class Group {
   join(request: JoinRequest, answer: (answer: JoinAnswer) => void): void {
     const { memberId } = request
     const refuse = (refused: RefusalCode): void => answer({ refused, memberId })
-    if (!this.#around.memory.fits(overheadBytes.member + protocolBytes(request.protocols)))
-      return refuse('GROUP_MAX_SIZE_REACHED')
+    if (!this.#around.memory.fits(this.#growthBy(request))) return refuse('GROUP_MAX_SIZE_REACHED')
     if (!this.#hasRoomFor(memberId)) {
       this.#turnAway(memberId)
       return refuse('GROUP_MAX_SIZE_REACHED')
@@ -218,10 +219,11 @@ export class Group {
     this.#protocol = protocol ?? undefined
     this.#generation = generation
     for (const of of stored.members) {
-      const twin = this.members.get(of.memberId) ?? this.members.withInstance(of.groupInstanceId ?? '')
-      if (twin !== undefined) continue
+      const { memberId, groupInstanceId } = of
+      const twin = groupInstanceId === null ? undefined : this.members.withInstance(groupInstanceId)
+      if ((this.members.get(memberId) ?? twin) !== undefined) continue
       const member: Member = {
-        ...newMember(of.memberId, of.groupInstanceId),
+        ...newMember(memberId, groupInstanceId),
         clientId: of.clientId,
         clientHost: of.clientHost,
         sessionTimeoutMs: of.sessionTimeout,
@@ -301,6 +303,7 @@ export class Group {
       const answer = member.joining
       if (answer === undefined || this.#state !== 'Stable') return
       member.joining = undefined
+      this.#sessions.heard(member)
       if (refused !== undefined) return answer({ refused, memberId: member.id })
       const joined = joinedAs(member, this)
       // A client that cannot be told to skip the assignment must not see that it leads.
@@ -308,7 +311,6 @@ export class Group {
         ? { ...joined, skipAssignment: member === this.members.leader }
         : { ...joined, leader: leaderBefore, members: [] }
       answer(told)
-      this.#sessions.heard(member)
     })
   }
 
@@ -320,9 +322,9 @@ export class Group {
 
   #take(member: Member, request: JoinRequest): void {
     const protocols = request.protocols.map(({ name, metadata }) => ({ name, metadata: kept(metadata) }))
-    if (this.members.get(member.id) === member) this.members.update(member, { protocols })
-    else member.protocols = protocols
-    member.clientId = request.clientId
+    const { clientId } = request
+    if (this.members.get(member.id) === member) this.members.update(member, { protocols, clientId })
+    else Object.assign(member, { protocols, clientId })
     member.clientHost = request.clientHost
     member.sessionTimeoutMs = request.sessionTimeoutMs
     member.rebalanceTimeoutMs =
@@ -422,7 +424,8 @@ export class Group {
   #shareOut(assignments: ReadonlyMap<string, Buffer>): void {
     const generation = this.#generation
     let bytes = 0
-    for (const assignment of assignments.values()) bytes += assignment.length
+    for (const { id, assignment } of this.members)
+      bytes += (assignments.get(id)?.length ?? 0) - assignment.length
     if (!this.#around.memory.fits(bytes)) return this.#sharingFailed('GROUP_MAX_SIZE_REACHED')
     const shares = new Map([...this.members].map(({ id }) => [id, kept(assignments.get(id) ?? noBytes)]))
     const stored = storedWith(this, ({ id }) => shares.get(id) ?? noBytes)
@@ -445,9 +448,9 @@ export class Group {
     this.#prepare(`the shares could not be kept: ${refused}`)
   }
 
+  /** Nobody is told a share of the generation before: that memory is kept for those of the next one. */
   #takeSharesBack(refused: RefusalCode): void {
     for (const member of this.members) {
-      this.members.update(member, { assignment: noBytes })
       const answer = member.syncing
       member.syncing = undefined
       if (answer !== undefined) this.#sessions.heard(member)
@@ -487,10 +490,10 @@ export class Group {
   #expect(memberId: string, timer: Timer | undefined): void {
     const { memory } = this.#around
     this.#expected.get(memberId)?.cancel()
-    if (this.#expected.delete(memberId)) memory.change(-overheadBytes.member)
+    if (this.#expected.delete(memberId)) memory.change(-expectedBytes(memberId))
     if (timer === undefined) return
     this.#expected.set(memberId, timer)
-    memory.change(overheadBytes.member)
+    memory.change(expectedBytes(memberId))
   }
 
   #drop(member: Member, code: RefusalCode = 'UNKNOWN_MEMBER_ID'): void {
@@ -530,6 +533,25 @@ export class Group {
     if (this.#state === 'PreparingRebalance')
       return member?.joining !== undefined || this.members.present() < sizeMax
     return member !== undefined || this.members.size < sizeMax
+  }
+
+  /** How much more memory the group takes once the member has joined; it replaces what it was before. */
+  #growthBy({ memberId, instanceId, clientId, protocols }: JoinRequest): number {
+    const before =
+      memberId === '' && instanceId !== null
+        ? this.members.withInstance(instanceId)
+        : this.members.get(memberId)
+    const waits = this.#expected.has(memberId)
+    if (before === undefined && memberId !== '' && !waits) return 0
+    const id = before?.id ?? (memberId === '' ? (instanceId ?? clientId) : memberId)
+    const after = memberBytes({
+      protocols,
+      assignment: before?.assignment ?? noBytes,
+      clientId,
+      id,
+      instanceId,
+    })
+    return after - (before === undefined ? 0 : memberBytes(before)) - (waits ? expectedBytes(memberId) : 0)
   }
 
   #agreesWith({ protocolType, protocols }: JoinRequest): boolean {

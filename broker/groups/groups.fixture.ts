@@ -48,6 +48,11 @@ export class SimGroups {
     this.groups.begin()
   }
 
+  /** For the next process. */
+  setting(name: string, value: string): void {
+    this.#settings[name] = value
+  }
+
   /** Ends the process without a word, and starts the next. */
   async restart(how: 'kill' | 'crash' | 'stop' = 'kill'): Promise<void> {
     if (how === 'stop') {
@@ -112,6 +117,23 @@ export class SimGroups {
 
   /** A member that is alone in its group, with its share. */
   async member(group: string, asked: Partial<JoinRequest> = {}): Promise<Joined> {
+    const joined = await this.joined(group, asked)
+    const { memberId, generation } = joined
+    await this.done(
+      this.groups.of(group).sync(group, {
+        memberId,
+        generation,
+        instanceId: null,
+        protocolType: null,
+        protocol: null,
+        assignments: new Map([[memberId, Buffer.from('all')]]),
+      }),
+    )
+    return joined
+  }
+
+  /** The same before it has asked for its share. */
+  async joined(group: string, asked: Partial<JoinRequest> = {}): Promise<Joined> {
     const joining = this.groups.of(group).join(group, {
       memberId: '',
       instanceId: null,
@@ -127,17 +149,6 @@ export class SimGroups {
     })
     const joined: JoinAnswer = await this.done(joining)
     if (joined.refused !== undefined) throw new Error(joined.refused)
-    const { memberId, generation } = joined
-    await this.done(
-      this.groups.of(group).sync(group, {
-        memberId,
-        generation,
-        instanceId: null,
-        protocolType: null,
-        protocol: null,
-        assignments: new Map([[memberId, Buffer.from('all')]]),
-      }),
-    )
     return joined
   }
 

@@ -330,3 +330,34 @@ test('memory is bounded: new groups and offsets are refused, those that are ther
   await s.done(s.groups.of('g1').delete('g1'))
   expect(s.groups.usedBytes).toBeLessThan(used)
 })
+
+test('a group that is too large to be kept is an error of the server, a commit that is one of who commits', async () => {
+  const s = await SimGroups.start({ settings: { 'offsets.topic.segment.bytes': '1000' } })
+  const subscription = Buffer.alloc(2_000)
+  const member = await s.joined('g', { protocols: [{ name: 'range', metadata: subscription }] })
+  const speaker = { ...member, instanceId: null }
+  const shares = { ...speaker, protocolType: null, protocol: null, assignments: new Map() }
+  expect(await s.done(s.groups.of('g').sync('g', shares))).toEqual({ refused: 'UNKNOWN_SERVER_ERROR' })
+  const wide = Object.fromEntries(Array.from({ length: 100 }, (_, n) => [n, n]))
+  expect(await s.commit('other', wide)).toBe('INVALID_COMMIT_OFFSET_SIZE')
+})
+
+test('groups that could not be read are read again later, however often they are asked for', async () => {
+  const s = await SimGroups.start()
+  await s.commit('g', { 0: 7 })
+  s.groups.end()
+  await s.done(s.broker.stop())
+  s.sim.disk.failShare('read', 1, 'EIO', /__consumer_offsets.*\.log$/)
+  await s.boot()
+  const failures = () => s.lines.filter(({ msg }) => msg === 'groups not loaded').length
+  await s.sim.clock.runUntil(() => failures() > 0)
+  const before = failures()
+  for (let n = 0; n < 100; n++) {
+    expect(() => s.groups.of('g')).toThrow(expect.objectContaining({ code: 'COORDINATOR_LOAD_IN_PROGRESS' }))
+    await s.sim.clock.runFor(10)
+  }
+  expect(failures()).toBeLessThanOrEqual(before + 1)
+  s.sim.disk.heal()
+  await s.loaded()
+  expect(s.committed('g')).toEqual({ 't-0': 7 })
+})

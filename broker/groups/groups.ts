@@ -17,6 +17,8 @@ import { GroupMemory } from './group-memory.ts'
 
 const minuteMs = 60_000
 const loadedAtOnce = 4
+/** A tablet that could not be read is read again after so long, however often somebody asks. */
+const loadAgainMs = 10_000
 
 export type GroupsOptions = {
   readonly world: World
@@ -211,14 +213,24 @@ export class Groups {
       if (coordinator.loading) await coordinator.load()
     } catch (error) {
       if (!(error instanceof Refusal)) throw error
-      this.#options.log.error(
-        { offsets: coordinator.tablet.partition, reason: error.message },
-        'groups not loaded',
-      )
-      this.#release(coordinator.tablet.partition, coordinator)
+      this.#notLoaded(coordinator, error)
     }
     this.#loading -= 1
     void this.#loadNext()
+  }
+
+  /** Whoever asks meanwhile is told to wait. */
+  #notLoaded(coordinator: Coordinator, { message: reason }: Refusal): void {
+    const { tablet } = coordinator
+    const { world, log } = this.#options
+    const leads = tablet.role === 'leader'
+    const againInMs = leads ? loadAgainMs : undefined
+    log.error({ offsets: tablet.partition, reason, againInMs }, 'groups not loaded')
+    if (!leads) return this.#release(tablet.partition, coordinator)
+    world.clock.after(loadAgainMs, () => {
+      this.#waiting.push(coordinator)
+      void this.#loadNext()
+    })
   }
 
   #expireLater(): void {

@@ -29,6 +29,8 @@ export class Members implements Iterable<Member> {
   readonly #memory: GroupMemory
   readonly #byId = new Map<string, Member>()
   readonly #byInstance = new Map<string, Member>()
+  /** How many members know each protocol. */
+  readonly #knowing = new Map<string, number>()
   #leader: Member | undefined
 
   constructor(memory: GroupMemory) {
@@ -73,6 +75,7 @@ export class Members implements Iterable<Member> {
       this.#byInstance.set(member.instanceId, member)
     }
     this.#leader ??= member
+    this.#know(member.protocols, 1)
     this.#memory.change(memberBytes(member))
   }
 
@@ -81,20 +84,27 @@ export class Members implements Iterable<Member> {
     if (!this.#byId.delete(member.id)) return
     if (member.instanceId !== null) this.#byInstance.delete(member.instanceId)
     if (this.#leader === member) this.#leader = this.#byId.values().next().value
+    this.#know(member.protocols, -1)
     this.#memory.change(-memberBytes(member))
   }
 
   /** A static member has come back: the same member from now on goes by another id. */
   rename(member: Member, id: string): void {
     this.#byId.delete(member.id)
+    this.#memory.change(id.length - member.id.length)
     member.id = id
     this.#byId.set(id, member)
   }
 
   /** Changes what a member says or has; the memory it takes follows. */
-  update(member: Member, change: Partial<Pick<Member, 'protocols' | 'assignment'>>): void {
+  update(member: Member, change: Partial<Pick<Member, 'protocols' | 'assignment' | 'clientId'>>): void {
     const before = memberBytes(member)
+    const known = member.protocols
     Object.assign(member, change)
+    if (member.protocols !== known) {
+      this.#know(known, -1)
+      this.#know(member.protocols, 1)
+    }
     this.#memory.change(memberBytes(member) - before)
   }
 
@@ -142,8 +152,16 @@ export class Members implements Iterable<Member> {
   }
 
   #allKnow(protocol: string): boolean {
-    for (const { protocols } of this) if (!protocols.some(({ name }) => name === protocol)) return false
-    return true
+    return (this.#knowing.get(protocol) ?? 0) === this.size
+  }
+
+  /** One member more knows these, or one fewer. It may name one of them twice. */
+  #know(protocols: readonly GroupProtocol[], by: 1 | -1): void {
+    for (const name of new Set(protocols.map(protocol => protocol.name))) {
+      const count = (this.#knowing.get(name) ?? 0) + by
+      if (count === 0) this.#knowing.delete(name)
+      else this.#knowing.set(name, count)
+    }
   }
 }
 
@@ -179,10 +197,17 @@ export const sameProtocols = (a: readonly GroupProtocol[], b: readonly GroupProt
   a.length === b.length &&
   a.every(({ name, metadata }, i) => name === b[i]?.name && metadata.equals(b[i].metadata))
 
-export const protocolBytes = (protocols: readonly GroupProtocol[]): number =>
+const protocolBytes = (protocols: readonly GroupProtocol[]): number =>
   protocols.reduce((sum, { name, metadata }) => sum + name.length + metadata.length + 100, 0)
 
-const memberBytes = ({ protocols, assignment, clientId, id, instanceId }: Member): number =>
+/** What a member takes of the memory for groups. */
+export const memberBytes = ({
+  protocols,
+  assignment,
+  clientId,
+  id,
+  instanceId,
+}: Pick<Member, 'protocols' | 'assignment' | 'clientId' | 'id' | 'instanceId'>): number =>
   overheadBytes.member +
   protocolBytes(protocols) +
   assignment.length +

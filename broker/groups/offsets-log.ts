@@ -5,12 +5,13 @@
  */
 import type { Logger } from 'pino'
 import { offset } from '../../base/quantities.ts'
-import { Refusal, type RefusalCode } from '../../base/refusals.ts'
+import type { Refusal, RefusalCode } from '../../base/refusals.ts'
 import type { Clock } from '../../base/world.ts'
 import type { KeyAndValue } from '../../protocol/kafka/group-records.ts'
 import { MalformedRecords } from '../../protocol/kafka/malformed.ts'
 import { batchBytesOf, isControl, lastOffsetOf } from '../../protocol/kafka/record-batch.ts'
 import { buildBatch, readRecords, type StoredRecord } from '../../protocol/kafka/records.ts'
+import { StoredBatchDamaged } from '../log/read.ts'
 import type { Tablet } from '../tablet/tablet.ts'
 
 const readBytes = 1024 * 1024
@@ -18,8 +19,16 @@ const unpackedBytesMax = 64 * 1024 * 1024
 /** Many records go into several batches of about this size; a topic takes larger ones, but not without end. */
 const batchBytes = 512 * 1024
 
-/** Called when a write is decided, in the order of writes: undefined when the records are durable, or why they are not. */
-export type Settled = (refused: RefusalCode | undefined) => void
+/** A record, and what it does once it is durable. */
+export type Change = KeyAndValue & { readonly effect?: () => void }
+
+/** Who is told how a write goes, in the order of the log. */
+export type Writing = {
+  /** These changes are durable now. A write of several batches says so of each batch. */
+  durable(changes: readonly Change[]): void
+  /** All is decided: undefined when every record is durable, or why some are not. */
+  settled(refused: RefusalCode | undefined): void
+}
 
 export class OffsetsLog {
   readonly tablet: Tablet
@@ -35,22 +44,27 @@ export class OffsetsLog {
   }
 
   /**
-   * Writes records (at least one) in one batch, or in several when they are very many. Answers how it went; after
-   * `offsets.commit.timeout.ms` that it is not known (REQUEST_TIMED_OUT), though `settled` will be told.
+   * Writes records (at least one) in one batch, or in several when they are very many: then some may be refused, and others not.
+   * Answers how it went; after `offsets.commit.timeout.ms` that it is not known (REQUEST_TIMED_OUT), though `writing` will be told.
    */
-  write(records: readonly KeyAndValue[], settled: Settled): Promise<RefusalCode | undefined> {
+  write(records: readonly Change[], writing: Writing): Promise<RefusalCode | undefined> {
     const timestamp = this.#clock.nowMs()
-    const batches = [...parts(records)].map(part =>
-      buildBatch(part.map(record => ({ ...record, headers: [], timestamp }))),
+    const inBatches = [...parts(records)]
+    const batches = inBatches.map(part =>
+      buildBatch(part.map(({ key, value }) => ({ key, value, headers: [], timestamp }))),
     )
     return new Promise(resolve => {
       const patience = this.#clock.after(this.#timeoutMs, () => resolve('REQUEST_TIMED_OUT'))
-      const write = new Write(batches.length, refused => {
-        patience.cancel()
-        settled(refused)
-        resolve(refused)
+      const write = new Write(inBatches, {
+        durable: part => writing.durable(part),
+        settled: refused => {
+          patience.cancel()
+          writing.settled(refused)
+          resolve(refused)
+        },
       })
-      for (const batch of batches) this.tablet.append(batch, 0, batch.length, -1, Infinity, write, 0)
+      for (const [n, batch] of batches.entries())
+        this.tablet.append(batch, 0, batch.length, -1, Infinity, write, n)
     })
   }
 
@@ -80,8 +94,8 @@ export class OffsetsLog {
       batches.release()
       return next
     } catch (error) {
-      if (!(error instanceof Refusal) || error.code !== 'CORRUPT_MESSAGE') throw error
-      const next = await this.#behindDamage(at)
+      if (!(error instanceof StoredBatchDamaged)) throw error
+      const next = await this.#behindDamage(at, error)
       this.#log.error({ from: at, to: next - 1 }, 'records of groups are damaged on disk and passed over')
       return next
     }
@@ -98,27 +112,30 @@ export class OffsetsLog {
     return lastOffsetOf(piece, from) + 1
   }
 
-  /** The first offset behind `damaged` that can be read: none between it and there can. */
-  async #behindDamage(damaged: number): Promise<number> {
+  /** Where to go on behind what cannot be read at `at`. When nothing sound follows in the file, that is where the next file begins. */
+  async #behindDamage(at: number, { path, damaged }: StoredBatchDamaged): Promise<number> {
+    if (damaged.to !== undefined) return Math.max(damaged.to, at + 1)
     const end = this.tablet.highWatermark
-    let [bad, step] = [damaged, 1]
-    while (bad + step < end && !(await this.#canRead(bad + step))) [bad, step] = [bad + step, step * 2]
-    let good = Math.min(bad + step, end)
-    while (good - bad > 1) {
-      const middle = Math.floor((bad + good) / 2)
-      if (await this.#canRead(middle)) good = middle
-      else bad = middle
+    let [within, step] = [at, 1]
+    while (within + step < end && (await this.#damagedIn(path, within + step)))
+      [within, step] = [within + step, step * 2]
+    let behind = Math.min(within + step, end)
+    while (behind - within > 1) {
+      const middle = Math.floor((within + behind) / 2)
+      if (await this.#damagedIn(path, middle)) within = middle
+      else behind = middle
     }
-    return good
+    return behind
   }
 
-  async #canRead(at: number): Promise<boolean> {
+  /** Whether `at` cannot be read because of damage in this file, rather than in another one. */
+  async #damagedIn(path: string, at: number): Promise<boolean> {
     try {
       const batches = await this.tablet.read(offset(at), 1, true)
       batches.release()
-      return true
+      return false
     } catch (error) {
-      if (error instanceof Refusal && error.code === 'CORRUPT_MESSAGE') return false
+      if (error instanceof StoredBatchDamaged) return error.path === path
       throw error
     }
   }
@@ -134,8 +151,8 @@ export class OffsetsLog {
   }
 }
 
-function* parts(records: readonly KeyAndValue[]): Generator<KeyAndValue[], void> {
-  let part: KeyAndValue[] = []
+function* parts(records: readonly Change[]): Generator<Change[], void> {
+  let part: Change[] = []
   let bytes = 0
   for (const record of records) {
     const size = record.key.length + (record.value?.length ?? 0)
@@ -152,16 +169,19 @@ function* parts(records: readonly KeyAndValue[]): Generator<KeyAndValue[], void>
 
 /** Follows one write: its batches are decided in the order they were appended. */
 class Write {
-  readonly #settled: Settled
+  readonly #batches: readonly (readonly Change[])[]
+  readonly #writing: Writing
   #left: number
   #refused: RefusalCode | undefined
 
-  constructor(batches: number, settled: Settled) {
-    this.#left = batches
-    this.#settled = settled
+  constructor(batches: readonly (readonly Change[])[], writing: Writing) {
+    this.#batches = batches
+    this.#writing = writing
+    this.#left = batches.length
   }
 
-  appended(): void {
+  appended(slot: number): void {
+    this.#writing.durable(this.#batches[slot] ?? [])
     this.#decided()
   }
 
@@ -172,6 +192,6 @@ class Write {
 
   #decided(): void {
     this.#left -= 1
-    if (this.#left === 0) this.#settled(this.#refused)
+    if (this.#left === 0) this.#writing.settled(this.#refused)
   }
 }

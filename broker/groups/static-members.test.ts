@@ -163,3 +163,26 @@ test('a damaged record of a group does no harm: of two with one id the first is 
   expect(t.group.members.size).toBe(1)
   expect(t.group.heartbeat({ memberId: 'm', instanceId: 'i', generation: 3 })).toBeUndefined()
 })
+
+test('a static member whose place could not be kept is watched all the same', async () => {
+  const t = new TestGroup()
+  await t.stable(1, named)
+  t.undecided = []
+  const back = t.join({ instanceId: 'i0', sessionTimeoutMs: sessionMs })
+  // Its session ends while it waits for the answer.
+  await t.pass(sessionMs + 1)
+  t.undecided[0]?.('COORDINATOR_NOT_AVAILABLE')
+  expect(back.answer).toMatchObject({ refused: 'COORDINATOR_NOT_AVAILABLE' })
+  expect(t.group.members.size).toBe(1)
+  await t.pass(sessionMs + 1)
+  expect(t.group.members.size).toBe(0)
+})
+
+test('a static id may be empty, and is nobody else’s', async () => {
+  const t = new TestGroup()
+  const asked = ['', null, null].map(instanceId => ({ instanceId }))
+  await t.stable(3, n => asked[n] ?? {})
+  const stored = t.kept.at(-1)
+  if (stored === undefined) throw new Error('nothing was kept')
+  expect(Group.restored('g', stored, t.around).members.size).toBe(3)
+})

@@ -3,6 +3,7 @@ import { assignedTopics, consumerProtocolType } from '../../../protocol/kafka/co
 import type { CoordinatedGroup } from '../../groups/coordinator.ts'
 import type { DescribedMember } from '../../groups/group-messages.ts'
 import { describedMembers } from '../../groups/group-views.ts'
+import type { Group } from '../../groups/group.ts'
 import type { Router } from '../../router/router.ts'
 
 /** Records between `offset` and the end of the partition; null when nobody here knows that end. */
@@ -11,10 +12,21 @@ export function lagOf(router: Router, topic: string, partition: number, offset: 
   return tablet === undefined || offset < 0 ? null : Math.max(0, tablet.highWatermark - offset)
 }
 
-/** A group in a list of many. */
-export function groupRow(router: Router, { group, offsets }: CoordinatedGroup): object {
-  let lag = 0
-  for (const { topic, partition, value } of offsets) lag += lagOf(router, topic, partition, value.offset) ?? 0
+/** The list of groups, bit by bit; adding up a group's lag yields empty bits. */
+export function* groupList(router: Router, all: readonly CoordinatedGroup[]): Generator<string, void> {
+  yield '{"groups":['
+  for (const [n, { group, offsets }] of all.entries()) {
+    let lag = 0
+    for (const { topic, partition, value } of offsets) {
+      lag += lagOf(router, topic, partition, value.offset) ?? 0
+      yield ''
+    }
+    yield `${n === 0 ? '' : ','}${JSON.stringify(groupRow(group, lag))}`
+  }
+  yield ']}'
+}
+
+function groupRow(group: Group, lag: number): object {
   return {
     group: group.id,
     state: group.state,

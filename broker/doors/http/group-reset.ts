@@ -80,7 +80,8 @@ function placesOf(
     throw new Refusal('UNKNOWN_TOPIC_OR_PARTITION', `There is no topic ${topic.slice(0, 249)}`)
   if (partitions === undefined) return Array.from({ length: count }, (_, partition) => ({ topic, partition }))
   if (!Array.isArray(partitions)) throw invalid(`partitions must be an array, not ${kindOf(partitions)}`)
-  return partitions.map((partition: unknown) => ({ topic, partition: partitionIn(partition, topic, count) }))
+  const wanted = new Set(partitions.map((partition: unknown) => partitionIn(partition, topic, count)))
+  return [...wanted].map(partition => ({ topic, partition }))
 }
 
 function partitionIn(json: unknown, topic: string, count: number): number {

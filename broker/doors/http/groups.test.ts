@@ -105,6 +105,8 @@ test('a group is moved by offset, by time and by so many records, within the end
   expect(await committed('jobs')).toEqual([null])
   expect((await reset('jobs', { topic: 'orders', offset: 'latest' })).json['offsets']).toHaveLength(2)
   expect(await committed('jobs')).toEqual([10, 11])
+  const twice = await reset('jobs', { topic: 'orders', partitions: [0, 0], offset: 'latest' })
+  expect(twice.json['offsets']).toEqual([{ topic: 'orders', partition: 0, from: 10, to: 10 }])
   expect((await reset('jobs', { shift: -1 })).json['offsets']).toEqual([
     { topic: 'orders', partition: 0, from: 10, to: 9 },
     { topic: 'orders', partition: 1, from: 11, to: 10 },
@@ -174,4 +176,21 @@ test('only the broker writes to the topic of groups', async () => {
     body: { partitions: 99 },
   })
   expect(grow.json.error?.code).toBe('INVALID_PARTITIONS')
+})
+
+test('what a group is called may be long: metrics and the list are sent in pieces', async () => {
+  const long = (n: number): string => `${n}`.padEnd(900, 'g')
+  for (let n = 0; n < 100; n++) await reset(long(n), { topic: 'orders', offset: n % 10 })
+  const listed = await broker.ask('/v1/groups')
+  expect(listed.headers.get('content-length')).toBeNull()
+  const { groups } = listed.json as unknown as { groups: { group: string; lag: number }[] }
+  const metrics = await broker.ask('/metrics')
+  expect(metrics.headers.get('content-length')).toBeNull()
+  for (let n = 0; n < 100; n++) {
+    const lag = 10 - (n % 10)
+    expect(groups).toContainEqual(expect.objectContaining({ group: long(n), lag: 2 * lag + 1 }))
+    expect(metrics.text).toContain(`{consumergroup="${long(n)}",topic="orders",partition="0"} ${lag}\n`)
+  }
+  const head = await broker.ask('/metrics', { method: 'HEAD' })
+  expect([head.status, head.text]).toEqual([200, ''])
 })

@@ -4,19 +4,21 @@ import type { CoordinatedGroup } from '../../groups/coordinator.ts'
 import type { Router } from '../../router/router.ts'
 import { withBody } from './body.ts'
 import { deleteGroupDocs, describeGroupDocs, listGroupsDocs, resetGroupDocs } from './docs-groups.ts'
-import { groupDescription, groupRow } from './group-json.ts'
+import { groupDescription, groupList } from './group-json.ts'
 import { resetFields, resetGroup } from './group-reset.ts'
+import { inPieces } from './in-pieces.ts'
 import { nearest, parametersOf } from './parameters.ts'
 import { bodyLimits } from './records-in.ts'
 import type { Serving } from './serving.ts'
 import { fieldsOf } from './topics.ts'
 
 export function addGroups(app: FastifyInstance, serving: Serving): void {
-  const { router } = serving
+  const { router, world } = serving
 
-  app.get('/v1/groups', { schema: listGroupsDocs }, async request => {
+  app.get('/v1/groups', { schema: listGroupsDocs }, async (request, reply) => {
     parametersOf(request.url, [])
-    return { groups: [...router.groups.all()].map(coordinated => groupRow(router, coordinated)) }
+    const list = groupList(router, [...router.groups.all()])
+    return reply.type('application/json; charset=utf-8').send(inPieces(world.clock, list))
   })
 
   app.get('/v1/groups/:group', { schema: describeGroupDocs }, async request => {
@@ -48,10 +50,11 @@ function groupAsked(request: FastifyRequest, router: Router): CoordinatedGroup {
   const coordinated =
     router.groups.partitionOf(group) === undefined ? undefined : router.groups.of(group).find(group)
   if (coordinated !== undefined) return coordinated
-  const near = nearest(
-    group,
-    [...router.groups.loaded()].map(one => one.group.id),
-  )
+  const near = nearest(group, idsOf(router))
   const hint = near === undefined ? '' : `; did you mean ${near}?`
   throw new Refusal('GROUP_ID_NOT_FOUND', `There is no group ${group.slice(0, 249)}${hint}`)
+}
+
+function* idsOf(router: Router): Generator<string, void> {
+  for (const { group } of router.groups.loaded()) yield group.id
 }

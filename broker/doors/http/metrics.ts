@@ -2,8 +2,9 @@ import type { FastifyInstance } from 'fastify'
 import type { Clock } from '../../../base/world.ts'
 import type { Tablet } from '../../tablet/tablet.ts'
 import { metricsDocs } from './docs-cluster.ts'
-import { renderGroups } from './group-metrics.ts'
-import { renderQueues } from './queue-metrics.ts'
+import { groupLines } from './group-metrics.ts'
+import { inPieces } from './in-pieces.ts'
+import { queueLines } from './queue-metrics.ts'
 import type { Serving } from './serving.ts'
 
 /** So many tablets are written down in one turn of the event loop: well below a millisecond's work for one family. */
@@ -152,16 +153,20 @@ export const brokerFamilies: readonly (Omit<Family, 'value'> & {
 ]
 
 export function addMetrics(app: FastifyInstance, serving: Serving): void {
-  /** Everyone who asks meanwhile gets the same answer. */
+  /** Everyone who asks meanwhile gets the same answer. That of groups, whose names may be long, is made as it is read. */
   let rendering: Promise<string> | undefined
   app.get('/metrics', { schema: metricsDocs, exposeHeadRoute: true }, async (_request, reply) => {
     rendering ??= renderMetrics(serving).finally(() => (rendering = undefined))
-    return reply.type(serving.metrics.contentType).send(await rendering)
+    const body = inPieces(
+      serving.world.clock,
+      joined(await rendering, groupLines(serving.router), queueLines(serving.queues)),
+    )
+    return reply.type(serving.metrics.contentType).send(body)
   })
 }
 
 /**
- * All metrics in Prometheus' text format. Those of tablets are read when asked for, and written in slices: ten thousand tablets
+ * All metrics but those of groups in Prometheus' text format. Those of tablets are read when asked for, and written in slices: ten thousand tablets
  * keep the event loop no longer than a few hundred.
  */
 async function renderMetrics(serving: Serving): Promise<string> {
@@ -173,9 +178,12 @@ async function renderMetrics(serving: Serving): Promise<string> {
   }
   for (const family of topicFamilies) parts.push(await renderTopics(clock, family, tablets))
   for (const family of partitionFamilies) parts.push(await renderPartitions(clock, family, tablets))
-  parts.push(await renderGroups(clock, serving.router))
-  parts.push(await renderQueues(clock, serving.queues))
   return parts.join('')
+}
+
+function* joined(first: string, ...rest: readonly Iterable<string>[]): Generator<string, void> {
+  yield first
+  for (const lines of rest) yield* lines
 }
 
 const head = ({ name, help, type }: Omit<Family, 'value'>): string =>

@@ -1,7 +1,15 @@
 import { expect, test } from 'vitest'
 import { Refusal, type RefusalCode } from '../../../base/refusals.ts'
 import { Advice } from './errors.ts'
-import { acksOf, encodingOf, parametersOf, partitionOf, timestampMsOf, wholeNumber } from './parameters.ts'
+import {
+  acksOf,
+  encodingOf,
+  nearest,
+  parametersOf,
+  partitionOf,
+  timestampMsOf,
+  wholeNumber,
+} from './parameters.ts'
 
 const refused = (act: () => unknown): { code: RefusalCode; message: string; todo: string } => {
   try {
@@ -79,4 +87,22 @@ test('timestamps', () => {
   for (const wrong of ['', 'yesterday', '-5', '2025-01-01T00:00:00', '2025-13-01', '1969-01-01', '1.5']) {
     expect(refused(() => timestampMsOf(wrong)).code).toBe('INVALID_REQUEST')
   }
+})
+
+test('the nearest name is one that is about as long', () => {
+  expect(nearest('biling', ['orders', 'billing', 'b'.repeat(10_000)])).toBe('billing')
+  expect(nearest('b'.repeat(32_000), ['b'.repeat(32_000)])).toBeUndefined()
+  expect(nearest('a'.repeat(249), ['a'.repeat(248)])).toBe('a'.repeat(248))
+})
+
+test('of endless names that are as long, only so many are compared', () => {
+  let looked = 0
+  function* names(): Generator<string, void> {
+    while (true) {
+      looked += 1
+      yield 'n'.repeat(200)
+    }
+  }
+  expect(nearest('m'.repeat(200), names())).toBeUndefined()
+  expect(looked).toBeLessThan(1_000)
 })

@@ -44,12 +44,23 @@ function unknownParameter(name: string, allowed: readonly string[]): Refusal {
   return invalid(`This route has no query parameter ${shown(name)}`, todo)
 }
 
-/** The one of `names` that `name` probably means. */
-export function nearest(name: string, names: readonly string[]): string | undefined {
+/** Longer names are not compared; no topic has one. */
+const comparedCharsMax = 249
+/** Pairs of characters: a few milliseconds. */
+const comparedPairsMax = 10_000_000
+
+/** The one of `names` that `name` probably means; of very many names only the first ones that are about as long are looked at. */
+export function nearest(name: string, names: Iterable<string>): string | undefined {
+  if (name.length > comparedCharsMax) return undefined
   let best: string | undefined
   let bestDistance = Math.max(2, Math.floor(name.length / 3)) + 1
+  let pairs = 0
   for (const candidate of names) {
-    const far = distance(name.slice(0, 200), candidate)
+    // So many characters at least have to be put in or taken out.
+    if (Math.abs(candidate.length - name.length) >= bestDistance) continue
+    pairs += name.length * candidate.length
+    if (pairs > comparedPairsMax) break
+    const far = distance(name, candidate)
     if (far < bestDistance) {
       best = candidate
       bestDistance = far

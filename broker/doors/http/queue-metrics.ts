@@ -1,11 +1,7 @@
 /** What queues are at, by group. */
-import type { Clock } from '../../../base/world.ts'
 import type { Queue } from '../../queues/queue.ts'
 import type { Queues } from '../../queues/queues.ts'
 import { escaped } from './group-metrics.ts'
-
-/** So many queues are written down in one turn of the event loop. */
-const queuesPerTurn = 500
 
 export const queueFamilies: readonly {
   readonly name: string
@@ -33,16 +29,11 @@ export const queueFamilies: readonly {
   },
 ]
 
-export async function renderQueues(clock: Clock, queues: Queues): Promise<string> {
-  const all = [...queues.all()]
-  const parts: string[] = []
+/** All queues of this broker, as Prometheus reads them, a line at a time. */
+export function* queueLines(queues: Queues): Generator<string, void> {
   for (const { name, type, help, value } of queueFamilies) {
-    parts.push(`\n# HELP ${name} ${help}\n# TYPE ${name} ${type}\n`)
-    for (let from = 0; from < all.length; from += queuesPerTurn) {
-      for (const queue of all.slice(from, from + queuesPerTurn))
-        parts.push(`${name}{consumergroup="${escaped(queue.group)}"} ${value(queue)}\n`)
-      await new Promise<void>(turned => clock.endOfTurn(turned))
-    }
+    yield `\n# HELP ${name} ${help}\n# TYPE ${name} ${type}\n`
+    for (const queue of queues.all())
+      yield `${name}{consumergroup="${escaped(queue.group)}"} ${value(queue)}\n`
   }
-  return parts.join('')
 }
