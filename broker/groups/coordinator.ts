@@ -43,6 +43,8 @@ export type CoordinatorOptions = {
 /** A group with what it has committed. */
 export type CoordinatedGroup = { group: Group; readonly offsets: CommittedOffsets }
 
+/** A few milliseconds' work. */
+const restoredBytesPerTurn = 256 * 1024
 /** So many offsets may be looked at in one turn of the event loop when they expire. */
 const lookedAtPerTurn = 1_000
 
@@ -105,8 +107,8 @@ export class Coordinator {
       this.#discardAll('NOT_COORDINATOR')
       throw error
     }
+    await this.#restoreAll(groups)
     if (!this.loading) return
-    for (const [id, value] of groups) this.#restore(id, value)
     this.#state = 'active'
     this.#forgetVanishedTopics()
     const tookMs = Math.round(clock.monotonicMs() - startedMs)
@@ -373,6 +375,20 @@ export class Coordinator {
       if (known.offsets.size > 0) return
       this.#groups.delete(groupId)
       this.#discard(known, 'COORDINATOR_NOT_AVAILABLE')
+    }
+  }
+
+  /** Others get their turn meanwhile. */
+  async #restoreAll(groups: ReadonlyMap<string, Buffer>): Promise<void> {
+    const { clock } = this.#options.world
+    let bytes = 0
+    for (const [id, value] of groups) {
+      if (!this.loading) return
+      this.#restore(id, value)
+      bytes += overheadBytes.group + value.length
+      if (bytes < restoredBytesPerTurn) continue
+      bytes = 0
+      await new Promise<void>(turned => clock.endOfTurn(turned))
     }
   }
 
