@@ -43,6 +43,11 @@ export type CoordinatorOptions = {
 /** A group with what it has committed. */
 export type CoordinatedGroup = { group: Group; readonly offsets: CommittedOffsets }
 
+/** A few milliseconds' work. */
+const restoredBytesPerTurn = 256 * 1024
+/** So many offsets may be looked at in one turn of the event loop when they expire. */
+const lookedAtPerTurn = 1_000
+
 /** `writing` counts what was handed to the log for it and is not decided. */
 type Entry = CoordinatedGroup & { writing: number; whenIdle: (() => void)[] }
 
@@ -102,8 +107,8 @@ export class Coordinator {
       this.#discardAll('NOT_COORDINATOR')
       throw error
     }
+    await this.#restoreAll(groups)
     if (!this.loading) return
-    for (const [id, value] of groups) this.#restore(id, value)
     this.#state = 'active'
     this.#forgetVanishedTopics()
     const tookMs = Math.round(clock.monotonicMs() - startedMs)
@@ -205,8 +210,8 @@ export class Coordinator {
     const { group } = entry
     if (group.state !== 'Empty' && group.protocolType !== consumerProtocolType) return 'NON_EMPTY_GROUP'
     // Consumers whose subscriptions nobody understands may read anything.
-    const isRead = (topic: string): boolean =>
-      group.state !== 'Empty' && (topicsRead(group)?.has(topic) ?? true)
+    const read = group.state === 'Empty' ? new Set() : topicsRead(group)
+    const isRead = (topic: string): boolean => read?.has(topic) ?? true
     const stays = places.map(({ topic }) => (isRead(topic) ? 'GROUP_SUBSCRIBED_TO_TOPIC' : undefined))
     const doomed = places.filter(
       ({ topic, partition }, i) =>
@@ -229,11 +234,17 @@ export class Coordinator {
     }
   }
 
-  /** Forgets offsets that are old enough, and groups of which nothing is left. */
-  expire(): void {
-    if (this.#state !== 'active' || this.tablet.role !== 'leader') return
+  /** Forgets offsets that are old enough, and groups of which nothing is left. Others get their turn meanwhile. */
+  async expire(): Promise<void> {
     const { settings, world } = this.#options
+    let looked = 0
     for (const entry of this.#groups.values()) {
+      if (looked >= lookedAtPerTurn) {
+        looked = 0
+        await new Promise<void>(turned => world.clock.endOfTurn(turned))
+      }
+      if (this.#state !== 'active' || this.tablet.role !== 'leader') return
+      looked += 1 + entry.offsets.size
       // An offset that is being committed again is not old.
       if (entry.writing > 0 || entry.group.state === 'Dead') continue
       const old = expired(entry.group, entry.offsets, settings.offsetsRetentionMs, world.clock.nowMs())
@@ -364,6 +375,20 @@ export class Coordinator {
       if (known.offsets.size > 0) return
       this.#groups.delete(groupId)
       this.#discard(known, 'COORDINATOR_NOT_AVAILABLE')
+    }
+  }
+
+  /** Others get their turn meanwhile. */
+  async #restoreAll(groups: ReadonlyMap<string, Buffer>): Promise<void> {
+    const { clock } = this.#options.world
+    let bytes = 0
+    for (const [id, value] of groups) {
+      if (!this.loading) return
+      this.#restore(id, value)
+      bytes += overheadBytes.group + value.length
+      if (bytes < restoredBytesPerTurn) continue
+      bytes = 0
+      await new Promise<void>(turned => clock.endOfTurn(turned))
     }
   }
 

@@ -1,4 +1,6 @@
 import { expect, test } from 'vitest'
+import { GroupMemory } from './group-memory.ts'
+import { Group } from './group.ts'
 import { delayMs, joined, TestGroup } from './group.fixture.ts'
 import { nobody, SimGroups } from './groups.fixture.ts'
 
@@ -100,4 +102,16 @@ test('a member that changes what it says, and its name, gives back what it took'
   expect(t.memory.usedBytes).toBe(before + 4_999)
   t.group.leave([{ memberId, instanceId: null }])
   expect(t.memory.usedBytes).toBe(0)
+})
+
+test('however full it is, a member may join again after a restart with all the protocols it knows', async () => {
+  const t = new TestGroup()
+  const protocols = ['range', 'cooperative-sticky'].map(name => ({ name, metadata: Buffer.alloc(500) }))
+  const [member] = await t.stable(1, () => ({ protocols }))
+  const stored = t.kept.at(-1)
+  if (member === undefined || stored === undefined) throw new Error('there is no member')
+  t.group = Group.restored('g', stored, { ...t.around, memory: new GroupMemory(1) })
+  const again = t.join({ memberId: member.memberId, protocols })
+  await t.pass(2 * delayMs)
+  expect(joined(again).generation).toBe(2)
 })

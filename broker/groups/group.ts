@@ -39,6 +39,9 @@ export type GroupSurroundings = {
 /** A client that is gone while its first join waits is not noticed; so long it is counted as a member (as in Kafka). */
 const newMemberMsMax = 300_000
 
+/** Consumers know two or three protocols, and say about the same under each; some say there what they have, too. */
+const otherProtocols = 2
+
 const expectedBytes = (memberId: string): number => overheadBytes.member + memberId.length
 
 export class Group {
@@ -230,6 +233,7 @@ export class Group {
         rebalanceTimeoutMs: of.rebalanceTimeout < 0 ? of.sessionTimeout : of.rebalanceTimeout,
         protocols: [{ name: protocol ?? '', metadata: kept(of.subscription) }],
         assignment: kept(of.assignment),
+        reservedBytes: otherProtocols * (of.subscription.length + of.assignment.length + 200),
         isNew: false,
       }
       this.members.add(member)
@@ -323,7 +327,8 @@ export class Group {
   #take(member: Member, request: JoinRequest): void {
     const protocols = request.protocols.map(({ name, metadata }) => ({ name, metadata: kept(metadata) }))
     const { clientId } = request
-    if (this.members.get(member.id) === member) this.members.update(member, { protocols, clientId })
+    if (this.members.get(member.id) === member)
+      this.members.update(member, { protocols, clientId, reservedBytes: 0 })
     else Object.assign(member, { protocols, clientId })
     member.clientHost = request.clientHost
     member.sessionTimeoutMs = request.sessionTimeoutMs
@@ -545,6 +550,7 @@ export class Group {
     if (before === undefined && memberId !== '' && !waits) return 0
     const id = before?.id ?? (memberId === '' ? (instanceId ?? clientId) : memberId)
     const after = memberBytes({
+      reservedBytes: 0,
       protocols,
       assignment: before?.assignment ?? noBytes,
       clientId,

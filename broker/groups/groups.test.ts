@@ -361,3 +361,19 @@ test('groups that could not be read are read again later, however often they are
   await s.loaded()
   expect(s.committed('g')).toEqual({ 't-0': 7 })
 })
+
+test('very many groups are restored in turns with others, and all of them are there', async () => {
+  const s = await SimGroups.start()
+  const member = { name: 'range', metadata: Buffer.alloc(2_000) }
+  const names = Array.from({ length: 300 }, (_, n) => `g${n}`)
+  for (const name of names) await s.member(name, { protocols: [member] })
+  await s.restart()
+  for (const name of names) expect(s.groups.of(name).find(name)?.group.state).toBe('Stable')
+  s.sim.kill()
+  await s.boot()
+  // A broker that stops while it loads keeps nothing of it.
+  await s.sim.clock.runUntil(() => s.groups.usedBytes > 0)
+  s.groups.end()
+  await s.sim.clock.settle()
+  expect(s.groups.usedBytes).toBe(0)
+})

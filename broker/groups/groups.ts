@@ -235,10 +235,12 @@ export class Groups {
 
   #expireLater(): void {
     const { world, settings } = this.#options
-    this.#expiry = world.clock.after(settings.offsetsRetentionCheckIntervalMs, () => {
-      for (const coordinator of this.#coordinators.values()) coordinator.expire()
-      this.#expireLater()
-    })
+    this.#expiry = world.clock.after(settings.offsetsRetentionCheckIntervalMs, () => void this.#expire())
+  }
+
+  async #expire(): Promise<void> {
+    for (const coordinator of this.#coordinators.values()) await coordinator.expire()
+    if (this.#state === 'begun') this.#expireLater()
   }
 }
 

@@ -18,6 +18,8 @@ export type Member = {
   protocols: readonly GroupProtocol[]
   /** Its share of the work, as the leader has given it; empty without one. */
   assignment: Buffer
+  /** Memory it may need when it joins again: only one of its protocols is kept, and it still knows the others. */
+  reservedBytes: number
   /** It has not been told of any generation yet. */
   isNew: boolean
   /** It waits for the others to join, or for the leader to share out the work. */
@@ -97,7 +99,7 @@ export class Members implements Iterable<Member> {
   }
 
   /** Changes what a member says or has; the memory it takes follows. */
-  update(member: Member, change: Partial<Pick<Member, 'protocols' | 'assignment' | 'clientId'>>): void {
+  update(member: Member, change: Partial<Counted>): void {
     const before = memberBytes(member)
     const known = member.protocols
     Object.assign(member, change)
@@ -176,6 +178,7 @@ export const newMember = (id: string, instanceId: string | null): Member => ({
   rebalanceTimeoutMs: 0,
   protocols: [],
   assignment: noBytes,
+  reservedBytes: 0,
   isNew: true,
   joining: undefined,
   syncing: undefined,
@@ -200,6 +203,8 @@ export const sameProtocols = (a: readonly GroupProtocol[], b: readonly GroupProt
 const protocolBytes = (protocols: readonly GroupProtocol[]): number =>
   protocols.reduce((sum, { name, metadata }) => sum + name.length + metadata.length + 100, 0)
 
+type Counted = Pick<Member, 'protocols' | 'assignment' | 'clientId' | 'reservedBytes'>
+
 /** What a member takes of the memory for groups. */
 export const memberBytes = ({
   protocols,
@@ -207,10 +212,12 @@ export const memberBytes = ({
   clientId,
   id,
   instanceId,
-}: Pick<Member, 'protocols' | 'assignment' | 'clientId' | 'id' | 'instanceId'>): number =>
+  reservedBytes,
+}: Counted & Pick<Member, 'id' | 'instanceId'>): number =>
   overheadBytes.member +
   protocolBytes(protocols) +
   assignment.length +
   clientId.length +
   id.length +
-  (instanceId?.length ?? 0)
+  (instanceId?.length ?? 0) +
+  reservedBytes

@@ -23,7 +23,7 @@ const batchBytes = 512 * 1024
 export type Change = KeyAndValue & { readonly effect?: () => void }
 
 /** Who is told how a write goes, in the order of the log. */
-export type Writing = {
+type Writing = {
   /** These changes are durable now. A write of several batches says so of each batch. */
   durable(changes: readonly Change[]): void
   /** All is decided: undefined when every record is durable, or why some are not. */

@@ -1,10 +1,14 @@
 /** Groups as the HTTP API shows them. Nothing here changes one. */
+import { MIB } from '../../../base/quantities.ts'
 import { assignedTopics, consumerProtocolType } from '../../../protocol/kafka/consumer-protocol.ts'
 import type { CoordinatedGroup } from '../../groups/coordinator.ts'
 import type { DescribedMember } from '../../groups/group-messages.ts'
 import { describedMembers } from '../../groups/group-views.ts'
 import type { Group } from '../../groups/group.ts'
 import type { Router } from '../../router/router.ts'
+
+/** Of a group's assignments no more than these bytes are read: four a partition, and nobody has a million of them. */
+const assignmentBytesMax = 4 * MIB
 
 /** Records between `offset` and the end of the partition; null when nobody here knows that end. */
 export function lagOf(router: Router, topic: string, partition: number, offset: number): number | null {
@@ -39,10 +43,12 @@ function groupRow(group: Group, lag: number): object {
 /** A group with its members, and every partition that it has committed for or that a member reads. */
 export function groupDescription(router: Router, coordinated: CoordinatedGroup): object {
   const { group } = coordinated
-  const members = describedMembers(group).map(member => ({
-    member,
-    assigned: (group.protocolType === consumerProtocolType && assignedTopics(member.assignment)) || [],
-  }))
+  let readBytes = 0
+  const members = describedMembers(group).map(member => {
+    readBytes += member.assignment.length
+    const reads = group.protocolType === consumerProtocolType && readBytes <= assignmentBytesMax
+    return { member, assigned: (reads && assignedTopics(member.assignment)) || [] }
+  })
   const readers = new Map<string, string>()
   for (const { member, assigned } of members)
     for (const { topic, partitions } of assigned)

@@ -8,7 +8,8 @@ export const describeGroupsHandler = (desk: Desk): Handler =>
     desk,
     describeGroups,
     ({ groups, includeAuthorizedOperations }, call) => ({
-      groups: groups.map(groupId => {
+      // One that is named twice is described once: an answer is no longer than what there is.
+      groups: [...new Set(groups)].map(groupId => {
         const authorizedOperations = includeAuthorizedOperations ? groupOperations : operationsUnasked
         return { groupId, ...describe(groupId, call), authorizedOperations }
       }),

@@ -178,3 +178,33 @@ test('a broker that stops tells those who wait, at once', async () => {
   await stopped
   await other.stop()
 })
+
+test('what is asked of groups many times is told once: a small request has no huge answer', async () => {
+  const client = await broker.client()
+  const committedMetadata = 'm'.repeat(4_000)
+  const partitions = [0, 1].map(partitionIndex => ({ partitionIndex, committedOffset: 5, committedMetadata }))
+  await client.ask(offsetCommit, 7, {
+    groupId: 'often',
+    memberId: '',
+    topics: [{ name: 'orders', partitions }],
+  })
+  const partitionIndexes = Array.from({ length: 50_000 }, (_, n) => n % 2)
+  const topics = [
+    { name: 'orders', partitionIndexes },
+    { name: 'orders', partitionIndexes },
+  ]
+  const told = { name: 'orders', partitions: [{ partitionIndex: 0 }, { partitionIndex: 1 }] }
+  expect((await client.ask(offsetFetch, 7, { groupId: 'often', topics })).topics).toMatchObject([told])
+  const many = Array.from({ length: 10_000 }, () => ({ groupId: 'often', topics }))
+  const few = [...many.slice(0, 2), { groupId: 'other', topics: null }]
+  expect((await client.ask(offsetFetch, 9, { groups: few })).groups).toMatchObject([
+    { groupId: 'often', topics: [told] },
+    { groupId: 'other', topics: [] },
+  ])
+  const all = many.map(({ groupId }) => ({ groupId, topics: null }))
+  const fetched = await client.ask(offsetFetch, 9, { groups: all })
+  expect(fetched.groups).toMatchObject([{ groupId: 'often', topics: [told] }])
+  const groups = many.map(({ groupId }) => groupId)
+  const described = await client.ask(describeGroups, 5, { groups, includeAuthorizedOperations: false })
+  expect(described.groups).toMatchObject([{ groupId: 'often' }])
+})

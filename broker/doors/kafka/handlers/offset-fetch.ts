@@ -20,7 +20,10 @@ export const offsetFetchHandler = (desk: Desk): Handler =>
         return { errorCode, topics: told }
       }
       return {
-        groups: groups.map(group => ({ groupId: group.groupId, ...tell(group.groupId, group.topics, call) })),
+        groups: [...Map.groupBy(groups, ({ groupId }) => groupId)].map(([groupId, asked]) => ({
+          groupId,
+          ...tell(groupId, together(asked), call),
+        })),
       }
     },
     ({ errorCode }, { groups }) => ({
@@ -42,11 +45,29 @@ function tell(groupId: string, asked: Asked | null, call: Call) {
   }
 }
 
-const some = (asked: Asked, offsets: CommittedOffsets | undefined) =>
-  asked.map(({ name, partitionIndexes }) => ({
+/** What is asked of one group, however often the request names it. */
+function together(asked: readonly { readonly topics: Asked | null }[]): Asked | null {
+  const topics = []
+  for (const one of asked) {
+    if (one.topics === null) return null
+    topics.push(one.topics)
+  }
+  return topics.flat()
+}
+
+/** A place that is named twice is told once: an answer is no longer than what there is. */
+function some(asked: Asked, offsets: CommittedOffsets | undefined) {
+  const wanted = new Map<string, Set<number>>()
+  for (const { name, partitionIndexes } of asked) {
+    const partitions = wanted.get(name) ?? new Set()
+    wanted.set(name, partitions)
+    for (const partition of partitionIndexes) partitions.add(partition)
+  }
+  return [...wanted].map(([name, partitions]) => ({
     name,
-    partitions: partitionIndexes.map(partition => told(partition, offsets?.get(name, partition))),
+    partitions: [...partitions].map(partition => told(partition, offsets?.get(name, partition))),
   }))
+}
 
 function all(offsets: CommittedOffsets | undefined) {
   const topics = Map.groupBy(offsets ?? [], ({ topic }) => topic)
