@@ -110,6 +110,7 @@ export class Coordinator {
     await this.#restoreAll(groups)
     if (!this.loading) return
     this.#state = 'active'
+    for (const { group } of this.#groups.values()) group.begin()
     this.#forgetVanishedTopics()
     const tookMs = Math.round(clock.monotonicMs() - startedMs)
     if (records > 0) this.#log.info({ groups: this.#groups.size, records, tookMs }, 'groups loaded')

@@ -111,6 +111,7 @@ test('however full it is, a member may join again after a restart with all the p
   const stored = t.kept.at(-1)
   if (member === undefined || stored === undefined) throw new Error('there is no member')
   t.group = Group.restored('g', stored, { ...t.around, memory: new GroupMemory(1) })
+  t.group.begin()
   const again = t.join({ memberId: member.memberId, protocols })
   await t.pass(2 * delayMs)
   expect(joined(again).generation).toBe(2)

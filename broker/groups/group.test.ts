@@ -322,6 +322,7 @@ test('of a group that was allowed to be larger, the last to come back are out', 
   const stored = large.kept.at(-1)
   if (stored === undefined) throw new Error('nothing was kept')
   t.group = Group.restored('g', stored, t.around)
+  t.group.begin()
   expect(t.group.state).toBe('PreparingRebalance')
   const back = members.map(({ memberId }) => t.join({ memberId }))
   expect(back.map(heard => heard.answer?.refused ?? 'in')).toEqual(['in', 'in', 'GROUP_MAX_SIZE_REACHED'])

@@ -72,11 +72,17 @@ export class Group {
     this.#stateSinceMs = around.clock.nowMs()
   }
 
-  /** The group as it was kept; its members have their session time-out again to show that they live. */
+  /** The group as it was kept, still: `begin` makes its members' time go on. */
   static restored(id: string, stored: StoredGroup, around: GroupSurroundings): Group {
     const group = new Group(id, around)
     group.#restore(stored)
     return group
+  }
+
+  /** For a restored group, once members can reach it: they have their session time-out to show that they live. */
+  begin(): void {
+    for (const member of this.members) this.#sessions.heard(member)
+    if (this.members.size > this.#around.sizeMax) this.#prepare('group.max.size is smaller now')
   }
 
   get state(): GroupState {
@@ -237,13 +243,11 @@ export class Group {
         isNew: false,
       }
       this.members.add(member)
-      this.#sessions.heard(member)
     }
     const leader = this.members.get(stored.leader ?? '')
     if (leader !== undefined) this.members.lead(leader)
     if (this.members.size > 0) this.#state = 'Stable'
     if (currentStateTimestamp >= 0) this.#stateSinceMs = currentStateTimestamp
-    if (this.members.size > this.#around.sizeMax) this.#prepare('group.max.size is smaller now')
   }
 
   #joinNew(request: JoinRequest, answer: (answer: JoinAnswer) => void): void {

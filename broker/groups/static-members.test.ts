@@ -124,6 +124,7 @@ test('a group comes back from the log as it was: members, shares, generation, st
   if (stored === undefined) throw new Error('nothing was kept')
   const t = new TestGroup()
   t.group = Group.restored('g', stored, t.around)
+  t.group.begin()
   expect(t.group).toMatchObject({
     state: 'Stable',
     generation: 1,
@@ -160,6 +161,7 @@ test('a damaged record of a group does no harm: of two with one id the first is 
     members,
   }
   t.group = Group.restored('g', stored, t.around)
+  t.group.begin()
   expect(t.group.members.size).toBe(1)
   expect(t.group.heartbeat({ memberId: 'm', instanceId: 'i', generation: 3 })).toBeUndefined()
 })

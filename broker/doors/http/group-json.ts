@@ -47,7 +47,7 @@ export function groupDescription(router: Router, coordinated: CoordinatedGroup):
   const members = describedMembers(group).map(member => {
     readBytes += member.assignment.length
     const reads = group.protocolType === consumerProtocolType && readBytes <= assignmentBytesMax
-    return { member, assigned: (reads && assignedTopics(member.assignment)) || [] }
+    return { member, assigned: reads ? assignedOf(router, member.assignment) : [] }
   })
   const readers = new Map<string, string>()
   for (const { member, assigned } of members)
@@ -66,6 +66,13 @@ export function groupDescription(router: Router, coordinated: CoordinatedGroup):
     ].sort((a, b) => (a.topic < b.topic ? -1 : a.topic > b.topic ? 1 : a.partition - b.partition)),
   }
 }
+
+/** A leader may assign whatever it likes: what is not there is not shown. */
+const assignedOf = (router: Router, assignment: Buffer) =>
+  (assignedTopics(assignment) ?? []).map(({ topic, partitions }) => ({
+    topic,
+    partitions: [...new Set(partitions)].filter(partition => router.find(topic, partition) !== undefined),
+  }))
 
 const memberJson = ({ memberId, instanceId, clientId, clientHost }: DescribedMember): object => ({
   member_id: memberId,

@@ -7,7 +7,7 @@ const pieceChars = 64 * 1024
 const bitsPerTurn = 1_000
 
 /**
- * What `bits` yields, as a body that is made no faster than it is read and never stands in memory as a whole. An empty bit says
+ * What `bits` yields, as a body that is made no faster than it is read: no more than a bit and a piece of it stand in memory. An empty bit says
  * that something was done.
  */
 export const inPieces = (clock: Clock, bits: Iterable<string>): Readable =>

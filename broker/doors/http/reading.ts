@@ -1,6 +1,6 @@
 import type { Offset } from '../../../base/quantities.ts'
 import { MalformedRecords } from '../../../protocol/kafka/malformed.ts'
-import { batchBytesOf, isControl, lastOffsetOf } from '../../../protocol/kafka/record-batch.ts'
+import { batchBytesOf, countOf, isControl, lastOffsetOf } from '../../../protocol/kafka/record-batch.ts'
 import { readRecords, type StoredRecord } from '../../../protocol/kafka/records.ts'
 import type { Tablet } from '../../tablet/tablet.ts'
 import type { Budget } from './budget.ts'
@@ -46,6 +46,13 @@ export async function readOn(tablet: Tablet, wanted: Wanted): Promise<number> {
   return reading.next
 }
 
+/** The records of a batch are gone through in one turn of the event loop. No client puts so many into one. */
+const recordsMax = 1_000_000
+
+function refuseTooMany(bytes: Buffer, at: number): void {
+  if (countOf(bytes, at) > recordsMax) throw new MalformedRecords(`more than ${recordsMax} records`, 0)
+}
+
 class Reading {
   readonly #tablet: Tablet
   readonly #wanted: Wanted
@@ -61,6 +68,7 @@ class Reading {
 
   async packedBatch(bytes: Buffer, at: number): Promise<void> {
     try {
+      refuseTooMany(bytes, at)
       await withUnpacked(this.#wanted.unpacking, bytes, at, batch => this.batch(bytes, at, batch, 0))
     } catch (error) {
       this.#broken(error, lastOffsetOf(bytes, at))
@@ -71,6 +79,7 @@ class Reading {
   batch(bytes: Buffer, at: number, from: Buffer, fromAt: number): void {
     const last = lastOffsetOf(bytes, at)
     try {
+      refuseTooMany(bytes, at)
       if (!isControl(bytes, at)) this.#records(from, fromAt)
       if (!this.ended) this.next = Math.max(this.next, last + 1)
     } catch (error) {

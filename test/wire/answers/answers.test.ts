@@ -20,11 +20,13 @@ const broker = useBroker({ settings: { 'node.id': '1' } })
 const themes: Readonly<Record<string, Theme>> = { topics, settings, produced, offsets, fetched, cluster }
 const places = listed.flatMap(entry => entry.places)
 const used = new Set<Place>()
+const held = new Set<string>()
 
 for (const [name, theme] of Object.entries(themes)) {
   test(`${name}: every question is answered as Kafka answers it, in every version`, async () => {
     const recorded = join(import.meta.dirname, `${name}.kafka.txt`)
     const answers = await Interview.hold(Number(broker().kafka.split(':').at(-1)), theme)
+    held.add(name)
     if (isKafka && process.env['STELE_TEST_RECORD'] === '1') writeFileSync(recorded, written(answers))
     const found = differences(read(readFileSync(recorded, 'utf8')), answers)
     const unlisted = found.filter(difference => isKafka || !isListed(difference))
@@ -33,7 +35,8 @@ for (const [name, theme] of Object.entries(themes)) {
   })
 }
 
-test.skipIf(isKafka)('every listed difference is one', () => {
+test.skipIf(isKafka)('every listed difference is one', context => {
+  if (held.size < Object.keys(themes).length) context.skip('not every theme was asked about')
   expect(places.filter(place => !used.has(place))).toEqual([])
 })
 

@@ -376,7 +376,7 @@ export const listed: readonly Listed[] = [
         'DescribeConfigs',
         '*.configs[min.insync.replicas]',
         'all brokers',
-        'after a change for all brokers',
+        'after a change for all brokers*',
       ),
     ],
   },
@@ -386,7 +386,7 @@ export const listed: readonly Listed[] = [
       'Kafka keeps `log.retention.hours` and `log.roll.hours` beside those in milliseconds, which are unset then; here they are other names for them.',
     places: [
       { question: 'DescribeConfigs: a broker*', field: '*.configs[log.retention.ms]*' },
-      ...of('DescribeConfigs', '*.synonyms[log.retention.*', 'after a change for all brokers'),
+      ...of('DescribeConfigs', '*.synonyms[log.retention.*', 'after a change for all brokers*'),
       ...['retention.ms', 'segment.ms'].map(name => ({
         question: '*',
         field: `*.configs[${name}].synonyms[log.*`,
@@ -411,7 +411,7 @@ export const listed: readonly Listed[] = [
     places: [
       ...of('IncrementalAlterConfigs', 'responses[2 changed-v]*', 'an unknown setting taken away'),
       ...of('IncrementalAlterConfigs', 'responses[4 ]*', 'an unknown setting of a broker'),
-      ...of('DescribeConfigs', '*.configs[no.such]', 'after a change for all brokers'),
+      ...of('DescribeConfigs', '*.configs[no.such]', 'after a change for all brokers*'),
     ],
   },
   {

@@ -23,6 +23,8 @@ export class Interview {
   readonly #port: number
   #client: TestClient
   readonly answers: Asked[] = []
+  /** How often each question was asked in each version. */
+  readonly #asked = new Map<string, number>()
 
   private constructor(port: number, client: TestClient) {
     this.#port = port
@@ -82,7 +84,11 @@ export class Interview {
   }
 
   note(question: string, version: number, answer: unknown): void {
-    this.answers.push({ question, version, answer: named(answer, { port: this.#port, version }) })
+    const asked = `${version} ${question}`
+    const times = (this.#asked.get(asked) ?? 0) + 1
+    this.#asked.set(asked, times)
+    const numbered = times === 1 ? question : `${question}, time ${times}`
+    this.answers.push({ question: numbered, version, answer: named(answer, { port: this.#port, version }) })
   }
 
   /** A connection of its own, for what is not a request that our schemas know. */

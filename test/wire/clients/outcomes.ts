@@ -3,7 +3,7 @@
  * the page of clients is written from what was run.
  */
 import { mkdirSync, writeFileSync } from 'node:fs'
-import { basename, join } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import { afterAll, beforeEach } from 'vitest'
 import { foreignBootstrap, isKafka } from '../broker.ts'
 import { outcomesFolder, type TestOutcome } from './outcomes-folder.ts'
@@ -12,7 +12,7 @@ const outcomes: TestOutcome[] = []
 let file = ''
 
 beforeEach(context => {
-  file = basename(context.task.file.name)
+  file = relative(join(import.meta.dirname, '..'), context.task.file.filepath)
   context.onTestFinished(({ task }) => {
     const names = [task.name]
     for (let suite = task.suite; suite !== undefined; suite = suite.suite) names.unshift(suite.name)
@@ -22,6 +22,7 @@ beforeEach(context => {
 
 afterAll(() => {
   if (file === '' || isKafka || foreignBootstrap !== undefined) return
-  mkdirSync(outcomesFolder, { recursive: true })
-  writeFileSync(join(outcomesFolder, `${file}.json`), JSON.stringify(outcomes, null, 2))
+  const path = join(outcomesFolder, `${file}.json`)
+  mkdirSync(dirname(path), { recursive: true })
+  writeFileSync(path, JSON.stringify(outcomes, null, 2))
 })
