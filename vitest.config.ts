@@ -22,6 +22,7 @@ export default defineConfig({
           exclude: ['test/wire/clients/page.test.ts'],
           setupFiles: ['test/wire/clients/outcomes.ts'],
           fileParallelism: false,
+          maxConcurrency: 4,
           sequence: { groupOrder: 2 },
           testTimeout: 240_000,
           hookTimeout: 240_000,

@@ -8,7 +8,8 @@ import { promisify } from 'node:util'
 
 export const kafkaVersion = '4.3.1'
 
-const cache = resolve(import.meta.dirname, '../.cache/maven')
+/** What came from Maven Central, and what was made of it. */
+export const jarsFolder = resolve(import.meta.dirname, '../.cache/maven')
 const copyDependencies = 'org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies'
 const run = promisify(execFile)
 const asked = new Map<string, Promise<string[]>>()
@@ -28,7 +29,7 @@ function jars(coordinates: string[], transitive: boolean): Promise<string[]> {
     .update(JSON.stringify([coordinates, transitive]))
     .digest('hex')
     .slice(0, 16)
-  const known = asked.get(key) ?? fetchOnce(join(cache, key), coordinates, transitive)
+  const known = asked.get(key) ?? fetchOnce(join(jarsFolder, key), coordinates, transitive)
   asked.set(key, known)
   return known
 }
@@ -40,11 +41,14 @@ async function fetchOnce(folder: string, coordinates: string[], transitive: bool
   )
   if (!there) await fetchInto(folder, coordinates, transitive)
   const names = await readdir(folder)
-  return names.filter(name => name.endsWith('.jar')).map(name => join(folder, name))
+  return names
+    .filter(name => name.endsWith('.jar'))
+    .sort()
+    .map(name => join(folder, name))
 }
 
 async function fetchInto(folder: string, coordinates: string[], transitive: boolean): Promise<void> {
-  await mkdir(cache, { recursive: true })
+  await mkdir(jarsFolder, { recursive: true })
   const beside = await mkdtemp(`${folder}.`)
   try {
     const pom = join(beside, 'pom.xml')

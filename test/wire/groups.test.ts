@@ -2,8 +2,8 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { AssignerProtocol, type MemberDescription } from 'kafkajs'
-import { afterEach, describe, expect, test } from 'vitest'
-import { explainFailures, startBroker, type Broker } from './broker.ts'
+import { describe, expect, test } from 'vitest'
+import { startBroker, type Broker } from './broker.ts'
 import { needsInstalled } from './clients/install.ts'
 import { clients, isStatic, startMember, type Client, type Consumed, type Member } from './group-members.ts'
 import { produce } from './kcat.ts'
@@ -15,116 +15,142 @@ needsInstalled('confluent', 'python')
 needsOwnBroker()
 
 const partitions = 6
-let broker: Broker | undefined
-let members: Member[] = []
-/** Those that were killed or asked to leave. */
-const told = new Set<Member>()
-let data = ''
-explainFailures(() => `${members.map(member => member.said()).join('\n---\n')}\n${broker?.log() ?? ''}`)
-afterEach(async () => {
-  for (const member of members) await member.kill()
-  members = []
-  await broker?.stop()
-  await rm(data, { recursive: true, force: true })
-})
-
-/** Waits for what nobody announces, as long as the test has time. */
-async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await holds())) {
-    if (members.some(member => member.ended() && !told.has(member)))
-      throw new Error('a member ended by itself')
-    await new Promise(resolve => setTimeout(resolve, 50))
-  }
-}
-
 const inAll = (consumers: readonly Member[]): Consumed[] => consumers.flatMap(member => member.consumed())
 const places = (consumed: readonly Consumed[]): Set<string> =>
   new Set(consumed.map(({ partition, offset }) => `${partition} ${offset}`))
 
-function kill(member: Member): Promise<unknown> {
-  told.add(member)
-  return member.kill()
-}
-
-function leave(member: Member): Promise<unknown> {
-  told.add(member)
-  return member.leave()
-}
-
 /** One story for every client: work is shared, handed on and resumed; nothing is lost. */
-async function story(client: Client): Promise<{ duplicates: number; sent: number }> {
-  data = await mkdtemp(join(tmpdir(), 'stele-groups-'))
-  const first = await startBroker({ data })
-  broker = first
-  const { kafka } = first
-  const topic = await createTopic(kafka, 'groups', partitions)
-  const group = freshTopic('group')
-  let sent = 0
-  const send = async (count: number): Promise<void> => {
-    const values = Array.from({ length: count }, () => `value ${sent++}`)
-    await produce(kafka, topic, ['-p', '-1', '-X', 'sticky.partitioning.linger.ms=0'], values.join('\n'))
+class Story {
+  readonly #client: Client
+  readonly #members: Member[] = []
+  /** Those that were killed or asked to leave. */
+  readonly #told = new Set<Member>()
+  readonly #group = freshTopic('group')
+  #topic = ''
+  #broker: Broker | undefined
+  #data = ''
+  #sent = 0
+
+  constructor(client: Client) {
+    this.#client = client
   }
-  const join_ = async (name: string): Promise<Member> => {
-    const member = await startMember(client, kafka, group, topic, `${group}-${name}`)
-    members.push(member)
+
+  /** Tells it to its end; answers how many records were sent, and how many came again. */
+  async tell(): Promise<{ duplicates: number; sent: number }> {
+    this.#data = await mkdtemp(join(tmpdir(), 'stele-groups-'))
+    const first = await startBroker({ data: this.#data })
+    this.#broker = first
+    const { kafka } = first
+    this.#topic = await createTopic(kafka, 'groups', partitions)
+    const group = this.#group
+
+    await this.#send(kafka, 300)
+    const [a, b] = [await this.#join(kafka, 'a'), await this.#join(kafka, 'b')]
+    await this.#until(() => this.#haveAll())
+    await this.#until(async () => (await membersOf(kafka, group)) === 2)
+    const c = await this.#join(kafka, 'c')
+    await this.#until(async () => (await membersOf(kafka, group)) === 3)
+    // Everybody works: each partition belongs to somebody, and each member has some.
+    await this.#sendUntil(kafka, () => [a, b, c].every(member => member.consumed().length > 0))
+
+    // Who is static comes back first, and is killed again.
+    const killed = isStatic(this.#client) ? await this.#comesBack(kafka, b) : b
+    await this.#kill(killed)
+    await this.#send(kafka, 120)
+    await this.#until(() => this.#haveAll())
+    expect(await membersOf(kafka, group)).toBe(2)
+
+    await this.#leave(c)
+    await this.#leave(a)
+    await this.#until(async () => (await membersOf(kafka, group)) === 0)
+    const before = this.#sent
+    await first.kill('SIGKILL')
+    this.#broker = await startBroker({ data: this.#data, kafka })
+    await this.#send(kafka, 60)
+    const d = await this.#join(kafka, 'd')
+    await this.#until(() => places(d.consumed()).size >= this.#sent - before && this.#haveAll())
+    await this.#leave(d)
+
+    // Each value came, from where it was stored.
+    const consumed = inAll(this.#members)
+    const byPlace = new Map(consumed.map(({ partition, offset, value }) => [`${partition} ${offset}`, value]))
+    expect(byPlace.size).toBe(this.#sent)
+    expect(new Set(byPlace.values()).size).toBe(this.#sent)
+    // Who resumes gets what came since the last commit: those who left had committed everything.
+    expect(d.consumed()).toHaveLength(this.#sent - before)
+    return { duplicates: consumed.length - this.#sent, sent: this.#sent }
+  }
+
+  /** What its processes said, for somebody who looks for a reason. */
+  said(): string {
+    const members = this.#members.map(member => member.said()).join('\n---\n')
+    return `${members}\n--- end of the broker's log\n${this.#broker?.log().slice(-6000) ?? ''}\n`
+  }
+
+  async end(): Promise<void> {
+    for (const member of this.#members) await member.kill()
+    await this.#broker?.stop()
+    await rm(this.#data, { recursive: true, force: true })
+  }
+
+  /** Waits for what nobody announces, as long as the test has time. */
+  async #until(holds: () => boolean | Promise<boolean>): Promise<void> {
+    while (!(await holds())) {
+      if (this.#members.some(member => member.ended() && !this.#told.has(member)))
+        throw new Error('a member ended by itself')
+      await new Promise(resolve => setTimeout(resolve, 50))
+    }
+  }
+
+  #haveAll(): boolean {
+    return places(inAll(this.#members)).size === this.#sent
+  }
+
+  async #send(kafka: string, count: number): Promise<void> {
+    const values = Array.from({ length: count }, () => `value ${this.#sent++}`)
+    await produce(
+      kafka,
+      this.#topic,
+      ['-p', '-1', '-X', 'sticky.partitioning.linger.ms=0'],
+      values.join('\n'),
+    )
+  }
+
+  async #sendUntil(kafka: string, holds: () => boolean): Promise<void> {
+    await this.#until(async () => {
+      await this.#send(kafka, 60)
+      await this.#until(() => this.#haveAll())
+      return holds()
+    })
+  }
+
+  async #join(kafka: string, name: string): Promise<Member> {
+    const member = await startMember(this.#client, kafka, this.#group, this.#topic, `${this.#group}-${name}`)
+    this.#members.push(member)
     return member
   }
-  const all = () => places(inAll(members)).size === sent
-  const work = () => workOf(kafka, group, topic)
+
   /** A member that is killed, and is back in time under its static id, takes up the work it had; nobody else's changes. */
-  const comesBack = async (member: Member): Promise<Member> => {
-    await until(async () => [...(await work()).values()].flat().length === partitions)
+  async #comesBack(kafka: string, member: Member): Promise<Member> {
+    const work = () => workOf(kafka, this.#group, this.#topic)
+    await this.#until(async () => [...(await work()).values()].flat().length === partitions)
     const had = await work()
-    await kill(member)
-    const again = await join_('b')
-    await until(async () => {
-      await send(60)
-      await until(all)
-      return again.consumed().length > 0
-    })
+    await this.#kill(member)
+    const again = await this.#join(kafka, 'b')
+    await this.#sendUntil(kafka, () => again.consumed().length > 0)
     expect(await work()).toEqual(had)
     return again
   }
 
-  await send(300)
-  const [a, b] = [await join_('a'), await join_('b')]
-  await until(all)
-  await until(async () => (await membersOf(kafka, group)) === 2)
-  const c = await join_('c')
-  await until(async () => (await membersOf(kafka, group)) === 3)
-  // Everybody works: each partition belongs to somebody, and each member has some.
-  await until(async () => {
-    await send(60)
-    await until(all)
-    return [a, b, c].every(member => member.consumed().length > 0)
-  })
+  async #kill(member: Member): Promise<void> {
+    this.#told.add(member)
+    await member.kill()
+  }
 
-  // Who is static comes back first, and is killed again.
-  const killed = isStatic(client) ? await comesBack(b) : b
-  await kill(killed)
-  await send(120)
-  await until(all)
-  expect(await membersOf(kafka, group)).toBe(2)
-
-  await leave(c)
-  await leave(a)
-  await until(async () => (await membersOf(kafka, group)) === 0)
-  const before = sent
-  await first.kill('SIGKILL')
-  broker = await startBroker({ data, kafka })
-  await send(60)
-  const d = await join_('d')
-  await until(() => places(d.consumed()).size >= sent - before && all())
-  await leave(d)
-
-  // Each value came, from where it was stored.
-  const consumed = inAll(members)
-  const byPlace = new Map(consumed.map(({ partition, offset, value }) => [`${partition} ${offset}`, value]))
-  expect(byPlace.size).toBe(sent)
-  expect(new Set(byPlace.values()).size).toBe(sent)
-  // Who resumes gets what came since the last commit: those who left had committed everything.
-  expect(d.consumed()).toHaveLength(sent - before)
-  return { duplicates: consumed.length - sent, sent }
+  async #leave(member: Member): Promise<void> {
+    this.#told.add(member)
+    await member.leave()
+  }
 }
 
 async function described(kafka: string, group: string): Promise<MemberDescription[]> {
@@ -154,10 +180,14 @@ async function workOf(kafka: string, group: string, topic: string): Promise<Map<
 }
 
 describe('members share the work, hand it on when one joins or dies, and resume after a crash of the broker', () => {
-  test.each(clients)('%s', async client => {
-    const { duplicates, sent } = await story(client)
+  // They mostly wait for time-outs: several at once, each with a broker of its own.
+  test.concurrent.for(clients)('%s', async (client, { onTestFailed, onTestFinished }) => {
+    const story = new Story(client)
+    onTestFinished(() => story.end())
+    onTestFailed(() => void process.stderr.write(`\n${client}:\n${story.said()}\n`))
+    const { duplicates, sent } = await story.tell()
     // The one that was killed had consumed what it had not committed yet; rebalances of eager clients may add to it.
     expect(duplicates).toBeLessThan(sent)
-    process.stderr.write(`${client}: ${duplicates} duplicates\n`)
+    process.stderr.write(`${client}: ${duplicates} of ${sent} records came again\n`)
   })
 })
