@@ -1,0 +1,61 @@
+// Enters: versions. Leaves: directories of static programs, built from the Go module proxy.
+import { readFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { cached } from './cache.ts'
+import { runInBackground } from './commands.ts'
+import { versions } from './layout.ts'
+
+const kubernetesPrograms = [
+  'kube-apiserver',
+  'kube-controller-manager',
+  'kube-scheduler',
+  'kubelet',
+  'kube-proxy',
+  'kubectl',
+]
+
+// Static, so that they run in any root. Without -trimpath the same sources would be built again elsewhere.
+const env = { CGO_ENABLED: '0', GOFLAGS: '-trimpath -mod=mod', GOWORK: 'off' }
+const stripped = '-s -w'
+
+/** The directory with Kubernetes' own programs. */
+export const kubernetes = (): Promise<string> =>
+  cached(`kubernetes-${versions.kubernetes}`, async directory => {
+    const version = `v${versions.kubernetes}`
+    await writeGoModule(directory, version)
+    const gitVersion = `-X k8s.io/component-base/version.gitVersion=${version}`
+    const packages = kubernetesPrograms.map(name => `k8s.io/kubernetes/cmd/${name}`)
+    const args = ['build', '-ldflags', `${stripped} ${gitVersion}`, '-o', `${directory}/`, ...packages]
+    await runInBackground('go', args, { cwd: directory, env })
+    for (const file of ['go.mod', 'go.sum']) await rm(join(directory, file))
+  })
+
+/**
+ * A module that builds what `k8s.io/kubernetes` would build at home. There its parts stand beside it, in `staging`; published
+ * they are modules with a version of their own. All else stays as its own go.mod and go.sum say.
+ */
+async function writeGoModule(directory: string, version: string): Promise<void> {
+  const answer = await runInBackground('go', ['mod', 'download', '-json', `k8s.io/kubernetes@${version}`])
+  const { GoMod: goMod, Dir: source } = JSON.parse(answer) as { GoMod: string; Dir: string }
+  const partVersion = version.replace(/^v1/, 'v0')
+  const text = (await readFile(goMod, 'utf8'))
+    .replace(/^module .*$/m, 'module rig')
+    .replaceAll(/=> \.\/staging\/src\/(\S+)/g, `=> $1 ${partVersion}`)
+  await writeFile(join(directory, 'go.mod'), `${text}\nrequire k8s.io/kubernetes ${version}\n`)
+  await writeFile(join(directory, 'go.sum'), await readFile(join(source, 'go.sum')))
+}
+
+/** The path of CoreDNS. */
+export const coredns = (): Promise<string> =>
+  install('coredns', versions.coredns, `github.com/coredns/coredns@v${versions.coredns}`)
+
+/** The path of Helm. */
+export const helm = (): Promise<string> =>
+  install('helm', versions.helm, `helm.sh/helm/v4/cmd/helm@v${versions.helm}`)
+
+async function install(name: string, version: string, module: string): Promise<string> {
+  const directory = await cached(`${name}-${version}`, async directory => {
+    await runInBackground('go', ['install', '-ldflags', stripped, module], { env: { ...env, GOBIN: directory } })
+  })
+  return join(directory, name)
+}
