@@ -1,0 +1,61 @@
+/** Breaks nodes of the rig, so it runs on no other cluster. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { holds, isRig, Namespace, nodes, until } from './cluster.ts'
+import { isWell } from './rig/health.ts'
+import { nodes as machines, type Node } from './rig/layout.ts'
+import { connected, crash } from './rig/machine.ts'
+import { startProgram, type NodeProgram } from './rig/node.ts'
+import { programs } from './rig/rig.ts'
+import { answering, applyWeb, selector } from './web.ts'
+
+const namespace = new Namespace('faults')
+const front = 'http://front/'
+
+const isReady = async (node: Node): Promise<boolean> =>
+  (await nodes()).some(({ metadata, status }) => metadata.name === node.name && holds(status.conditions, 'Ready'))
+
+/** The machine and the address of a pod. */
+async function whereIs(name: string): Promise<{ node: Node; address: string }> {
+  const pod = (await namespace.pods(selector)).find(({ metadata }) => metadata.name === name)
+  const node = machines.find(machine => machine.name === pod?.spec.nodeName)
+  if (node === undefined) throw new Error(`${name} runs nowhere`)
+  return { node, address: pod?.status.podIP ?? '' }
+}
+
+describe.runIf(isRig)('a node', () => {
+  beforeAll(async () => {
+    await namespace.create()
+    await applyWeb(namespace)
+  })
+  afterAll(namespace.remove)
+
+  test('that is cut off is seen as lost, others answer for it, and it comes back with its pod', async () => {
+    const { node } = await whereIs('web-2')
+    await connected(node, false)
+    try {
+      await until(`${node.name} to be lost`, async () => !(await isReady(node)))
+      await until('the others to answer', async () => {
+        const answers = await answering(namespace, 'web-0', front, 30)
+        return answers.join(' ') === 'web-0 web-1'
+      })
+    } finally {
+      await connected(node, true)
+    }
+    await until(`${node.name} to be back`, () => isReady(node))
+    await until('all to answer', async () => (await answering(namespace, 'web-0', front, 60)).length === 3)
+  })
+
+  const crashing: readonly NodeProgram[] = ['kubelet', 'containerd', 'kube-proxy']
+  test.each(crashing)('goes on serving without its %s, and takes commands when that is back', async program => {
+    const { node, address } = await whereIs('web-1')
+    await crash(node, program)
+    try {
+      expect(await isWell(`http://${address}:8080/`)).toBe(true)
+    } finally {
+      await startProgram(node, program, await programs())
+    }
+    await until(`${node.name} to be well`, () => isReady(node))
+    await until('a command to run', async () => (await namespace.exec('web-1', 'hostname')) === 'web-1\n')
+    expect((await whereIs('web-1')).address).toBe(address)
+  })
+})
