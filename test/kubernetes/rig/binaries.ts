@@ -1,5 +1,5 @@
 // Enters: versions. Leaves: directories of static programs, built from the Go module proxy.
-import { readFile, rm, writeFile } from 'node:fs/promises'
+import { copyFile, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { cached } from './cache.ts'
 import { runInBackground } from './commands.ts'
@@ -45,17 +45,21 @@ async function writeGoModule(directory: string, version: string): Promise<void> 
   await writeFile(join(directory, 'go.sum'), await readFile(join(source, 'go.sum')))
 }
 
-/** The path of CoreDNS. */
-export const coredns = (): Promise<string> =>
-  install('coredns', versions.coredns, `github.com/coredns/coredns@v${versions.coredns}`)
+/** The path of CoreDNS, built from a main program of our own. */
+export async function coredns(): Promise<string> {
+  const directory = await cached(`coredns-${versions.coredns}`, async directory => {
+    await writeFile(join(directory, 'go.mod'), `module rig\nrequire github.com/coredns/coredns v${versions.coredns}\n`)
+    await copyFile(join(import.meta.dirname, 'coredns.go'), join(directory, 'main.go'))
+    await runInBackground('go', ['build', '-ldflags', stripped, '-o', 'coredns'], { cwd: directory, env })
+  })
+  return join(directory, 'coredns')
+}
 
 /** The path of Helm. */
-export const helm = (): Promise<string> =>
-  install('helm', versions.helm, `helm.sh/helm/v4/cmd/helm@v${versions.helm}`)
-
-async function install(name: string, version: string, module: string): Promise<string> {
-  const directory = await cached(`${name}-${version}`, async directory => {
+export async function helm(): Promise<string> {
+  const directory = await cached(`helm-${versions.helm}`, async directory => {
+    const module = `helm.sh/helm/v4/cmd/helm@v${versions.helm}`
     await runInBackground('go', ['install', '-ldflags', stripped, module], { env: { ...env, GOBIN: directory } })
   })
-  return join(directory, name)
+  return join(directory, 'helm')
 }

@@ -2,7 +2,7 @@
 // Nothing is pulled from anywhere: the names' registry does not exist.
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { chmod, copyFile, cp, mkdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
+import { chmod, copyFile, cp, mkdir, readdir, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { run } from './commands.ts'
 import { state } from './layout.ts'
@@ -71,10 +71,14 @@ async function addBusybox(root: string, busybox: string): Promise<void> {
 /** Node, and the libraries that it loads. */
 async function addNode(root: string): Promise<void> {
   await addFile(nodeBinary, join(root, 'usr/bin/node'))
-  const libraries = (await run('ldd', [nodeBinary])).matchAll(/(\/\S+) \(0x/g)
-  for (const [, library = ''] of libraries) await addFile(library, join(root, library))
+  await addLibraries(root, nodeBinary)
   await mkdir(join(root, 'tmp'))
   await chmod(join(root, 'tmp'), 0o1777)
+}
+
+async function addLibraries(root: string, binary: string): Promise<void> {
+  const libraries = (await run('ldd', [binary])).matchAll(/(\/\S+) \(0x/g)
+  for (const [, library = ''] of libraries) await addFile(library, join(root, library))
 }
 
 /** The program as npm ships it, and the packages that are not bundled. */
@@ -82,8 +86,15 @@ async function addStele(root: string): Promise<void> {
   await run(nodeBinary, ['build.ts'], { cwd: checkout })
   await cp(join(checkout, 'dist'), join(root, 'stele/dist'), { recursive: true })
   await copyFile(join(checkout, 'package.json'), join(root, 'stele/package.json'))
-  for (const directory of await nativePackages(checkout))
-    await cp(join(checkout, directory), join(root, 'stele', directory), { recursive: true, dereference: true })
+  const here = `${process.platform}-${process.arch}`
+  const forHere = (path: string): boolean => !path.includes('/prebuilds/') || path.includes(`/prebuilds/${here}`)
+  for (const directory of await nativePackages(checkout)) {
+    const options = { recursive: true, dereference: true, filter: forHere }
+    await cp(join(checkout, directory), join(root, 'stele', directory), options)
+  }
+  const files = await readdir(join(root, 'stele/node_modules'), { recursive: true })
+  for (const file of files.filter(name => name.endsWith('.node')))
+    await addLibraries(root, join(root, 'stele/node_modules', file))
 }
 
 /** Packs what `fill` puts into a directory. The same content is the same layer, whenever it is packed. */
