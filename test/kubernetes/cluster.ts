@@ -35,7 +35,10 @@ export class Namespace {
     await kubectl(['create', 'namespace', this.name])
     // Pods that wish for less than this profile allows are refused, as in clusters of careful people.
     await kubectl(['label', 'namespace', this.name, 'pod-security.kubernetes.io/enforce=restricted'])
-    await until(`the account of ${this.name}`, async () => (await this.kubectl('get', 'serviceaccount', 'default')) !== '')
+    await until(
+      `the account of ${this.name}`,
+      async () => (await this.kubectl('get', 'serviceaccount', 'default')) !== '',
+    )
   }
 
   remove = (): Promise<string> =>
@@ -50,7 +53,9 @@ export class Namespace {
     JSON.parse(await this.kubectl('get', kind, name, '-o', 'json')) as Item
 
   pods = async (selector: string): Promise<Pod[]> => {
-    const list = JSON.parse(await this.kubectl('get', 'pods', '-l', selector, '-o', 'json')) as { items: Pod[] }
+    const list = JSON.parse(await this.kubectl('get', 'pods', '-l', selector, '-o', 'json')) as {
+      items: Pod[]
+    }
     return list.items
   }
 

@@ -12,7 +12,9 @@ const namespace = new Namespace('faults')
 const front = 'http://front/'
 
 const isReady = async (node: Node): Promise<boolean> =>
-  (await nodes()).some(({ metadata, status }) => metadata.name === node.name && holds(status.conditions, 'Ready'))
+  (await nodes()).some(
+    ({ metadata, status }) => metadata.name === node.name && holds(status.conditions, 'Ready'),
+  )
 
 /** The machine and the address of a pod. */
 async function whereIs(name: string): Promise<{ node: Node; address: string }> {
@@ -43,19 +45,23 @@ describe.runIf(isRig)('a node', () => {
     }
     await until(`${node.name} to be back`, () => isReady(node))
     await until('all to answer', async () => (await answering(namespace, 'web-0', front, 60)).length === 3)
+    expect((await whereIs('web-2')).node).toBe(node)
   })
 
   const crashing: readonly NodeProgram[] = ['kubelet', 'containerd', 'kube-proxy']
-  test.each(crashing)('goes on serving without its %s, and takes commands when that is back', async program => {
-    const { node, address } = await whereIs('web-1')
-    await crash(node, program)
-    try {
-      expect(await isWell(`http://${address}:8080/`)).toBe(true)
-    } finally {
-      await startProgram(node, program, await programs())
-    }
-    await until(`${node.name} to be well`, () => isReady(node))
-    await until('a command to run', async () => (await namespace.exec('web-1', 'hostname')) === 'web-1\n')
-    expect((await whereIs('web-1')).address).toBe(address)
-  })
+  test.each(crashing)(
+    'goes on serving without its %s, and takes commands when that is back',
+    async program => {
+      const { node, address } = await whereIs('web-1')
+      await crash(node, program)
+      try {
+        expect(await isWell(`http://${address}:8080/`)).toBe(true)
+      } finally {
+        await startProgram(node, program, await programs())
+      }
+      await until(`${node.name} to be well`, () => isReady(node))
+      await until('a command to run', async () => (await namespace.exec('web-1', 'hostname')) === 'web-1\n')
+      expect((await whereIs('web-1')).address).toBe(address)
+    },
+  )
 })

@@ -21,7 +21,13 @@ export default async function setup(project: TestProject): Promise<(() => Promis
   if (!isRig) return undefined
   const release = await lock()
   const wasUp = await isUp()
-  await up()
+  try {
+    await up()
+  } catch (error) {
+    // What came up stays, to be looked at.
+    await release()
+    throw error
+  }
   return async () => {
     if (!wasUp) await down()
     await release()

@@ -48,7 +48,10 @@ beforeAll(async () => {
   await namespace.create()
   await namespace.apply(deployment, service)
   await namespace.rolledOut('deployment/stele', 'app=stele')
-  const { spec } = await namespace.get<{ spec: { ports: { name: string; nodePort: number }[] } }>('service', 'stele')
+  const { spec } = await namespace.get<{ spec: { ports: { name: string; nodePort: number }[] } }>(
+    'service',
+    'stele',
+  )
   const [address] = await nodeAddresses()
   const at = (door: string): string => `${address}:${spec.ports.find(({ name }) => name === door)?.nodePort}`
   kafka = at('kafka')

@@ -1,7 +1,8 @@
 // Three pods with a volume each, spread over nodes, that answer with their names: something to find, to lose and to find again.
 import { images, restricted, type Namespace } from './cluster.ts'
 
-const answerWithName = "require('node:http').createServer((_, reply) => reply.end(require('node:os').hostname())).listen(8080, () => console.log('listening'))"
+const answerWithName =
+  "require('node:http').createServer((_, reply) => reply.end(require('node:os').hostname())).listen(8080, () => console.log('listening'))"
 
 const labels = { app: 'web' }
 export const selector = 'app=web'
@@ -69,10 +70,20 @@ export async function applyWeb(namespace: Namespace): Promise<void> {
 
 /** What a pod reads from `url`. */
 export const fetchFrom = (namespace: Namespace, pod: string, url: string): Promise<string> =>
-  namespace.exec(pod, 'node', '-e', `fetch('${url}').then(async got => process.stdout.write(await got.text()))`)
+  namespace.exec(
+    pod,
+    'node',
+    '-e',
+    `fetch('${url}').then(async got => process.stdout.write(await got.text()))`,
+  )
 
 /** The names that answered `times` requests of a pod to `url`, each on a connection of its own. */
-export async function answering(namespace: Namespace, pod: string, url: string, times: number): Promise<string[]> {
+export async function answering(
+  namespace: Namespace,
+  pod: string,
+  url: string,
+  times: number,
+): Promise<string[]> {
   const program = `
     const ask = () => new Promise((resolve, reject) =>
       require('node:http').get('${url}', { agent: false, timeout: 2000 }, reply => {

@@ -2,7 +2,7 @@
 import { copyFile, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { cached } from './cache.ts'
-import { runInBackground } from './commands.ts'
+import { go } from './go.ts'
 import { versions } from './layout.ts'
 
 const kubernetesPrograms = [
@@ -14,8 +14,6 @@ const kubernetesPrograms = [
   'kubectl',
 ]
 
-// Static, so that they run in any root. Without -trimpath the same sources would be built again elsewhere.
-const env = { CGO_ENABLED: '0', GOFLAGS: '-trimpath -mod=mod', GOWORK: 'off' }
 const stripped = '-s -w'
 
 /** The directory with Kubernetes' own programs. */
@@ -26,7 +24,7 @@ export const kubernetes = (): Promise<string> =>
     const gitVersion = `-X k8s.io/component-base/version.gitVersion=${version}`
     const packages = kubernetesPrograms.map(name => `k8s.io/kubernetes/cmd/${name}`)
     const args = ['build', '-ldflags', `${stripped} ${gitVersion}`, '-o', `${directory}/`, ...packages]
-    await runInBackground('go', args, { cwd: directory, env })
+    await go(args, directory)
     for (const file of ['go.mod', 'go.sum']) await rm(join(directory, file))
   })
 
@@ -35,7 +33,7 @@ export const kubernetes = (): Promise<string> =>
  * they are modules with a version of their own. All else stays as its own go.mod and go.sum say.
  */
 async function writeGoModule(directory: string, version: string): Promise<void> {
-  const answer = await runInBackground('go', ['mod', 'download', '-json', `k8s.io/kubernetes@${version}`])
+  const answer = await go(['mod', 'download', '-json', `k8s.io/kubernetes@${version}`], directory)
   const { GoMod: goMod, Dir: source } = JSON.parse(answer) as { GoMod: string; Dir: string }
   const partVersion = version.replace(/^v1/, 'v0')
   const text = (await readFile(goMod, 'utf8'))
@@ -48,18 +46,25 @@ async function writeGoModule(directory: string, version: string): Promise<void> 
 /** The path of CoreDNS, built from a main program of our own. */
 export async function coredns(): Promise<string> {
   const directory = await cached(`coredns-${versions.coredns}`, async directory => {
-    await writeFile(join(directory, 'go.mod'), `module rig\nrequire github.com/coredns/coredns v${versions.coredns}\n`)
+    await writeFile(
+      join(directory, 'go.mod'),
+      `module rig\nrequire github.com/coredns/coredns v${versions.coredns}\n`,
+    )
     await copyFile(join(import.meta.dirname, 'coredns.go'), join(directory, 'main.go'))
-    await runInBackground('go', ['build', '-ldflags', stripped, '-o', 'coredns'], { cwd: directory, env })
+    await go(['build', '-ldflags', stripped, '-o', 'coredns'], directory)
   })
   return join(directory, 'coredns')
 }
 
 /** The path of Helm. */
-export async function helm(): Promise<string> {
-  const directory = await cached(`helm-${versions.helm}`, async directory => {
-    const module = `helm.sh/helm/v4/cmd/helm@v${versions.helm}`
-    await runInBackground('go', ['install', '-ldflags', stripped, module], { env: { ...env, GOBIN: directory } })
+export const helm = (): Promise<string> => install('helm', `helm.sh/helm/v4/cmd/helm@v${versions.helm}`)
+
+/** The path of kind. */
+export const kind = (): Promise<string> => install('kind', `sigs.k8s.io/kind@v${versions.kind}`)
+
+async function install(name: 'helm' | 'kind', module: string): Promise<string> {
+  const directory = await cached(`${name}-${versions[name]}`, async directory => {
+    await go(['install', '-ldflags', stripped, module], directory, { GOBIN: directory })
   })
-  return join(directory, 'helm')
+  return join(directory, name)
 }

@@ -34,7 +34,9 @@ async function passOn(above: string, group: string): Promise<void> {
     if (value.trim() !== '') await writeFile(join(group, name), value)
   }
   for (const directory of [above, group])
-    await writeFile(join(directory, 'cgroup.subtree_control'), '+cpu +cpuset +memory +pids').catch(onlyVersion2)
+    await writeFile(join(directory, 'cgroup.subtree_control'), '+cpu +cpuset +memory +pids').catch(
+      onlyVersion2,
+    )
 }
 
 function onlyVersion2(error: NodeJS.ErrnoException): void {

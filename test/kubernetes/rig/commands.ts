@@ -29,5 +29,8 @@ export async function run(program: string, args: readonly string[], options: Opt
 }
 
 /** `run` for what takes long: others on the machine go first. */
-export const runInBackground = (program: string, args: readonly string[], options?: Options): Promise<string> =>
-  run('nice', ['-n', '15', 'ionice', '-c3', program, ...args], options)
+export const runInBackground = (
+  program: string,
+  args: readonly string[],
+  options?: Options,
+): Promise<string> => run('nice', ['-n', '15', 'ionice', '-c3', program, ...args], options)

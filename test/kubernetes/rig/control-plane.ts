@@ -90,7 +90,8 @@ export async function startControlPlane(programs: Programs): Promise<void> {
 
 /** Starts a component, also one that crashed, and waits until it is well. */
 export async function startComponent(component: Component, programs: Programs): Promise<void> {
-  const program = component === 'etcd' ? join(programs.debian, 'usr/bin/etcd') : join(programs.kubernetes, component)
+  const program =
+    component === 'etcd' ? join(programs.debian, 'usr/bin/etcd') : join(programs.kubernetes, component)
   await start(controlPlane, component, [program, ...flags[component]], environment(programs.debian))
   await ready(controlPlane, component, () => isWell(health[component]))
 }

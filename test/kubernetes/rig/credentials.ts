@@ -27,7 +27,9 @@ export const kubeconfigOf = (user: string): string =>
 /** What the API server needs before it starts. */
 export async function makeTokens(): Promise<void> {
   await mkdir(directory, { recursive: true, mode: 0o700 })
-  const lines = users.map(({ name, groups }) => `${randomBytes(16).toString('hex')},${name},${name},"${groups}"\n`)
+  const lines = users.map(
+    ({ name, groups }) => `${randomBytes(16).toString('hex')},${name},${name},"${groups}"\n`,
+  )
   await writeFile(tokens, lines.join(''), { mode: 0o600 })
   const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
   await writeFile(serviceAccountKey, privateKey.export({ type: 'pkcs1', format: 'pem' }), { mode: 0o600 })

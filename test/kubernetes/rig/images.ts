@@ -5,7 +5,6 @@ import { createReadStream } from 'node:fs'
 import { chmod, copyFile, cp, mkdir, readdir, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { run } from './commands.ts'
-import { state } from './layout.ts'
 import { nativePackages } from './native-packages.ts'
 
 const checkout = join(import.meta.dirname, '../../..')
@@ -30,9 +29,12 @@ interface Image {
   user?: string
 }
 
-/** The archive, made new of what the checkout holds now; Node's layer stays from one time to the next. */
-export async function makeImages(programs: { debian: string; coredns: string }): Promise<string> {
-  const layout = join(state, 'images')
+/** The archive `<directory>/images.tar`, made of what the checkout holds now. */
+export async function makeImages(
+  directory: string,
+  programs: { debian: string; coredns: string },
+): Promise<string> {
+  const layout = join(directory, 'images')
   await rm(layout, { recursive: true, force: true })
   await mkdir(join(layout, 'blobs/sha256'), { recursive: true })
   const layer = (fill: (root: string) => Promise<void>): Promise<Layer> => addLayer(layout, fill)
@@ -50,7 +52,7 @@ export async function makeImages(programs: { debian: string; coredns: string }):
       user: '65532:65532',
     },
   })
-  const archive = join(state, 'images.tar')
+  const archive = join(directory, 'images.tar')
   await run('tar', ['-C', layout, '-cf', archive, '.'])
   await rm(layout, { recursive: true })
   return archive
@@ -64,7 +66,9 @@ async function addFile(from: string, to: string): Promise<void> {
 
 async function addBusybox(root: string, busybox: string): Promise<void> {
   await addFile(busybox, join(root, 'bin/busybox'))
-  const commands = (await run(busybox, ['--list'])).split('\n').filter(name => name !== '' && name !== 'busybox')
+  const commands = (await run(busybox, ['--list']))
+    .split('\n')
+    .filter(name => name !== '' && name !== 'busybox')
   for (const command of commands) await symlink('busybox', join(root, 'bin', command))
 }
 
@@ -87,7 +91,8 @@ async function addStele(root: string): Promise<void> {
   await cp(join(checkout, 'dist'), join(root, 'stele/dist'), { recursive: true })
   await copyFile(join(checkout, 'package.json'), join(root, 'stele/package.json'))
   const here = `${process.platform}-${process.arch}`
-  const forHere = (path: string): boolean => !path.includes('/prebuilds/') || path.includes(`/prebuilds/${here}`)
+  const forHere = (path: string): boolean =>
+    !path.includes('/prebuilds/') || path.includes(`/prebuilds/${here}`)
   for (const directory of await nativePackages(checkout)) {
     const options = { recursive: true, dereference: true, filter: forHere }
     await cp(join(checkout, directory), join(root, 'stele', directory), options)
@@ -128,7 +133,10 @@ async function writeIndex(layout: string, all: Record<string, Image>): Promise<v
   const manifests: object[] = []
   for (const [name, image] of Object.entries(all)) {
     const config = await blob('application/vnd.oci.image.config.v1+json', configuration(image))
-    const layers = image.layers.map(layer => ({ mediaType: 'application/vnd.oci.image.layer.v1.tar', ...layer }))
+    const layers = image.layers.map(layer => ({
+      mediaType: 'application/vnd.oci.image.layer.v1.tar',
+      ...layer,
+    }))
     const mediaType = 'application/vnd.oci.image.manifest.v1+json'
     const manifest = await blob(mediaType, { schemaVersion: 2, mediaType, config, layers })
     manifests.push({ ...manifest, annotations: { 'io.containerd.image.name': name } })

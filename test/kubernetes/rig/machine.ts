@@ -28,10 +28,12 @@ export async function make(machine: Machine): Promise<void> {
   const directory = directoryOf(machine)
   for (const part of ['lib', 'log']) await mkdir(join(directory, part), { recursive: true })
   const args = [...namespaces, '--fork', '--kill-child', 'sh', '-c', idle]
-  const child = spawn('unshare', args, { detached: true, stdio: ['ignore', 'pipe', 'inherit'] })
+  const log = await open(logFile(machine, 'machine'), 'a')
+  const child = spawn('unshare', args, { detached: true, stdio: ['ignore', 'pipe', log.fd] })
   await once(child.stdout, 'data')
   child.stdout.destroy()
   child.unref()
+  await log.close()
   if (child.pid === undefined) throw new Error('unshare did not start')
   await record(firstProcess(machine), await childOf(child.pid))
   await plugIn(machine)
@@ -62,7 +64,18 @@ const network = ({ name, address }: Machine): string[] => [
 
 async function plugIn(machine: Machine): Promise<void> {
   const pid = await recorded(firstProcess(machine))
-  await run('ip', ['link', 'add', cable(machine), 'type', 'veth', 'peer', 'name', 'eth0', 'netns', String(pid)])
+  await run('ip', [
+    'link',
+    'add',
+    cable(machine),
+    'type',
+    'veth',
+    'peer',
+    'name',
+    'eth0',
+    'netns',
+    String(pid),
+  ])
   await run('ip', ['link', 'set', cable(machine), 'master', bridge.name, 'up'])
 }
 
@@ -108,15 +121,11 @@ export const crash = (machine: Machine, program: string): Promise<void> => kill(
 
 /** Waits until `holds`. When `program` ends before, or it takes too long, the error ends with the tail of its log. */
 export const ready = (machine: Machine, program: string, holds: () => Promise<boolean>): Promise<void> =>
-  until(
-    `${program} on ${machine.name}`,
-    holds,
-    {
-      limitMs: 120_000,
-      lost: async () => (await recorded(pidFile(machine, program))) === undefined,
-      explain: () => tail(machine, program),
-    },
-  )
+  until(`${program} on ${machine.name}`, holds, {
+    limitMs: 120_000,
+    lost: async () => (await recorded(pidFile(machine, program))) === undefined,
+    explain: () => tail(machine, program),
+  })
 
 async function tail(machine: Machine, program: string): Promise<string> {
   const file = logFile(machine, program)
@@ -124,5 +133,15 @@ async function tail(machine: Machine, program: string): Promise<string> {
   return `${log.trimEnd().split('\n').slice(-30).join('\n')}\nThe whole log: ${file}`
 }
 
-/** Ends the machine and everything on it. */
-export const remove = (machine: Machine): Promise<void> => kill(firstProcess(machine))
+/**
+ * Ends the machine and everything on it. The kernel would take the cable back when the last connection of the killed programs
+ * has timed out, which takes minutes when nobody answers any more.
+ */
+export async function remove(machine: Machine): Promise<void> {
+  await kill(firstProcess(machine))
+  await until(`${cable(machine)} to be gone`, async () => {
+    if (!(await run('ip', ['-o', 'link'])).includes(` ${cable(machine)}@`)) return true
+    await run('ip', ['link', 'delete', cable(machine)])
+    return false
+  })
+}

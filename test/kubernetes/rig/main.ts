@@ -1,5 +1,6 @@
-// The commands behind `make kubernetes` and `make kubernetes-down`.
+// The commands behind `make kubernetes`, `make kind` and those that take them down.
 import process from 'node:process'
+import { kindDown, kindUp } from './kind.ts'
 import { kubeconfig } from './layout.ts'
 import { lock } from './lock.ts'
 import { down, up } from './rig.ts'
@@ -10,14 +11,12 @@ const commands: Record<string, () => Promise<void>> = {
     console.log(`export KUBECONFIG=${kubeconfig}`)
   },
   down,
+  kind: async () => console.log(`export KUBECONFIG=${await kindUp()}`),
+  'kind-down': kindDown,
 }
 
 const command = commands[process.argv[2] ?? '']
 if (command === undefined) throw new Error(`give one of: ${Object.keys(commands).join(', ')}`)
-if (process.getuid?.() !== 0) {
-  console.error('the rig needs root: it makes network namespaces, mounts and control groups')
-  process.exit(1)
-}
 const release = await lock()
 try {
   await command()

@@ -29,38 +29,33 @@ export const loadImages = (node: Node, programs: Programs, archive: string): Pro
 
 /** Starts a program, also one that crashed, and waits until it is well. */
 export async function startProgram(node: Node, program: NodeProgram, programs: Programs): Promise<void> {
-  const env = environment(programs.debian)
-  await start(node, program, commandLine(node, program, programs), env)
-  await ready(node, program, () => programIsWell(node, program, env))
+  await start(node, program, commandLines[program](node, programs), environment(programs.debian))
+  await ready(node, program, () => health[program](node, programs))
 }
 
-function commandLine(node: Node, program: NodeProgram, programs: Programs): string[] {
-  const path = join(programs.kubernetes, program)
-  switch (program) {
-    case 'containerd':
-      return [join(programs.debian, 'usr/bin/containerd'), '--config', file(node, 'containerd.toml')]
-    case 'kubelet':
-      return [
-        path,
-        `--config=${file(node, 'kubelet.json')}`,
-        `--kubeconfig=${kubeconfigOf(`system:node:${node.name}`)}`,
-        `--node-ip=${node.address}`,
-        `--node-labels=topology.kubernetes.io/region=rig,topology.kubernetes.io/zone=${node.zone}`,
-      ]
-    case 'kube-proxy':
-      return [path, `--config=${file(node, 'kube-proxy.json')}`]
-  }
+const commandLines: Record<NodeProgram, (node: Node, programs: Programs) => string[]> = {
+  containerd: (node, { debian }) => [
+    join(debian, 'usr/bin/containerd'),
+    `--config=${file(node, 'containerd.toml')}`,
+  ],
+  kubelet: (node, { kubernetes }) => [
+    join(kubernetes, 'kubelet'),
+    `--config=${file(node, 'kubelet.json')}`,
+    `--kubeconfig=${kubeconfigOf(`system:node:${node.name}`)}`,
+    `--node-ip=${node.address}`,
+    `--node-labels=topology.kubernetes.io/region=rig,topology.kubernetes.io/zone=${node.zone}`,
+  ],
+  'kube-proxy': (node, { kubernetes }) => [
+    join(kubernetes, 'kube-proxy'),
+    `--config=${file(node, 'kube-proxy.json')}`,
+  ],
 }
 
-async function programIsWell(node: Node, program: NodeProgram, env: Record<string, string>): Promise<boolean> {
-  switch (program) {
-    case 'containerd':
-      return (await inside(node, ['ctr', 'version'], env)) !== ''
-    case 'kubelet':
-      return isWell(`http://${node.address}:10248/healthz`)
-    case 'kube-proxy':
-      return isWell(`http://${node.address}:10256/healthz`)
-  }
+const health: Record<NodeProgram, (node: Node, programs: Programs) => Promise<boolean>> = {
+  containerd: async (node, { debian }) =>
+    (await inside(node, ['ctr', 'version'], environment(debian))) !== '',
+  kubelet: ({ address }) => isWell(`http://${address}:10248/healthz`),
+  'kube-proxy': ({ address }) => isWell(`http://${address}:10256/healthz`),
 }
 
 async function writeConfiguration(node: Node, programs: Programs): Promise<void> {

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { coredns, kubernetes } from './binaries.ts'
 import { removeCgroups } from './cgroups.ts'
 import { startControlPlane, type Programs } from './control-plane.ts'
+import { server } from './credentials.ts'
 import { isWell } from './health.ts'
 import { makeImages } from './images.ts'
 import { kubectl } from './kubectl.ts'
@@ -12,13 +13,13 @@ import { controlPlane, nodes, state } from './layout.ts'
 import { remove } from './machine.ts'
 import { addBridge, removeBridge } from './network.ts'
 import { loadImages, startNode } from './node.ts'
-import { packages } from './packages.ts'
-import { server } from './credentials.ts'
+import { parts } from './packages.ts'
+import { checkMachine } from './requirements.ts'
 import { addVolumes, recycleVolumes } from './volumes.ts'
 
 /** What the rig is made of, built when it is not in the cache. */
 export const programs = async (): Promise<Programs> => ({
-  debian: await packages(),
+  debian: await parts(),
   kubernetes: await kubernetes(),
 })
 
@@ -26,17 +27,18 @@ export const isUp = (): Promise<boolean> => isWell(`${server}/readyz`).catch(() 
 
 /** Brings the rig up. One that is up gets the images of now and its volumes back. */
 export async function up(): Promise<void> {
+  await checkMachine()
   const made = await programs()
   const dns = await coredns()
   if (await isUp()) {
-    const archive = await makeImages({ ...made, coredns: dns })
+    const archive = await makeImages(state, { ...made, coredns: dns })
     await Promise.all(nodes.map(node => loadImages(node, made, archive)))
     await recycleVolumes(made)
     return
   }
   await down()
   await mkdir(state, { recursive: true })
-  const archive = makeImages({ ...made, coredns: dns })
+  const archive = makeImages(state, { ...made, coredns: dns })
   await addBridge()
   await Promise.all([archive, startControlPlane(made)])
   await Promise.all(nodes.map(async node => startNode(node, made, await archive)))

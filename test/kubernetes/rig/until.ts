@@ -28,7 +28,8 @@ export async function until(
     if (Date.now() > started + limitMs || (await lost?.()) === true) break
     await sleep(everyMs)
   }
-  throw new Error(`waited ${Math.round((Date.now() - started) / 1000)} s for ${what}${reason}${await explained(explain)}`)
+  const seconds = Math.round((Date.now() - started) / 1000)
+  throw new Error(`gave up on ${what} after ${seconds} s${reason}${await explained(explain)}`)
 }
 
 const explained = async (explain?: () => Promise<string>): Promise<string> =>

@@ -60,7 +60,9 @@ export async function recycleVolumes(programs: Programs): Promise<void> {
   const found = JSON.parse(await kubectl(programs, ['get', 'persistentvolumes', '-o', 'json'])) as {
     items: { metadata: { name: string }; status: { phase: string } }[]
   }
-  const released = found.items.filter(({ status }) => status.phase === 'Released').map(({ metadata }) => metadata.name)
+  const released = found.items
+    .filter(({ status }) => status.phase === 'Released')
+    .map(({ metadata }) => metadata.name)
   const again = volumes.filter(({ name }) => released.includes(name))
   if (again.length === 0) return
   await kubectl(programs, ['delete', 'persistentvolumes', ...again.map(({ name }) => name)])
