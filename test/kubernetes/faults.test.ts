@@ -1,14 +1,15 @@
 /** Breaks nodes of the rig, so it runs on no other cluster. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { holds, isRig, Namespace, nodes, until } from './cluster.ts'
+import { startComponent } from './rig/control-plane.ts'
 import { isWell } from './rig/health.ts'
-import { nodes as machines, type Node } from './rig/layout.ts'
-import { connected, crash } from './rig/machine.ts'
-import { startProgram, type NodeProgram } from './rig/node.ts'
+import { controlPlane, nodes as machines, type Node } from './rig/layout.ts'
+import { connected, crash, remove } from './rig/machine.ts'
+import { startNode, startProgram, type NodeProgram } from './rig/node.ts'
 import { programs } from './rig/rig.ts'
 import { answering, applyWeb, selector } from './web.ts'
 
-const namespace = new Namespace('faults')
+const namespace = new Namespace('stele-faults')
 const front = 'http://front/'
 
 const isReady = async (node: Node): Promise<boolean> =>
@@ -64,4 +65,27 @@ describe.runIf(isRig)('a node', () => {
       expect((await whereIs('web-1')).address).toBe(address)
     },
   )
+
+  test("that loses its power comes back with its pod and the pod's data", async () => {
+    await namespace.exec('web-1', 'sh', '-c', 'echo kept > /data/file; sync')
+    const { node } = await whereIs('web-1')
+    await remove(node)
+    await until(`${node.name} to be lost`, async () => !(await isReady(node)))
+    await startNode(node, await programs())
+    await until(`${node.name} to be back`, () => isReady(node))
+    await until('the data', async () => (await namespace.exec('web-1', 'cat', '/data/file')) === 'kept\n')
+    await until('all to answer', async () => (await answering(namespace, 'web-0', front, 60)).length === 3)
+    expect((await whereIs('web-1')).node).toBe(node)
+  })
+
+  test('serves without the API server', async () => {
+    const { address } = await whereIs('web-1')
+    await crash(controlPlane, 'kube-apiserver')
+    try {
+      expect(await isWell(`http://${address}:8080/`)).toBe(true)
+    } finally {
+      await startComponent('kube-apiserver', await programs())
+    }
+    expect(await namespace.exec('web-1', 'hostname')).toBe('web-1\n')
+  })
 })

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { holds, Namespace, nodeAddresses, nodes, until, type Pod } from './cluster.ts'
 import { answering, applyWeb, fetchFrom, selector } from './web.ts'
 
-const namespace = new Namespace('smoke')
+const namespace = new Namespace('stele-smoke')
 const names = ['web-0', 'web-1', 'web-2']
 
 beforeAll(async () => {
@@ -31,7 +31,9 @@ test.each(names)('%s finds every pod by its name', async from => {
 })
 
 test('a Service spreads connections over all pods', async () => {
-  expect(await answering(namespace, 'web-0', 'http://front.smoke.svc.cluster.local/', 60)).toEqual(names)
+  expect(
+    await answering(namespace, 'web-0', `http://front.${namespace.name}.svc.cluster.local/`, 60),
+  ).toEqual(names)
 })
 
 test('a NodePort answers on every node, asked from outside of the cluster', async () => {

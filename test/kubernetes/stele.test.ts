@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { images, Namespace, nodeAddresses, restricted } from './cluster.ts'
 import { RawConnection } from '../wire/raw.ts'
 
-const namespace = new Namespace('stele-smoke')
+const namespace = new Namespace('stele-broker')
 const labels = { app: 'stele' }
 const ports = [
   { name: 'kafka', port: 9092 },

@@ -15,7 +15,7 @@ async function hierarchies(): Promise<string[]> {
     () => false,
   )
   if (unified) return [root]
-  return (await readdir(root)).filter(name => name !== 'unified').map(name => join(root, name))
+  return (await readdir(root)).map(name => join(root, name))
 }
 
 /** The groups of a node, with the controllers that the kubelet asks for. */

@@ -30,11 +30,11 @@ export async function make(machine: Machine): Promise<void> {
   const args = [...namespaces, '--fork', '--kill-child', 'sh', '-c', idle]
   const log = await open(logFile(machine, 'machine'), 'a')
   const child = spawn('unshare', args, { detached: true, stdio: ['ignore', 'pipe', log.fd] })
+  await log.close()
+  if (child.pid === undefined || child.stdout === null) throw new Error('unshare did not start')
   await once(child.stdout, 'data')
   child.stdout.destroy()
   child.unref()
-  await log.close()
-  if (child.pid === undefined) throw new Error('unshare did not start')
   await record(firstProcess(machine), await childOf(child.pid))
   await plugIn(machine)
   const routes = all

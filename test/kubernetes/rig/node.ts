@@ -15,12 +15,13 @@ export type NodeProgram = 'containerd' | 'kubelet' | 'kube-proxy'
 const file = (node: Node, name: string): string => join(directoryOf(node), name)
 const socket = '/run/containerd/containerd.sock'
 
-export async function startNode(node: Node, programs: Programs, archive: string): Promise<void> {
+/** Boots a node, also one that was removed: what is on its disk it still has, as are the images of an `archive` once given. */
+export async function startNode(node: Node, programs: Programs, archive?: string): Promise<void> {
   await make(node)
   await addCgroups(node)
   await writeConfiguration(node, programs)
   await startProgram(node, 'containerd', programs)
-  await loadImages(node, programs, archive)
+  if (archive !== undefined) await loadImages(node, programs, archive)
   await Promise.all([startProgram(node, 'kubelet', programs), startProgram(node, 'kube-proxy', programs)])
 }
 
