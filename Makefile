@@ -1,7 +1,7 @@
 # Everything runs with the Node that package.json pins (npm package `node`); the machine's own only has to run npm.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help install run test unit wire ok format build bench clean
+.PHONY: help install run test unit wire ok format build bench clean kubernetes kubernetes-down test-kubernetes kind kind-down
 
 machine_path := $(PATH)
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 installed := node_modules/.installed
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(installed) ## install what package-lock.json says, when it is not there yet
 
@@ -28,14 +28,31 @@ run: build ## start a broker in the foreground, its data in ./data; ARGS='--set 
 
 vitest := vitest run $(if $(VITEST_JSON),--reporter=default --reporter=json --outputFile.json='$(VITEST_JSON)')
 
-test: install ## run all tests, also those with real clients
-	@$(vitest) $(ARGS)
+test: install ## run all tests, also those with real clients, but not those on Kubernetes
+	@$(vitest) --project unit --project wire --project clients $(ARGS)
 
 unit: install ## run the unit tests
 	@$(vitest) --project unit $(ARGS)
 
 wire: install ## run the tests with real clients against a real broker
 	@$(vitest) --project wire --project clients $(ARGS)
+
+rig := node test/kubernetes/rig/main.ts
+
+kubernetes: install ## bring up a Kubernetes of three nodes on this machine, as root and without Docker, and print its KUBECONFIG
+	@$(rig) up
+
+kubernetes-down: install ## take it down without a trace
+	@$(rig) down
+
+test-kubernetes: install ## run the tests on the cluster of KUBECONFIG, or else on that of `make kubernetes`
+	@$(vitest) --project kubernetes $(ARGS)
+
+kind: install ## bring up a cluster with kind where a Docker engine runs, and print its KUBECONFIG
+	@$(rig) kind
+
+kind-down: install ## take it down
+	@$(rig) kind-down
 
 ok: install ## format, lint, types, dead code and unit tests: what has to be fine before a commit
 	@oxfmt --check

@@ -37,6 +37,18 @@ export default defineConfig({
           hookTimeout: 240_000,
         },
       },
+      {
+        // A whole Kubernetes: test/kubernetes/README.md.
+        test: {
+          name: 'kubernetes',
+          include: ['test/kubernetes/**/*.test.ts'],
+          globalSetup: ['test/kubernetes/setup.ts'],
+          fileParallelism: false,
+          sequence: { groupOrder: 4 },
+          testTimeout: 240_000,
+          hookTimeout: 240_000,
+        },
+      },
     ],
   },
 })
