@@ -6,12 +6,10 @@
  *   … acknowledged | base: held, free or acknowledged above a hole … | next: not handed out yet …
  */
 import { assert } from '../../base/assert.ts'
+import type { Room } from './room.ts'
 
 /** Who holds records; the window keeps the count. */
 export type Holder = { unacknowledged: number }
-
-/** How many records may be remembered, over all windows. */
-export type Room = { left: number }
 
 type Entry = {
   readonly offset: number
@@ -26,6 +24,9 @@ export type Held = { readonly offset: number; readonly deliveries: number; reado
 
 /** So many records of a partition are remembered above the oldest one that is not acknowledged. */
 export const windowRecordsMax = 10_000
+
+/** So many of them whatever other windows remember. */
+export const ownRecords = 100
 
 /** A run of records that nobody wants is read over rather than around when it is no longer than this. */
 const readOverMax = 100
@@ -79,6 +80,11 @@ export class Window {
     return this.#dueMs
   }
 
+  /** Nothing new is handed out until the oldest is acknowledged. */
+  get isFull(): boolean {
+    return this.#entries.length >= windowRecordsMax
+  }
+
   /** The partition is somebody else's now. */
   get closed(): boolean {
     return this.#closed
@@ -90,7 +96,7 @@ export class Window {
     if (this.#free > 0 && from < this.#next)
       for (let i = this.#indexOf(from); i < this.#entries.length; i++) {
         const entry = this.#entries[i]
-        if (entry !== undefined && isFree(entry)) return entry.offset
+        if (entry !== undefined && isFree(entry)) return entry.offset < end ? entry.offset : undefined
       }
     const fresh = Math.max(from, this.#next)
     return fresh < end && this.#hasRoom() ? fresh : undefined
@@ -116,7 +122,7 @@ export class Window {
       entry = { offset, deliveries: 0, holder: undefined, untilMs: 0, acknowledged: false }
       this.#entries.push(entry)
       this.#next = offset + 1
-      this.#room.left -= 1
+      this.#room.take()
     } else this.#free -= 1
     entry.deliveries += 1
     entry.untilMs = untilMs
@@ -154,11 +160,11 @@ export class Window {
     this.#trim()
   }
 
-  /** Answers why not, or undefined; the same holder may say it twice. */
+  /** Answers why not, or undefined, also when it is acknowledged already: who has lost the answer may say it again. */
   acknowledge(offset: number, deliveries: number, holder: Holder): string | undefined {
     const known = this.#entry(offset)
     const said = known?.acknowledged === true && known.deliveries === deliveries
-    if (said || (!this.#closed && offset >= this.durable && offset < this.base)) return undefined
+    if (said || (!this.#closed && offset < this.base)) return undefined
     const entry = this.#mine(offset, deliveries, holder)
     if (typeof entry === 'string') return entry
     this.#let(entry)
@@ -199,7 +205,10 @@ export class Window {
 
   /** The holder is gone. */
   releaseAllOf(holder: Holder): void {
-    for (const entry of this.#entries) if (entry.holder === holder) this.#setFree(entry)
+    for (const entry of this.#entries) {
+      if (holder.unacknowledged === 0) return
+      if (entry.holder === holder) this.#setFree(entry)
+    }
   }
 
   *heldBy(holder: Holder): Generator<Held, void> {
@@ -216,14 +225,16 @@ export class Window {
   close(): void {
     this.#closed = true
     for (const entry of this.#entries) this.#let(entry)
-    this.#room.left += this.#entries.length
+    const { length } = this.#entries
     this.#entries = []
     this.#free = 0
     this.#dueMs = Infinity
+    this.#room.give(length)
   }
 
   #hasRoom(): boolean {
-    return this.#entries.length < windowRecordsMax && this.#room.left > 0
+    const { length } = this.#entries
+    return length < ownRecords || (length < windowRecordsMax && this.#room.left > 0)
   }
 
   #mine(offset: number, deliveries: number, holder: Holder): Entry | string {
@@ -253,7 +264,7 @@ export class Window {
     while (this.#entries[done]?.acknowledged === true) done += 1
     if (done === 0) return
     this.#entries.splice(0, done)
-    this.#room.left += done
+    this.#room.give(done)
   }
 
   #entry(offset: number): Entry | undefined {
