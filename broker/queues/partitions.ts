@@ -26,7 +26,7 @@ export type Partition = {
 }
 
 /** Records from an offset on cannot be read; when that is tried again. */
-export type Trouble = { readonly why: Refusal; readonly from: number; readonly againMs: number }
+type Trouble = { readonly why: Refusal; readonly from: number; readonly againMs: number }
 
 export type PartitionsOptions = {
   readonly group: string

@@ -9,11 +9,12 @@ test('what is kept over a rebalance that begins anew before anybody has a share 
   expect(got).toHaveLength(6)
   const before = all.broker.router.groups.of('g').find('g')?.group.generation ?? 0
   // The second one joins in the moment in which the first is told the generation.
-  const joining = all.join('g', {}).then(({ memberId }) => {
+  const joining = async () => {
+    const { memberId } = await all.join('g', {})
     expect(all.broker.router.groups.of('g').find('g')?.group.state).toBe('CompletingRebalance')
     return Promise.all([all.join('g', {}), all.join('g', { memberId })])
-  })
-  const [second] = await all.done(joining)
+  }
+  const [second] = await all.done(joining())
   expect(second).toMatchObject({ generation: before + 2 })
   await all.sim.clock.runUntil(() => one.queue.share[0]?.partitions.length === 2)
   const kept = one.queue.share[0]?.partitions ?? []
