@@ -69,6 +69,17 @@ test('who says again that he is done is answered the same, also when it is commi
   expect(window.release(2, 1, a)).toMatch(/is acknowledged already/)
 })
 
+test('who was too late is told so, also when who had it next has acknowledged it', () => {
+  const [window, a, b] = [open(), holder(), holder()]
+  take(window, a, 2)
+  window.expire(100)
+  take(window, b, 2, 200)
+  for (const offset of [0, 1]) expect(window.acknowledge(offset, 2, b)).toBeUndefined()
+  window.durable = window.base
+  expect([window.base, window.acknowledge(0, 2, b)]).toEqual([2, undefined])
+  expect(window.acknowledge(0, 1, a)).toMatch(/is acknowledged already/)
+})
+
 test('records that are not in the log any more are nobody’s', () => {
   const [window, a] = [open(), holder()]
   take(window, a, 4)
@@ -160,7 +171,8 @@ test('any history of a window is that of the plainest model', () => {
           model.state.set(next, { by, deliveries: times, untilMs: nowMs + ms })
           model.next = Math.max(model.next, next + 1)
         } else if (what === 'acknowledge') {
-          const again = at === 'done' && (offset < window.base || model.counts.get(offset) === deliveries)
+          const times = model.counts.get(offset)
+          const again = at === 'done' && (times === deliveries || (times === 1 && offset < window.base))
           expect(window.acknowledge(offset, deliveries, to) === undefined).toBe(mine || again)
           if (mine) model.state.set(offset, 'done')
         } else if (what === 'release') {

@@ -28,6 +28,9 @@ export const windowRecordsMax = 10_000
 /** So many of them whatever other windows remember. */
 export const ownRecords = 100
 
+/** Of so many records below the base that were handed out several times it is known how often. */
+const redeliveredMax = 1_000
+
 /** A run of records that nobody wants is read over rather than around when it is no longer than this. */
 const readOverMax = 100
 
@@ -43,6 +46,8 @@ export class Window {
   /** By offset. The first one is never acknowledged. */
   #entries: Entry[] = []
   #next: number
+  /** How often those below the base were handed out that were several times, oldest first. */
+  readonly #redelivered = new Map<number, number>()
   #free = 0
   /** No holder's time is over before. */
   #dueMs = Infinity
@@ -160,11 +165,12 @@ export class Window {
     this.#trim()
   }
 
-  /** Answers why not, or undefined, also when it is acknowledged already: who has lost the answer may say it again. */
+  /** Answers why not, or undefined, also when it was acknowledged by this receipt before: who has lost the answer says it again. */
   acknowledge(offset: number, deliveries: number, holder: Holder): string | undefined {
     const known = this.#entry(offset)
     const said = known?.acknowledged === true && known.deliveries === deliveries
-    if (said || (!this.#closed && offset < this.base)) return undefined
+    const last = this.#redelivered.get(offset) ?? deliveries
+    if (said || (!this.#closed && offset < this.base && last === deliveries)) return undefined
     const entry = this.#mine(offset, deliveries, holder)
     if (typeof entry === 'string') return entry
     this.#let(entry)
@@ -263,7 +269,12 @@ export class Window {
     let done = 0
     while (this.#entries[done]?.acknowledged === true) done += 1
     if (done === 0) return
-    this.#entries.splice(0, done)
+    for (const { offset, deliveries } of this.#entries.splice(0, done))
+      if (deliveries > 1) this.#redelivered.set(offset, deliveries)
+    for (const offset of this.#redelivered.keys()) {
+      if (this.#redelivered.size <= redeliveredMax) break
+      this.#redelivered.delete(offset)
+    }
     this.#room.give(done)
   }
 
