@@ -201,6 +201,8 @@ export class Queue {
     const refused = some ? await this.#commits.commit() : undefined
     if (refused !== undefined)
       throw new Refusal(refused, `The acknowledgements of group ${this.group} could not be committed`)
+    // It went with what could not be committed before.
+    if (some && this.#uncommitted !== undefined) this.#wasCommitted(undefined)
     return said.map(({ meant, why }) => {
       if (meant === undefined) return notOurs()
       // The partition went to somebody else, or the topic was deleted, before it was durable.
