@@ -9,7 +9,8 @@ export type CommitsOptions = {
   readonly group: string
   readonly clock: Clock
   readonly router: Router
-  readonly windows: () => Iterable<Window>
+  /** Those whose base is not committed. */
+  readonly moved: () => Iterable<Window>
   /** Whom to commit as; undefined while nobody can. */
   readonly speaker: () => Speaker | undefined
 }
@@ -30,7 +31,7 @@ export class Commits {
     this.#settled = Promise.withResolvers<void>()
   }
 
-  /** Resolves when what every open window has as its base by now is durable, or with why it is not. */
+  /** Resolves when what every window has as its base by now is durable, or with why it is not. */
   commit(): Promise<RefusalCode | undefined> {
     // Those that come while one is under way share the next.
     if (this.#running !== undefined) this.#next ??= this.#running.then(() => this.#begin())
@@ -48,7 +49,7 @@ export class Commits {
 
   async #commitAll(): Promise<RefusalCode | undefined> {
     for (;;) {
-      const moved = [...this.#options.windows()].filter(({ base, durable }) => base !== durable)
+      const moved = [...this.#options.moved()]
       if (moved.length === 0) return undefined
       const { promise } = this.#settled
       const refused = await this.#commitOnce(moved)

@@ -21,6 +21,10 @@ export type Consumer = ConsumerWish &
     gone: boolean
   }
 
+/** It can take no more for now. */
+export const isFull = ({ gone, unacknowledged, maxUnacknowledged }: Consumer): boolean =>
+  gone || unacknowledged >= maxUnacknowledged
+
 /** So long a consumer that holds nothing may be silent, beyond its visibility time-out. */
 export const silenceMsMax = 60_000
 

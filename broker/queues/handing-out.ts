@@ -9,7 +9,7 @@ import type { Clock } from '../../base/world.ts'
 import type { StoredRecord } from '../../protocol/kafka/records.ts'
 import type { Router } from '../router/router.ts'
 import type { Tablet } from '../tablet/tablet.ts'
-import type { Consumer } from './consumer.ts'
+import { isFull, type Consumer } from './consumer.ts'
 import type { Partition, Partitions } from './partitions.ts'
 import { receiptOf } from './receipts.ts'
 import type { Waiting } from './waiting.ts'
@@ -50,7 +50,7 @@ export type HandingOutOptions = {
   readonly isSettled: () => boolean
 }
 
-/** A partition whose records cannot be read is tried again after so long. */
+/** Records that cannot be read are tried again after so long. */
 const troubleMs = 5_000
 
 export class HandingOut {
@@ -67,65 +67,106 @@ export class HandingOut {
 
   /** Hands out what there is now, and answers how many records that were. */
   async handOut(consumer: Consumer, wish: Wish): Promise<number> {
-    const { partitions } = this.#options
+    const { partitions, waiting } = this.#options
     const batch = new Batch(consumer, wish)
-    const all = [...partitions.all()].filter(({ window }) => consumer.topics.includes(window.topic))
+    try {
+      if (!batch.isFull) await this.#readAll(batch)
+    } finally {
+      if (batch.size > 0) partitions.watchTimes()
+      if (partitions.stirred().size > 0) waiting.passOn()
+    }
+    return batch.size
+  }
+
+  async #readAll(batch: Batch): Promise<void> {
+    const { topics } = batch.consumer
+    const some = [...this.#options.partitions.stirred()].filter(({ window }) => topics.includes(window.topic))
     const first = this.#turn++
-    for (const i of all.keys()) {
-      const partition = all[(first + i) % all.length]
+    for (const i of some.keys()) {
+      const partition = some[(first + i) % some.length]
       if (partition !== undefined && !batch.isFull) await this.#readOne(partition, batch)
     }
-    if (batch.size > 0) partitions.watchTimes()
-    return batch.size
   }
 
   async #readOne(partition: Partition, batch: Batch): Promise<void> {
     // Looked at in this very moment: to find out by reading would wake others who would do the same.
-    if (this.#wanted(partition.window) === undefined) return
-    if (partition.againMs > this.#options.clock.monotonicMs()) return
+    if (!this.#isWanted(partition)) return
     if (partition.reading) {
       partition.passedBy = true
       return
     }
     partition.reading = true
     try {
-      while (!batch.isFull && (await this.#readStretch(partition.window, batch)));
-      partition.trouble = undefined
-    } catch (error) {
-      if (!(error instanceof Refusal)) throw error
-      this.#unreadable(partition, error)
+      while (!batch.isFull && (await this.#readStretch(partition, batch)));
+    } finally {
+      partition.reading = false
+      if (this.#isWanted(partition) && partition.passedBy) this.#options.waiting.wake()
+      partition.passedBy = false
     }
-    partition.reading = false
-    if (partition.passedBy) this.#options.waiting.wake()
-    partition.passedBy = false
   }
 
   /** Answers whether it got on. */
-  async #readStretch(window: Window, batch: Batch): Promise<boolean> {
-    const tablet = this.#options.router.leading(window.topic, window.partition)
-    window.dropBelow(tablet.logStart)
-    const from = this.#wanted(window)
-    if (from === undefined) return false
-    let seen = from
-    const to = await batch.wish.read(tablet, {
-      from,
-      take: record => {
-        if (!this.#mayHandOut(window)) return false
-        window.hasNone(seen, record.offset)
-        const verdict = window.verdict(record.offset)
-        if (verdict === 'stop') return false
-        if (verdict === 'hand out' && !this.#handOutOne(window, record, batch)) return false
-        seen = record.offset + 1
-        return true
-      },
-    })
-    if (to > seen) window.hasNone(seen, to)
-    return Math.max(seen, to) > from
+  async #readStretch(partition: Partition, batch: Batch): Promise<boolean> {
+    const { window } = partition
+    const end = this.#endOf(partition)
+    const heldBack = end === partition.trouble?.from
+    let seen = 0
+    try {
+      const tablet = this.#options.router.leading(window.topic, window.partition)
+      this.#dropBelow(window, tablet.logStart)
+      const from = this.#wanted(partition)
+      if (from === undefined) {
+        if (!heldBack) partition.trouble = undefined
+        return false
+      }
+      seen = from
+      const to = await batch.wish.read(tablet, {
+        from,
+        take: record => {
+          if (record.offset >= end || !this.#mayHandOut(window)) return false
+          window.hasNone(seen, record.offset)
+          const verdict = window.verdict(record.offset)
+          if (verdict === 'stop') return false
+          if (verdict === 'hand out' && !this.#handOutOne(window, record, batch)) return false
+          seen = record.offset + 1
+          return true
+        },
+      })
+      if (to > seen) window.hasNone(seen, to)
+      if (!heldBack) partition.trouble = undefined
+      return Math.max(seen, to) > from
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error
+      this.#unreadable(partition, seen, error)
+      return false
+    }
   }
 
-  #wanted(window: Window): number | undefined {
-    const tablet = this.#options.router.find(window.topic, window.partition)
-    return this.#mayHandOut(window) ? window.wanted(0, tablet?.highWatermark ?? 0) : undefined
+  #isWanted(partition: Partition): boolean {
+    if (this.#wanted(partition) !== undefined) return true
+    this.#options.partitions.unmark(partition)
+    return false
+  }
+
+  #wanted(partition: Partition): number | undefined {
+    const { window } = partition
+    return this.#mayHandOut(window) ? window.wanted(0, this.#endOf(partition)) : undefined
+  }
+
+  /** Records below it may be read now. */
+  #endOf({ window, trouble }: Partition): number {
+    const { router, clock } = this.#options
+    const tablet = router.find(window.topic, window.partition)
+    if (tablet?.topicId !== window.topicId) return 0
+    const isHeldBack = trouble !== undefined && trouble.againMs > clock.monotonicMs()
+    return isHeldBack ? Math.min(tablet.highWatermark, trouble.from) : tablet.highWatermark
+  }
+
+  #dropBelow(window: Window, logStart: number): void {
+    const { base } = window
+    window.dropBelow(logStart)
+    // Those who held what is gone may take more.
+    if (window.base !== base) this.#options.waiting.wake()
   }
 
   #handOutOne(window: Window, record: StoredRecord, batch: Batch): boolean {
@@ -145,14 +186,13 @@ export class HandingOut {
     return !window.closed && window.durable >= 0 && this.#options.isSettled()
   }
 
-  #unreadable(partition: Partition, error: Refusal): void {
+  #unreadable(partition: Partition, from: number, error: Refusal): void {
     // The log begins elsewhere since: the next look finds out where.
     if (error.code === 'OFFSET_OUT_OF_RANGE') return
-    partition.trouble = error
-    partition.againMs = this.#options.clock.monotonicMs() + troubleMs
+    partition.trouble = { why: error, from, againMs: this.#options.clock.monotonicMs() + troubleMs }
     this.#troubles.warn(
-      { topic: partition.window.topic, partition: partition.window.partition, reason: error.message },
-      'records of a queue cannot be read: nothing more of the partition is handed out',
+      { topic: partition.window.topic, partition: partition.window.partition, from, reason: error.message },
+      'records of a queue cannot be read: nothing behind them is handed out',
     )
   }
 }
@@ -170,8 +210,7 @@ class Batch {
   }
 
   get isFull(): boolean {
-    const { gone, unacknowledged, maxUnacknowledged } = this.consumer
-    return this.#full || this.size >= this.wish.recordsMax || gone || unacknowledged >= maxUnacknowledged
+    return this.#full || this.size >= this.wish.recordsMax || isFull(this.consumer)
   }
 
   takes(record: StoredRecord, delivery: Delivery): boolean {

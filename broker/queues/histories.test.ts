@@ -19,7 +19,15 @@ class History {
   readonly handedOut = new Map<string, HandedOut>()
   /** By window and offset, what was answered as acknowledged. */
   readonly done = new Set<string>()
-  readonly seen = { handedOut: 0, again: 0, acknowledged: 0, refused: 0, restarts: 0, fromOther: 0 }
+  readonly seen = {
+    handedOut: 0,
+    again: 0,
+    acknowledged: 0,
+    refused: 0,
+    restarts: 0,
+    deletions: 0,
+    fromOther: 0,
+  }
   #value = 0
 
   constructor(all: SimQueues) {
@@ -44,7 +52,8 @@ class History {
     else if (dice < 76) this.#extend()
     else if (dice < 86) await all.sim.clock.runFor(random.below(6_000))
     else if (dice < 93) await this.#join()
-    else if (dice < 97) this.#leave()
+    else if (dice < 96) this.#leave()
+    else if (dice < 98) await this.#makeAnew(random.below(2) * random.below(1_500))
     else await this.#restart()
   }
 
@@ -75,6 +84,24 @@ class History {
     this.seen.restarts += 1
     await this.all.restart(this.random.pick(['kill', 'crash', 'stop'] as const))
     this.consumers.length = 0
+  }
+
+  /** The topic is deleted and made anew: whatever was written to it before is gone. */
+  async #makeAnew(afterMs: number): Promise<void> {
+    const { all } = this
+    const asked = this.consumers.map(one =>
+      all.receiving(one, 3, 3_000, undefined, got => this.#handed(one, got)),
+    )
+    const acknowledging = this.#acknowledge(8)
+    const deleted = all.deleteTopic()
+    this.written.clear()
+    await Promise.all([deleted, acknowledging])
+    this.acknowledged.clear()
+    this.seen.deletions += 1
+    await all.sim.clock.runFor(afterMs)
+    await all.makeTopic('t', partitions)
+    await this.#write()
+    await all.done(Promise.allSettled(asked))
   }
 
   async #receive(recordsMax: number, waitMs: number): Promise<void> {
@@ -182,7 +209,15 @@ const placeOf = (got: Got | undefined): string => `${readReceipt(got?.receipt ??
 const receiptsOf = (got: readonly Got[]): string[] => got.map(({ receipt }) => receipt)
 
 test('whatever happens, every record is handed out until it is acknowledged, and none that is committed comes again', async () => {
-  const seen = { handedOut: 0, again: 0, acknowledged: 0, refused: 0, restarts: 0, fromOther: 0 }
+  const seen = {
+    handedOut: 0,
+    again: 0,
+    acknowledged: 0,
+    refused: 0,
+    restarts: 0,
+    deletions: 0,
+    fromOther: 0,
+  }
   await fc.assert(
     fc.asyncProperty(fc.nat(), async seed => {
       const history = new History(await SimQueues.start({ seed, partitions }))
@@ -195,6 +230,7 @@ test('whatever happens, every record is handed out until it is acknowledged, and
   expect(seen.again).toBeGreaterThan(200)
   expect(seen.refused).toBeGreaterThan(50)
   expect(seen.restarts).toBeGreaterThan(50)
+  expect(seen.deletions).toBeGreaterThan(50)
   expect(seen.fromOther).toBeGreaterThan(200)
   expect(seen.acknowledged).toBeGreaterThan(2_000)
 }, 60_000)

@@ -45,6 +45,8 @@ export class Membership {
   readonly #log: Logger
   #memberId = ''
   #speaker: Speaker | undefined
+  /** The generation that it is in: until its shares are known nobody else has what was ours. */
+  #held: Speaker | undefined
   #isLeader = false
   #trouble: Refusal | undefined
   #ended = false
@@ -108,7 +110,6 @@ export class Membership {
     const joined = await coordinator.join(group, this.#joinRequest(wanted))
     if (this.#ended) return 0
     if (joined.refused !== undefined) return this.#refused(joined.refused, 'join')
-    const before = this.#speaker
     this.#memberId = joined.memberId
     // From here until the shares are known, others may be given what was ours.
     this.#speaker = undefined
@@ -121,12 +122,15 @@ export class Membership {
       instanceId: this.#instanceId,
       generation: joined.generation,
     }
+    if (!follows(this.#held, speaker)) this.#options.lost()
+    this.#held = speaker
     const { protocolType, protocol } = joined
     const assignments = this.#isLeader ? this.#shareOut(joined) : new Map<string, Buffer>()
     const share = await coordinator.sync(group, { ...speaker, protocolType, protocol, assignments })
     if (this.#ended) return 0
+    // The next generation has begun before anybody was given a share of this one: nobody can have had what was ours.
+    if (share.refused === 'REBALANCE_IN_PROGRESS') return 0
     if (share.refused !== undefined) return this.#refused(share.refused, 'sync')
-    if (!follows(before, speaker)) this.#options.lost()
     this.#speaker = speaker
     this.#trouble = undefined
     const assigned = assignedTopics(share.assignment) ?? []
@@ -200,6 +204,7 @@ export class Membership {
   #lose(why: Refusal): void {
     if (this.#ended) return
     this.#speaker = undefined
+    this.#held = undefined
     if (why.code !== this.#trouble?.code)
       this.#log.warn({ reason: why.message, code: why.code }, 'HTTP consumers lost their partitions')
     this.#trouble = why

@@ -4,7 +4,8 @@ import type { Random } from '../../base/world.ts'
 import type { Router } from '../router/router.ts'
 import type { Tablet } from '../tablet/tablet.ts'
 import type { Consumer } from './consumer.ts'
-import { Window, type Room } from './window.ts'
+import type { Room } from './room.ts'
+import { Window } from './window.ts'
 
 export type Opening = {
   readonly group: string

@@ -12,7 +12,8 @@ import type { Consumer } from './consumer.ts'
 import { openWindow } from './opening.ts'
 import { readReceipt } from './receipts.ts'
 import type { Waiting } from './waiting.ts'
-import type { Room, Window } from './window.ts'
+import type { Room } from './room.ts'
+import type { Window } from './window.ts'
 
 /** A window with what goes on around it. */
 export type Partition = {
@@ -21,10 +22,11 @@ export type Partition = {
   /** Somebody reads on its behalf, and whether somebody else has found that so. */
   reading: boolean
   passedBy: boolean
-  /** Why its records could not be read, and when that is tried again. */
-  trouble: Refusal | undefined
-  againMs: number
+  trouble: Trouble | undefined
 }
+
+/** Records from an offset on cannot be read; when that is tried again. */
+type Trouble = { readonly why: Refusal; readonly from: number; readonly againMs: number }
 
 export type PartitionsOptions = {
   readonly group: string
@@ -41,8 +43,12 @@ export class Partitions {
   /** By topic and number. */
   readonly #open = new Map<string, Partition>()
   /** By the window's id. */
-  readonly #windows = new Map<string, Window>()
+  readonly #byWindow = new Map<string, Partition>()
+  /** Those that may have something to hand out; the others have nothing. */
+  readonly #stirred = new Set<Partition>()
   #share: readonly AssignedTopic[] = []
+  /** Something of the share is not led here, or not yet. */
+  #unsettled = false
   #expiry: { readonly atMs: number; readonly timer: Timer } | undefined
 
   constructor(options: PartitionsOptions) {
@@ -57,14 +63,46 @@ export class Partitions {
     return this.#open.values()
   }
 
-  windows(): Iterable<Window> {
-    return this.#windows.values()
+  *windows(): Generator<Window, void> {
+    for (const { window } of this.#open.values()) yield window
+  }
+
+  /** Those whose base is to be committed. */
+  *moved(): Generator<Window, void> {
+    for (const { window } of this.#open.values())
+      if (window.base !== window.durable && this.serves(window)) yield window
+  }
+
+  /** Whether what the window knows is about the topic that has its name now. */
+  serves({ closed, topic, topicId, partition }: Window): boolean {
+    return !closed && this.#options.router.find(topic, partition)?.topicId === topicId
+  }
+
+  stirred(): ReadonlySet<Partition> {
+    return this.#stirred
+  }
+
+  /** There may be something of it to hand out. */
+  mark({ id }: Window): void {
+    const partition = this.#byWindow.get(id)
+    if (partition !== undefined) this.#stirred.add(partition)
+  }
+
+  /** There is nothing of it to hand out, until it is marked again. */
+  unmark(partition: Partition): void {
+    this.#stirred.delete(partition)
+  }
+
+  /** There may be something of any of them to hand out. */
+  stir(): void {
+    for (const partition of this.#open.values()) this.#stirred.add(partition)
+    this.#options.waiting.wake()
   }
 
   /** What a receipt speaks of, while the window that gave it is open. */
   meant(receipt: string) {
     const read = readReceipt(receipt)
-    const window = read && this.#windows.get(read.window)
+    const window = read && this.#byWindow.get(read.window)?.window
     return window && { window, offset: read.offset, deliveries: read.deliveries }
   }
 
@@ -74,14 +112,36 @@ export class Partitions {
     this.reconcile()
   }
 
+  /** A topic was made, changed or deleted. */
+  topicChanged(name: string): void {
+    if (this.#share.some(({ topic }) => topic === name)) this.reconcile()
+  }
+
+  /** Looks again at what was not there, or could not be read. */
+  lookAgain(): void {
+    const nowMs = this.#options.world.clock.monotonicMs()
+    if (this.#unsettled) this.reconcile()
+    let due = false
+    for (const partition of this.#open.values()) {
+      if ((partition.trouble?.againMs ?? Infinity) > nowMs) continue
+      this.#stirred.add(partition)
+      due = true
+    }
+    if (due) this.#options.waiting.wake()
+  }
+
   /** Brings the windows in line with the share, and with topics that were deleted or made anew. */
   reconcile(): void {
     const ours = new Set<string>()
     let changed = false
+    this.#unsettled = false
     for (const { topic, partitions } of this.#share) {
       for (const partition of partitions) {
         const tablet = this.#options.router.find(topic, partition)
-        if (tablet?.role !== 'leader') continue
+        if (tablet?.role !== 'leader') {
+          this.#unsettled = true
+          continue
+        }
         const place = `${topic}-${partition}`
         ours.add(place)
         const known = this.#open.get(place)
@@ -91,11 +151,8 @@ export class Partitions {
         changed = true
       }
     }
-    for (const [place, partition] of this.#open) {
-      if (!ours.has(place)) this.#close(place, partition)
-      else changed ||= partition.trouble !== undefined
-    }
-    if (changed) this.#options.waiting.wake()
+    for (const [place, partition] of this.#open) if (!ours.has(place)) this.#close(place, partition)
+    if (changed) this.stir()
   }
 
   /** Sees to it that records are taken back when their time is over. To be called when some were handed out or extended. */
@@ -114,7 +171,11 @@ export class Partitions {
     this.#expiry = undefined
     const nowMs = world.clock.monotonicMs()
     let some = false
-    for (const window of this.windows()) some = window.expire(nowMs) || some
+    for (const partition of this.#open.values()) {
+      if (!partition.window.expire(nowMs)) continue
+      this.#stirred.add(partition)
+      some = true
+    }
     if (some) waiting.wake()
     this.watchTimes()
   }
@@ -122,16 +183,22 @@ export class Partitions {
   #openFor(place: string, tablet: Tablet): void {
     const { world, waiting, consumers, ...rest } = this.#options
     const window = openWindow(tablet, { ...rest, random: world.random, consumers: consumers() })
-    const unfollow = tablet.onReadable(() => waiting.wake())
-    const idle = { reading: false, passedBy: false, trouble: undefined, againMs: 0 }
-    this.#open.set(place, { window, unfollow, ...idle })
-    this.#windows.set(window.id, window)
+    const unfollow = tablet.onReadable(() => {
+      this.#unsettled ||= tablet.role !== 'leader'
+      this.mark(window)
+      waiting.wake()
+    })
+    const partition = { window, unfollow, reading: false, passedBy: false, trouble: undefined }
+    this.#open.set(place, partition)
+    this.#byWindow.set(window.id, partition)
   }
 
-  #close(place: string, { window, unfollow }: Partition): void {
+  #close(place: string, partition: Partition): void {
+    const { window, unfollow } = partition
     unfollow()
-    window.close()
     this.#open.delete(place)
-    this.#windows.delete(window.id)
+    this.#byWindow.delete(window.id)
+    this.#stirred.delete(partition)
+    window.close()
   }
 }

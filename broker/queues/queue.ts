@@ -4,7 +4,7 @@
  * again until it is acknowledged, and what was answered as acknowledged and has no hole below it is committed.
  */
 import type { Logger } from 'pino'
-import { Refusal } from '../../base/refusals.ts'
+import { Refusal, type RefusalCode } from '../../base/refusals.ts'
 import type { Timer, World } from '../../base/world.ts'
 import type { AssignedTopic } from '../../protocol/kafka/consumer-protocol.ts'
 import type { Router } from '../router/router.ts'
@@ -14,7 +14,8 @@ import { HandingOut, type Wish } from './handing-out.ts'
 import { Membership } from './membership.ts'
 import { Partitions } from './partitions.ts'
 import { Waiting } from './waiting.ts'
-import type { Room, Window } from './window.ts'
+import type { Room } from './room.ts'
+import type { Window } from './window.ts'
 
 export type QueueOptions = {
   readonly group: string
@@ -55,6 +56,11 @@ export class Queue {
   readonly #commits: Commits
   readonly #handingOut: HandingOut
   readonly #consumers = new Map<string, Consumer>()
+  readonly #unwatch: () => void
+  /** A commit is under way that nobody waits for. */
+  #committing = false
+  /** Why the last one of those could not be. */
+  #uncommitted: Refusal | undefined
   #ended = false
   #sweep: Timer | undefined
 
@@ -73,7 +79,7 @@ export class Queue {
       topics: () => this.#topics(),
       given: share => this.#given(share),
       lost: () => this.#given([]),
-      beat: () => this.#reconcile(),
+      beat: () => this.#beat(),
     })
     this.#partitions = new Partitions({
       group,
@@ -88,7 +94,7 @@ export class Queue {
       group,
       router,
       clock,
-      windows: () => this.#partitions.windows(),
+      moved: () => this.#partitions.moved(),
       speaker: () => this.#membership.speaker,
     })
     this.#handingOut = new HandingOut({
@@ -98,6 +104,11 @@ export class Queue {
       waiting: this.#waiting,
       partitions: this.#partitions,
       isSettled: () => !this.#ended && this.#membership.speaker !== undefined,
+    })
+    this.#unwatch = router.watchTopics(topic => {
+      this.#partitions.topicChanged(topic)
+      this.#commits.again()
+      this.#commitMoved()
     })
     this.#sweepLater()
   }
@@ -144,10 +155,18 @@ export class Queue {
   remove(consumer: Consumer): void {
     if (!this.#consumers.delete(consumer.id)) return
     consumer.gone = true
-    for (const window of this.#partitions.windows()) window.releaseAllOf(consumer)
-    this.#waiting.wake()
+    if (consumer.unacknowledged > 0) {
+      for (const window of this.#partitions.windows()) window.releaseAllOf(consumer)
+      this.stir()
+    }
+    this.#waiting.wakeAllOf(consumer)
     if (this.#consumers.size === 0) this.#options.emptied()
     else this.#membership.lookAgain()
+  }
+
+  /** There may be something to hand out: room, say. */
+  stir(): void {
+    this.#partitions.stir()
   }
 
   /**
@@ -166,7 +185,7 @@ export class Queue {
       const leftMs = deadlineMs - clock.monotonicMs()
       if (handed > 0 || this.#ended || wish.signal.aborted) return handed
       if (leftMs <= 0) return this.#nothingFor(consumer)
-      await this.#waiting.change(seen, leftMs, wish.signal)
+      await this.#waiting.change(consumer, seen, leftMs, wish.signal)
     }
   }
 
@@ -175,17 +194,19 @@ export class Queue {
     this.#heard(consumer)
     const said = receipts.map(receipt => {
       const meant = this.#partitions.meant(receipt)
-      return { meant, why: meant?.window.acknowledge(meant.offset, meant.deliveries, consumer) }
+      return { meant, why: meant && this.#acknowledgeOne(meant.window, meant, consumer) }
     })
-    this.#waiting.wake()
+    this.#waiting.wakeAllOf(consumer)
     const some = said.some(({ meant, why }) => meant !== undefined && why === undefined)
     const refused = some ? await this.#commits.commit() : undefined
     if (refused !== undefined)
       throw new Refusal(refused, `The acknowledgements of group ${this.group} could not be committed`)
+    // It went with what could not be committed before.
+    if (some && this.#uncommitted !== undefined) this.#wasCommitted(undefined)
     return said.map(({ meant, why }) => {
       if (meant === undefined) return notOurs()
-      // The partition went to somebody else before it was durable.
-      const late = meant.window.closed && meant.offset >= meant.window.durable
+      // The partition went to somebody else, or the topic was deleted, before it was durable.
+      const late = !this.#partitions.serves(meant.window) && meant.offset >= meant.window.durable
       return late ? notOurs() : refusalOf(why)
     })
   }
@@ -193,9 +214,11 @@ export class Queue {
   /** They are visible again at once. */
   release(consumer: Consumer, receipts: readonly string[]): (Refusal | undefined)[] {
     this.#heard(consumer)
-    const answers = this.#each(receipts, (window, offset, deliveries) =>
-      window.release(offset, deliveries, consumer),
-    )
+    const answers = this.#each(receipts, (window, offset, deliveries) => {
+      const why = window.release(offset, deliveries, consumer)
+      if (why === undefined) this.#partitions.mark(window)
+      return why
+    })
     this.#waiting.wake()
     return answers
   }
@@ -226,7 +249,8 @@ export class Queue {
     if (this.#ended) return
     this.#ended = true
     this.#sweep?.cancel()
-    this.#waiting.wake()
+    this.#unwatch()
+    this.#waiting.wakeAll()
     if (this.#membership.speaker !== undefined) {
       const { promise: late, resolve } = Promise.withResolvers<void>()
       const timer = this.#options.world.clock.after(endMsMax, resolve)
@@ -235,6 +259,20 @@ export class Queue {
     }
     this.#membership.end()
     this.#given([])
+  }
+
+  #acknowledgeOne(
+    window: Window,
+    { offset, deliveries }: { readonly offset: number; readonly deliveries: number },
+    consumer: Consumer,
+  ): string | undefined {
+    const wasFull = window.isFull
+    const why = window.acknowledge(offset, deliveries, consumer)
+    if (wasFull && !window.isFull) {
+      this.#partitions.mark(window)
+      this.#waiting.wake()
+    }
+    return why
   }
 
   #each(
@@ -263,30 +301,46 @@ export class Queue {
     this.#partitions.given(share)
     this.#commits.again()
     this.#commitMoved()
-    this.#waiting.wake()
+    this.stir()
   }
 
-  #reconcile(): void {
-    this.#partitions.reconcile()
+  #beat(): void {
+    this.#partitions.lookAgain()
     this.#commitMoved()
   }
 
   /** Windows move without an acknowledgement too: when they are opened, and over offsets without records. Nobody waits for that. */
   #commitMoved(): void {
-    for (const { base, durable } of this.#partitions.windows()) {
-      if (base === durable) continue
-      // One that fails is tried again with the next heartbeat.
-      void this.#commits.commit().then(refused => refused === undefined && this.#waiting.wake())
-      return
+    if (this.#committing || this.#partitions.moved().next().done === true) return
+    this.#committing = true
+    void this.#commits.commit().then(refused => {
+      this.#committing = false
+      this.#wasCommitted(refused)
+    })
+  }
+
+  #wasCommitted(refused: RefusalCode | undefined): void {
+    if (refused === undefined) {
+      this.#uncommitted = undefined
+      this.stir()
+      return this.#commitMoved()
     }
+    // It is tried again with the next heartbeat.
+    if (!this.#ended && refused !== this.#uncommitted?.code)
+      this.#log.warn({ code: refused }, 'offsets of a queue cannot be committed')
+    this.#uncommitted = new Refusal(refused, `Offsets of group ${this.group} could not be committed`)
   }
 
   /** @throws Refusal that says why there was nothing, when there could not be anything */
   #nothingFor(consumer: Consumer): number {
     const { router } = this.#options
     if (this.#membership.trouble !== undefined) throw this.#membership.trouble
-    for (const { window, trouble } of this.#partitions.all())
-      if (trouble !== undefined && consumer.topics.includes(window.topic)) throw trouble
+    for (const { window, trouble } of this.#partitions.all()) {
+      if (!consumer.topics.includes(window.topic)) continue
+      if (trouble !== undefined) throw trouble.why
+      // Nothing of it is handed out before the group has a place to begin at.
+      if (window.durable < 0 && this.#uncommitted !== undefined) throw this.#uncommitted
+    }
     if (!consumer.topics.some(topic => router.topics().has(topic)))
       throw new Refusal('UNKNOWN_TOPIC_OR_PARTITION', `${consumer.topics.join(', ')} are gone`)
     return 0

@@ -13,42 +13,51 @@ import { Queues, type QueuedConsumer } from './queues.ts'
 
 export type Got = Delivery & { readonly offset: number; readonly value: string }
 
-/** Reads as the HTTP door does: one stretch of the log. */
-const read: ReadRecords = async (tablet, { from, take }) => {
-  const batches = await tablet.read(offset(from), 1024, true)
-  const bytes = Buffer.concat(batches.pieces)
-  batches.release()
-  let next = from
-  for (let at = 0; at < bytes.length; at += batchBytesOf(bytes, at)) {
-    for (const record of readRecords(bytes, at, 1024 * 1024)) {
-      if (record.offset < from) continue
-      if (!take(record)) return next
-      next = record.offset + 1
+/** Reads as the HTTP door does: one stretch of the log. What lies at `brokenAt` or behind cannot be read. */
+const reader =
+  (brokenAt: number): ReadRecords =>
+  async (tablet, { from, take }) => {
+    const batches = await tablet.read(offset(from), 1024, true)
+    const bytes = Buffer.concat(batches.pieces)
+    batches.release()
+    let next = from
+    for (let at = 0; at < bytes.length; at += batchBytesOf(bytes, at)) {
+      for (const record of readRecords(bytes, at, 1024 * 1024)) {
+        if (record.offset < from) continue
+        if (record.offset >= brokenAt) {
+          if (next > from) return next
+          throw new Refusal('CORRUPT_MESSAGE', `nobody can read offset ${record.offset}`)
+        }
+        if (!take(record)) return next
+        next = record.offset + 1
+      }
     }
+    return next
   }
-  return next
-}
+
+type Options = { seed?: number; recordsMax?: number; settings?: Record<string, string> }
+type Start = Options & { partitions?: number; fresh?: boolean }
 
 /** The queues of a broker on the simulated world, with a topic `t`. */
 export class SimQueues {
   readonly sim: SimWorld
   readonly lines: { readonly level: number; readonly msg: string }[] = []
+  /** Records from this offset on cannot be read. */
+  brokenAt = Infinity
+  readonly #options: Options
   broker!: SimBroker
   queues!: Queues
   /** Those of another broker, as far as the group can tell. */
   others!: Queues
 
-  private constructor(seed: number) {
-    this.sim = simWorld({ seed })
+  private constructor(options: Options) {
+    this.#options = options
+    this.sim = simWorld({ seed: options.seed ?? 1 })
   }
 
   /** `fresh`: no group was ever asked for. */
-  static async start({
-    seed = 1,
-    partitions = 2,
-    fresh = false,
-  }: { seed?: number; partitions?: number; fresh?: boolean } = {}) {
-    const all = new SimQueues(seed)
+  static async start({ partitions = 2, fresh = false, ...options }: Start = {}) {
+    const all = new SimQueues(options)
     await all.boot()
     await all.done(makeTopic(all.broker, 't', {}, partitions))
     if (!fresh) {
@@ -74,20 +83,27 @@ export class SimQueues {
   }
 
   async boot(): Promise<void> {
-    const settings = { 'offsets.topic.num.partitions': '2', 'group.initial.rebalance.delay.ms': '0' }
+    const { recordsMax, settings: more } = this.#options
+    const settings = {
+      'offsets.topic.num.partitions': '2',
+      'group.initial.rebalance.delay.ms': '0',
+      ...more,
+    }
     this.broker = await this.done(startSimBroker(this.sim, settings))
     const log = pino({ level: 'info' }, { write: (line: string) => void this.lines.push(JSON.parse(line)) })
     const { router } = this.broker
     const { world } = this.sim
-    this.queues = new Queues({ world, router, log })
+    const options = { world, log, ...(recordsMax === undefined ? {} : { recordsMax }) }
+    this.queues = new Queues({ ...options, router })
     const other = {
       self: 1,
       groups: router.groups,
       topics: () => router.topics(),
       find: router.find.bind(router),
+      watchTopics: router.watchTopics.bind(router),
       leading: router.leading.bind(router),
     }
-    this.others = new Queues({ world, router: other as unknown as Router, log })
+    this.others = new Queues({ ...options, router: other as unknown as Router })
   }
 
   async restart(how: 'kill' | 'crash' | 'stop'): Promise<void> {
@@ -114,6 +130,15 @@ export class SimQueues {
     const records = values.map(value => ({ key: null, value: Buffer.from(value), headers: [], timestamp: 1 }))
     const appended = await this.done(append(tabletOf(this.broker, topic, partition), buildBatch(records), -1))
     if ('refusal' in appended) throw appended.refusal
+  }
+
+  async deleteTopic(name = 't'): Promise<void> {
+    const { id = '' } = this.broker.router.topics().get(name) ?? {}
+    await this.done(this.broker.router.deleteTopic(name, id))
+  }
+
+  async makeTopic(name = 't', partitions = 1): Promise<void> {
+    await this.done(makeTopic(this.broker, name, {}, partitions))
   }
 
   consumer(
@@ -146,6 +171,7 @@ export class SimQueues {
       got.push(one)
       return true
     }
+    const read: ReadRecords = (...asked) => reader(this.brokenAt)(...asked)
     return queue.receive(consumer, { recordsMax, waitMs, read, signal, take }).then(() => got)
   }
 

@@ -3,6 +3,7 @@
  * holds: a group has one queue here, one member of the group stands behind it, and a queue without consumers is gone.
  */
 import type { Logger } from 'pino'
+import { LimitedLog } from '../../base/limited-log.ts'
 import { Refusal } from '../../base/refusals.ts'
 import type { World } from '../../base/world.ts'
 import { isInternal } from '../../control/model.ts'
@@ -11,12 +12,18 @@ import type { Coordinator } from '../groups/coordinator.ts'
 import type { Router } from '../router/router.ts'
 import { bounds, type Consumer, type ConsumerWish } from './consumer.ts'
 import { goneBy, Queue } from './queue.ts'
-import type { Room } from './window.ts'
+import { Room } from './room.ts'
 
 const loadingMsMax = 10_000
 const loadingLookMs = 20
 
-export type QueuesOptions = { readonly world: World; readonly router: Router; readonly log: Logger }
+export type QueuesOptions = {
+  readonly world: World
+  readonly router: Router
+  readonly log: Logger
+  /** So many records are remembered, beside those that every window may have. */
+  readonly recordsMax?: number
+}
 
 export type QueuedConsumer = { readonly queue: Queue; readonly consumer: Consumer }
 
@@ -24,11 +31,23 @@ export class Queues {
   readonly #options: QueuesOptions
   readonly #queues = new Map<string, Queue>()
   readonly #ending = new Map<string, Promise<void>>()
-  readonly #room: Room = { left: bounds.records }
+  readonly #room: Room
   #ended = false
 
   constructor(options: QueuesOptions) {
     this.#options = options
+    const { log, world, recordsMax = bounds.records } = options
+    const lines = new LimitedLog(log, world.clock, 1)
+    this.#room = new Room(recordsMax, {
+      full: () =>
+        lines.warn(
+          { recordsMax },
+          'queues remember as many records as they may: little is handed out until consumers acknowledge',
+        ),
+      freed: () => {
+        for (const queue of this.#queues.values()) queue.stir()
+      },
+    })
   }
 
   all(): Iterable<Queue> {
@@ -41,11 +60,12 @@ export class Queues {
   }
 
   /**
-   * Makes a consumer. Rejects with a Refusal: UNKNOWN_TOPIC_OR_PARTITION, INVALID_TOPIC_EXCEPTION, GROUP_MAX_SIZE_REACHED, INCONSISTENT_GROUP_PROTOCOL, or why
+   * Makes a consumer. Rejects with a Refusal: INVALID_GROUP_ID, UNKNOWN_TOPIC_OR_PARTITION, INVALID_TOPIC_EXCEPTION, GROUP_MAX_SIZE_REACHED, INCONSISTENT_GROUP_PROTOCOL, or why
    * the group cannot be reached here.
    */
   async add(group: string, wish: ConsumerWish): Promise<QueuedConsumer> {
     const { router, world } = this.#options
+    if (group === '') throw new Refusal('INVALID_GROUP_ID', 'The group has no name')
     this.#check(wish)
     await router.groups.ensureTopic()
     const found = (await this.#coordinatorOf(group)).find(group)?.group

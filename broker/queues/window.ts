@@ -6,12 +6,10 @@
  *   … acknowledged | base: held, free or acknowledged above a hole … | next: not handed out yet …
  */
 import { assert } from '../../base/assert.ts'
+import type { Room } from './room.ts'
 
 /** Who holds records; the window keeps the count. */
 export type Holder = { unacknowledged: number }
-
-/** How many records may be remembered, over all windows. */
-export type Room = { left: number }
 
 type Entry = {
   readonly offset: number
@@ -26,6 +24,12 @@ export type Held = { readonly offset: number; readonly deliveries: number; reado
 
 /** So many records of a partition are remembered above the oldest one that is not acknowledged. */
 export const windowRecordsMax = 10_000
+
+/** So many of them whatever other windows remember. */
+export const ownRecords = 100
+
+/** Of so many records below the base that were handed out several times it is known how often. */
+const redeliveredMax = 1_000
 
 /** A run of records that nobody wants is read over rather than around when it is no longer than this. */
 const readOverMax = 100
@@ -42,6 +46,8 @@ export class Window {
   /** By offset. The first one is never acknowledged. */
   #entries: Entry[] = []
   #next: number
+  /** How often those below the base were handed out that were several times, oldest first. */
+  readonly #redelivered = new Map<number, number>()
   #free = 0
   /** No holder's time is over before. */
   #dueMs = Infinity
@@ -79,6 +85,11 @@ export class Window {
     return this.#dueMs
   }
 
+  /** Nothing new is handed out until the oldest is acknowledged. */
+  get isFull(): boolean {
+    return this.#entries.length >= windowRecordsMax
+  }
+
   /** The partition is somebody else's now. */
   get closed(): boolean {
     return this.#closed
@@ -90,7 +101,7 @@ export class Window {
     if (this.#free > 0 && from < this.#next)
       for (let i = this.#indexOf(from); i < this.#entries.length; i++) {
         const entry = this.#entries[i]
-        if (entry !== undefined && isFree(entry)) return entry.offset
+        if (entry !== undefined && isFree(entry)) return entry.offset < end ? entry.offset : undefined
       }
     const fresh = Math.max(from, this.#next)
     return fresh < end && this.#hasRoom() ? fresh : undefined
@@ -116,7 +127,7 @@ export class Window {
       entry = { offset, deliveries: 0, holder: undefined, untilMs: 0, acknowledged: false }
       this.#entries.push(entry)
       this.#next = offset + 1
-      this.#room.left -= 1
+      this.#room.take()
     } else this.#free -= 1
     entry.deliveries += 1
     entry.untilMs = untilMs
@@ -154,11 +165,12 @@ export class Window {
     this.#trim()
   }
 
-  /** Answers why not, or undefined; the same holder may say it twice. */
+  /** Answers why not, or undefined, also when it was acknowledged by this receipt before: who has lost the answer says it again. */
   acknowledge(offset: number, deliveries: number, holder: Holder): string | undefined {
     const known = this.#entry(offset)
     const said = known?.acknowledged === true && known.deliveries === deliveries
-    if (said || (!this.#closed && offset >= this.durable && offset < this.base)) return undefined
+    const last = this.#redelivered.get(offset) ?? deliveries
+    if (said || (!this.#closed && offset < this.base && last === deliveries)) return undefined
     const entry = this.#mine(offset, deliveries, holder)
     if (typeof entry === 'string') return entry
     this.#let(entry)
@@ -199,7 +211,10 @@ export class Window {
 
   /** The holder is gone. */
   releaseAllOf(holder: Holder): void {
-    for (const entry of this.#entries) if (entry.holder === holder) this.#setFree(entry)
+    for (const entry of this.#entries) {
+      if (holder.unacknowledged === 0) return
+      if (entry.holder === holder) this.#setFree(entry)
+    }
   }
 
   *heldBy(holder: Holder): Generator<Held, void> {
@@ -216,14 +231,16 @@ export class Window {
   close(): void {
     this.#closed = true
     for (const entry of this.#entries) this.#let(entry)
-    this.#room.left += this.#entries.length
+    const { length } = this.#entries
     this.#entries = []
     this.#free = 0
     this.#dueMs = Infinity
+    this.#room.give(length)
   }
 
   #hasRoom(): boolean {
-    return this.#entries.length < windowRecordsMax && this.#room.left > 0
+    const { length } = this.#entries
+    return length < ownRecords || (length < windowRecordsMax && this.#room.left > 0)
   }
 
   #mine(offset: number, deliveries: number, holder: Holder): Entry | string {
@@ -252,8 +269,13 @@ export class Window {
     let done = 0
     while (this.#entries[done]?.acknowledged === true) done += 1
     if (done === 0) return
-    this.#entries.splice(0, done)
-    this.#room.left += done
+    for (const { offset, deliveries } of this.#entries.splice(0, done))
+      if (deliveries > 1) this.#redelivered.set(offset, deliveries)
+    for (const offset of this.#redelivered.keys()) {
+      if (this.#redelivered.size <= redeliveredMax) break
+      this.#redelivered.delete(offset)
+    }
+    this.#room.give(done)
   }
 
   #entry(offset: number): Entry | undefined {

@@ -101,6 +101,13 @@ export class Router {
     return this.#options.store.topics()
   }
 
+  /** Calls `listener` with the name of every topic that was made, changed or deleted, when the tablets here are in line with it. Answers how to stop. */
+  watchTopics(listener: (name: string) => void): () => void {
+    return this.#options.store.watch(event => {
+      if ('topic' in event) listener(event.topic.name)
+    })
+  }
+
   topicById(id: string): Topic | undefined {
     return this.#options.store.topicById(id)
   }

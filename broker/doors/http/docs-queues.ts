@@ -96,6 +96,7 @@ export const createConsumerDocs: Docs = {
     ...errorsOf(
       'INVALID_JSON',
       'BODY_TOO_LARGE',
+      'INVALID_GROUP_ID',
       'UNKNOWN_TOPIC_OR_PARTITION',
       'INVALID_TOPIC_EXCEPTION',
       'GROUP_MAX_SIZE_REACHED',
@@ -229,6 +230,7 @@ export const receiveDocs: Docs = {
       'INCONSISTENT_GROUP_PROTOCOL',
       'FENCED_INSTANCE_ID',
       'GROUP_MAX_SIZE_REACHED',
+      'INVALID_COMMIT_OFFSET_SIZE',
       ...coordinating,
     ),
   },
@@ -278,7 +280,7 @@ const receiptDocs = (operationId: string, summary: string, description: string, 
 export const acknowledgeDocs: Docs = receiptDocs(
   'acknowledgeRecords',
   'Say that records are done',
-  'The group’s committed offset is the lowest one that is not acknowledged; it is on the disk before this is answered. Saying it twice does no harm.',
+  'The group’s committed offset is the lowest one that is not acknowledged; it is on the disk before this is answered. Saying it again is answered the same for as long as the partition stays with this broker.',
 )
 
 export const releaseDocs: Docs = receiptDocs(

@@ -151,6 +151,23 @@ test('what is not with the consumer any more is refused by receipt, and the rest
   }
 })
 
+test('who has lost the answer to an acknowledgement is answered the same again', async () => {
+  await broker.makeTopic('again')
+  await broker.write('again', { value: 'a' })
+  const at = await consumer('again', { topics: ['again'] })
+  const got = await receive(at)
+  const first = await say(at, 'acknowledge', got)
+  const second = await say(at, 'acknowledge', got)
+  expect([first.status, second.status, second.json]).toEqual([200, 200, first.json])
+  expect(await committed('again')).toEqual([1])
+})
+
+test('a group without a name is refused', async () => {
+  await broker.makeTopic('nameless')
+  const { status, json } = await broker.ask('/v1/groups//consumers', { body: { topics: ['nameless'] } })
+  expect([status, json.error?.code]).toEqual([400, 'INVALID_GROUP_ID'])
+})
+
 test('a consumer that is deleted leaves what it held to who waits', async () => {
   await broker.makeTopic('left')
   await broker.write('left', { value: 'a' })
