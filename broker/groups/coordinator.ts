@@ -37,7 +37,8 @@ export type CoordinatorOptions = {
   readonly log: Logger
   readonly memory: GroupMemory
   readonly settings: CoordinatorSettings
-  readonly topicExists: (topic: string) => boolean
+  /** Undefined when there is no topic of this name. */
+  readonly topicId: (topic: string) => string | undefined
 }
 
 /** A group with what it has committed. */
@@ -173,10 +174,16 @@ export class Coordinator {
     if (refused !== undefined || offsets.length === 0) return Promise.resolve(refused)
     if (!this.#options.memory.fits(entry.offsets.growthBy(offsets)))
       return Promise.resolve('INVALID_COMMIT_OFFSET_SIZE')
-    const changes = offsets.map(({ topic, partition, value }) => ({
-      ...offsetRecord(groupId, topic, partition, value),
-      effect: () => entry.offsets.set(topic, partition, value),
-    }))
+    const { topicId } = this.#options
+    const changes = offsets.map(({ topic, partition, value }) => {
+      const meant = topicId(topic)
+      const effect = (): void => {
+        entry.offsets.set(topic, partition, value)
+        // The topic was deleted while this was on its way: what has its name now is another one.
+        if (topicId(topic) !== meant) void this.#forget(entry, [{ topic, partition }])
+      }
+      return { ...offsetRecord(groupId, topic, partition, value), effect }
+    })
     return this.#write(entry, changes, commitToldAs)
   }
 
@@ -224,15 +231,7 @@ export class Coordinator {
 
   /** The topic is deleted, and so is what was committed for it. */
   topicDeleted(topic: string): void {
-    for (const entry of this.#groups.values()) {
-      void this.#forget(entry, [...entry.offsets.of(topic)])
-      // Commits that were on their way are found when they have arrived.
-      if (entry.writing > 0) {
-        entry.whenIdle.push(() => {
-          if (!this.#options.topicExists(topic)) void this.#forget(entry, [...entry.offsets.of(topic)])
-        })
-      }
-    }
+    for (const entry of this.#groups.values()) void this.#forget(entry, [...entry.offsets.of(topic)])
   }
 
   /** Forgets offsets that are old enough, and groups of which nothing is left. Others get their turn meanwhile. */
@@ -405,7 +404,7 @@ export class Coordinator {
   /** Topics that were deleted while nobody coordinated. */
   #forgetVanishedTopics(): void {
     for (const entry of this.#groups.values()) {
-      const vanished = [...entry.offsets].filter(({ topic }) => !this.#options.topicExists(topic))
+      const vanished = [...entry.offsets].filter(({ topic }) => this.#options.topicId(topic) === undefined)
       if (vanished.length > 0)
         this.#log.info({ group: entry.group.id, ...counted(vanished) }, 'offsets forgotten')
       void this.#forget(entry, vanished)

@@ -185,7 +185,7 @@ export class Groups {
       log,
       memory: this.#memory,
       settings: { ...settings, offsetsRetentionMs: settings.offsetsRetentionMinutes * minuteMs },
-      topicExists: topic => store.topics().has(topic),
+      topicId: topic => store.topics().get(topic)?.id,
     })
     this.#coordinators.set(partition, coordinator)
     const unfollow = tablet.onReadable(() => {
