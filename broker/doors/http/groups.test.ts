@@ -170,12 +170,31 @@ test('only the broker writes to the topic of groups', async () => {
   const { json } = await broker.ask('/v1/topics/__consumer_offsets/records', {
     body: { records: [{ value: 'x' }] },
   })
-  expect(json.results?.[0]?.error?.code ?? json.error?.code).toBe('INVALID_TOPIC_EXCEPTION')
+  expect(json.error?.code).toBe('INVALID_TOPIC_EXCEPTION')
+  expect(json.error?.todo).toContain("the broker's own topics are for it alone")
   const grow = await broker.ask('/v1/topics/__consumer_offsets', {
     method: 'PATCH',
     body: { partitions: 99 },
   })
   expect(grow.json.error?.code).toBe('INVALID_PARTITIONS')
+})
+
+test('what groups have committed is neither deleted nor left to retention', async () => {
+  const topic = '/v1/topics/__consumer_offsets'
+  const gone = await broker.ask(`${topic}/partitions/0/records?before=latest`, { method: 'DELETE' })
+  expect(gone.json.error?.code).toBe('INVALID_TOPIC_EXCEPTION')
+  for (const policy of ['delete', 'compact,delete', null]) {
+    const { json } = await broker.ask(topic, {
+      method: 'PATCH',
+      body: { config: { 'cleanup.policy': policy } },
+    })
+    expect(json.error).toMatchObject({
+      code: 'INVALID_CONFIG',
+      message: expect.stringContaining('stays compact'),
+    })
+  }
+  const config = { 'cleanup.policy': 'compact', 'segment.ms': 60_000 }
+  expect((await broker.ask(topic, { method: 'PATCH', body: { config } })).status).toBe(200)
 })
 
 test('what a group is called may be long: metrics and the list are sent in pieces', async () => {
