@@ -116,6 +116,8 @@ async function buildApp(
       answerError(error, request, reply, serving)
     },
   })
+  // Who asks in a shell finds the next prompt on its own line.
+  app.setReplySerializer(answer => `${JSON.stringify(answer)}\n`)
   countRequests(app, serving.metrics, connections)
   answerErrors(app, serving)
   answerUnknownRoutes(app, serving)
