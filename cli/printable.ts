@@ -1,5 +1,5 @@
 /** What a terminal would act on, or show in another place than it stands: C0, DEL, C1, line separators, marks of direction. */
-const unprintable = /[\u0000-\u001F\u007F-\u009F\u061C\u200E\u200F\u2028-\u202E\u2066-\u2069]/g
+const unprintable = /[\p{Cc}\p{Bidi_Control}\u2028\u2029]/gu
 
 /** `text`, which may come from anyone, safe to show on a terminal: one line, its control characters written as JSON has them. */
 export const printable = (text: string): string => text.replaceAll(unprintable, escaped)
