@@ -75,7 +75,7 @@ export const refusals = {
     kafka: 17,
     http: 400,
     retriable: false,
-    todo: 'Use 1 to 249 letters, digits, dots, underscores and hyphens.',
+    todo: "Use another topic: a name is 1 to 249 letters, digits, dots, underscores and hyphens, and the broker's own topics are for it alone.",
   },
   RECORD_LIST_TOO_LARGE: {
     kafka: 18,

@@ -3,7 +3,7 @@ import type { Agent, ClientRequest, IncomingMessage } from 'node:http'
 import https from 'node:https'
 import { createRequire } from 'node:module'
 import { text } from 'node:stream/consumers'
-import { Failure } from './failure.ts'
+import { Failure, usageFailure } from './failure.ts'
 
 // As an ES module, node:http reads all its exports, one of which loads Node’s client for fetch: 45 ms before anything happens.
 const http = createRequire(import.meta.url)('node:http') as typeof import('node:http')
@@ -49,12 +49,20 @@ export class BrokerHttp {
   /** Begins a request whose body the caller writes and ends; give it to `answer`. */
   begin(call: Call): ClientRequest {
     const url = new URL(this.#url)
-    url.pathname = url.pathname.replace(/\/$/, '') + call.path
+    const prefix = url.pathname.replace(/\/$/, '')
     for (const [name, value] of Object.entries(call.query ?? {})) {
       if (value !== undefined) url.searchParams.set(name, String(value))
     }
     const { method, headers, signal } = call
-    const options = { method, agent: this.#agent, ...(headers && { headers }), ...(signal && { signal }) }
+    // A URL would take a name of one or two dots for a step within its path.
+    const path = prefix + call.path + url.search
+    const options = {
+      method,
+      path,
+      agent: this.#agent,
+      ...(headers && { headers }),
+      ...(signal && { signal }),
+    }
     return url.protocol === 'https:' ? https.request(url, options) : http.request(url, options)
   }
 
@@ -131,7 +139,15 @@ function parseJson(content: string, url: URL): unknown {
 }
 
 /** The path of a topic, its name encoded. */
-export const topicPath = (topic: string): string => `/v1/topics/${encodeURIComponent(topic)}`
+export const topicPath = (topic: string): string => pathOf('topics', topic)
+
+/** The path of a group, its name encoded. */
+export const groupPath = (group: string): string => pathOf('groups', group)
+
+function pathOf(kind: 'topics' | 'groups', name: string): string {
+  if (name === '') throw usageFailure(`the name of a ${kind.slice(0, -1)} is not empty`)
+  return `/v1/${kind}/${encodeURIComponent(name)}`
+}
 
 export type TopicRow = {
   readonly name: string

@@ -1,7 +1,8 @@
 import { refusals, Refusal } from '../base/refusals.ts'
+import { printable } from './printable.ts'
 
 /** Exit codes that scripts may trust. */
-export const exitCodes = { fine: 0, failed: 1, usage: 2 } as const
+export const exitCodes = { fine: 0, failed: 1, usage: 2, interrupted: 130 } as const
 
 /** What ends a command, told to the user in one sentence and, where it helps, what to do. Never a bug of ours. */
 export class Failure extends Error {
@@ -20,11 +21,17 @@ export class Failure extends Error {
 export const usageFailure = (message: string, todo?: string): Failure =>
   new Failure(message, todo, exitCodes.usage)
 
+/** Ctrl-C at a question: who pressed it needs no words. */
+export class Interrupted extends Error {
+  override name = 'Interrupted'
+}
+
 /**
  * The text a user sees for `error`, and the exit code. What the system says (errno) and what is refused is a sentence; only
  * what nobody foresaw shows a stack, because that is a bug someone will have to find.
  */
 export function explain(error: unknown): { text: string; exitCode: number } {
+  if (error instanceof Interrupted) return { text: '', exitCode: exitCodes.interrupted }
   if (error instanceof Failure) return { text: sentence(error.message, error.todo), exitCode: error.exitCode }
   if (error instanceof Refusal) {
     return { text: sentence(error.message, refusals[error.code].todo), exitCode: exitCodes.failed }
@@ -43,4 +50,4 @@ function asForeseen(error: unknown): string | undefined {
 }
 
 const sentence = (message: string, todo: string | undefined): string =>
-  `stele: ${message}\n${todo === undefined ? '' : `       ${todo}\n`}`
+  `stele: ${printable(message)}\n${todo === undefined ? '' : `       ${printable(todo)}\n`}`

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { bytes, count, duration, plural, table } from './format.ts'
+import { bytes, count, duration, plural, table, shortened } from './format.ts'
 
 describe('numbers for people', () => {
   test.each([
@@ -40,4 +40,10 @@ test('a table puts words left and numbers right', () => {
     ['x', 12],
   ]
   expect(table(rows)).toBe('TOPIC   PARTITIONS\norders           3\nx               12\n')
+})
+
+test('a long text is shortened in its middle', () => {
+  expect(shortened('billing', 7)).toBe('billing')
+  expect(shortened('billing-eu', 7)).toBe('bil…-eu')
+  expect(shortened('🚂🚃🚃🚃', 3)).toBe('🚂…🚃')
 })

@@ -1,5 +1,8 @@
+import { printable } from './printable.ts'
+
 /** Columns side by side, two spaces apart, the first row being the heads; numbers stand right. Ends with a newline. */
-export function table(rows: readonly (readonly (string | number)[])[]): string {
+export function table(cells: readonly (readonly (string | number)[])[]): string {
+  const rows = cells.map(row => row.map(cell => (typeof cell === 'string' ? printable(cell) : cell)))
   const widths: number[] = []
   for (const row of rows) {
     for (const [column, cell] of row.entries()) {
@@ -16,6 +19,15 @@ export function table(rows: readonly (readonly (string | number)[])[]): string {
       .join('  ')
       .trimEnd()
   return `${rows.map(line).join('\n')}\n`
+}
+
+/** `text` in at most `charsMax` characters, its middle left out. */
+export function shortened(text: string, charsMax: number): string {
+  const characters = Array.from(text)
+  if (characters.length <= charsMax) return text
+  const head = Math.ceil((charsMax - 1) / 2)
+  const tail = charsMax - 1 - head
+  return `${characters.slice(0, head).join('')}…${characters.slice(characters.length - tail).join('')}`
 }
 
 /** 1234567 as 1,234,567. */

@@ -150,6 +150,19 @@ export class Router {
     return this.leading(topic, partition)
   }
 
+  /**
+   * The same for a client that deletes records: not where the last record of each key is kept, which are an application's state.
+   * @throws Refusal POLICY_VIOLATION too
+   */
+  forDeletion(topic: string, partition: number): Tablet {
+    const tablet = this.forClients(topic, partition)
+    if (tablet.settings.cleanupPolicy.has('delete')) return tablet
+    throw new Refusal(
+      'POLICY_VIOLATION',
+      `${topic} keeps the last record of each key: cleanup.policy is without delete`,
+    )
+  }
+
   /** The topic; made with the defaults when it is missing and `auto.create.topics.enable` says so. Rejects with a Refusal. */
   async ensureTopic(name: string): Promise<Topic> {
     const topic = this.topics().get(name)
@@ -192,8 +205,23 @@ export class Router {
     return topic
   }
 
-  alterTopicSettings(id: string, change: SettingsChange): Promise<Topic> {
+  async alterTopicSettings(id: string, change: SettingsChange): Promise<Topic> {
+    this.checkAlteration(id, change)
     return this.#options.store.alterTopicSettings(id, change)
+  }
+
+  /**
+   * Retention must not forget what groups have committed.
+   * @throws Refusal INVALID_CONFIG
+   */
+  checkAlteration(id: string, { set, unset }: SettingsChange): void {
+    const topic = this.topicById(id)
+    if (topic?.name !== offsetsTopic) return
+    const kept = Object.entries(topic.settings).filter(([name]) => !unset.includes(name))
+    const settings = { ...Object.fromEntries(kept), ...set }
+    if (!resolveTopic(this.#sources({ ...topic, settings })).cleanupPolicy.has('delete')) return
+    const why = 'it keeps the offsets that groups have committed, and retention would delete them'
+    throw new Refusal('INVALID_CONFIG', `cleanup.policy of ${topic.name} stays compact: ${why}`)
   }
 
   alterBrokerSettings(change: SettingsChange): Promise<void> {

@@ -35,17 +35,23 @@ const describe = () =>
 
 const reset = () =>
   withServer(new Command('reset'))
-    .description('move a group to other offsets, while none of its members run')
+    .description(
+      'move a group to other offsets, while none of its members run; a name that is not there makes one',
+    )
     .argument('<name>')
     .option('-t, --topic <name>', 'only this topic; otherwise all that the group has committed for')
     .option('-p, --partition <n>', 'only this partition of the topic; may be repeated', severalNumbers)
     .option('--earliest', 'to the first record that is there')
     .option('--latest', 'to the end')
-    .option('--offset <n>', 'to this offset', wholeNumber(0))
+    .option(
+      '--offset <n>',
+      'to this offset, or the nearest end of a partition that does not reach it',
+      wholeNumber(0),
+    )
     .option('--time <when>', 'to the first record at least as new: ISO 8601, or milliseconds since 1970')
     .option('--shift <n>', 'so many records forwards, or backwards when negative', signedNumber)
     .option('--dry-run', 'only show what would be moved')
-    .option('--json', 'print where each partition was and is as a JSON array')
+    .option('--json', 'print where each partition was and is, and whether the group is new, as JSON')
     .addHelpText(
       'after',
       examples(

@@ -1,4 +1,5 @@
 import { plural, table } from '../format.ts'
+import { printable } from '../printable.ts'
 
 export type GroupDescription = {
   readonly group: string
@@ -15,7 +16,8 @@ export type GroupDescription = {
   readonly offsets: readonly {
     readonly topic: string
     readonly partition: number
-    readonly committed_offset: number | null
+    /** A text where a number would not be exact. */
+    readonly committed_offset: number | string | null
     readonly high_watermark: number | null
     readonly lag: number | null
     readonly member_id: string | null
@@ -27,7 +29,7 @@ export function describedGroup(group: GroupDescription): string {
   const { state, generation, protocol, members } = group
   const how = protocol === null ? '' : `, ${protocol}`
   return [
-    `${group.group}: ${state}, generation ${generation}${how}, ${plural(members.length, 'member')}\n`,
+    `${printable(`${group.group}: ${state}, generation ${generation}${how}`)}, ${plural(members.length, 'member')}\n`,
     group.offsets.length === 0 ? '' : `\n${offsetsTable(group)}`,
     members.length === 0 ? '' : `\n${membersTable(group)}`,
   ].join('')

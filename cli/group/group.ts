@@ -1,8 +1,9 @@
-import { agreed } from '../agreed.ts'
-import { BrokerHttp } from '../broker-http.ts'
-import { Failure, usageFailure } from '../failure.ts'
-import { table } from '../format.ts'
-import { write, writeJson } from '../output.ts'
+import { BrokerHttp, groupPath } from '../broker-http.ts'
+import { agreedToDelete, deleteAll } from '../deleting.ts'
+import { usageFailure } from '../failure.ts'
+import { shortened, table } from '../format.ts'
+import { tell, write, writeJson } from '../output.ts'
+import { printable } from '../printable.ts'
 import { describedGroup, type GroupDescription } from './describe.ts'
 
 type Options = { readonly server: URL; readonly json?: true }
@@ -17,9 +18,12 @@ type GroupRow = {
 type Moved = {
   readonly topic: string
   readonly partition: number
-  readonly from: number | null
+  readonly from: number | string | null
   readonly to: number
+  readonly asked?: number
 }
+
+type ResetAnswer = { readonly new_group: boolean; readonly offsets: readonly Moved[] }
 
 export type Reset = {
   readonly topic?: string
@@ -32,8 +36,6 @@ export type Reset = {
   readonly dryRun?: true
 }
 
-const groupPath = (group: string): string => `/v1/groups/${encodeURIComponent(group)}`
-
 export async function listGroups(options: Options): Promise<void> {
   const { groups } = await new BrokerHttp(options.server).json<{ groups: GroupRow[] }>({
     method: 'GET',
@@ -44,7 +46,11 @@ export async function listGroups(options: Options): Promise<void> {
     process.stderr.write('there is no group yet: any consumer with a group.id makes one\n')
     return
   }
-  const rows = groups.map(({ group, state, members, lag }) => [group, state, members, lag])
+  // Behind the name stand some 40 characters; a pipe gets it whole.
+  const nameCharsMax = process.stdout.isTTY ? Math.max(20, (process.stdout.columns || 80) - 40) : Infinity
+  const rows = groups
+    .toSorted((a, b) => (a.group < b.group ? -1 : 1))
+    .map(({ group, state, members, lag }) => [shortened(printable(group), nameCharsMax), state, members, lag])
   await write(table([['GROUP', 'STATE', 'MEMBERS', 'LAG'], ...rows]))
 }
 
@@ -59,14 +65,19 @@ export async function describeGroup(name: string, options: Options): Promise<voi
 export async function resetGroup(name: string, options: Options & Reset): Promise<void> {
   const { topic, partition: partitions, dryRun } = options
   if (partitions !== undefined && topic === undefined) throw usageFailure('--partition needs its --topic')
-  const { offsets } = await new BrokerHttp(options.server).json<{ offsets: Moved[] }>(
+  const answer = await new BrokerHttp(options.server).json<ResetAnswer>(
     { method: 'POST', path: `${groupPath(name)}/offsets` },
     { topic, partitions, dry_run: dryRun, ...whereTo(options) },
   )
-  if (options.json) return writeJson(offsets)
+  if (options.json) return writeJson(answer)
+  const { offsets, new_group } = answer
   const rows = offsets.map(({ topic, partition, from, to }) => [topic, partition, from ?? '-', to])
   const heads = ['TOPIC', 'PARTITION', 'FROM', dryRun ? 'WOULD BE' : 'TO']
   await write(rows.length === 0 ? 'the group has committed nothing\n' : table([heads, ...rows]))
+  if (new_group) tell(`the group ${name} ${dryRun ? 'would be' : 'is'} new: there was none of that name`)
+  for (const { topic, partition, asked, to } of offsets) {
+    if (asked !== undefined) tell(`${topic}-${partition} does not reach ${asked}: its nearest end is ${to}`)
+  }
 }
 
 /** Exactly one way to say where to. */
@@ -87,12 +98,10 @@ export async function deleteGroups(
   names: string[],
   options: Options & { readonly yes?: true },
 ): Promise<void> {
-  if (!options.yes && process.stdin.isTTY && !(await agreed(`delete ${names.join(', ')} with all offsets?`)))
-    throw new Failure('nothing was deleted')
+  names.forEach(groupPath)
+  await agreedToDelete(names, 'offsets', options.yes ?? false)
   const broker = new BrokerHttp(options.server)
-  for (const name of names) {
-    await broker.json({ method: 'DELETE', path: groupPath(name) })
-    if (!options.json) await write(`deleted ${name}\n`)
-  }
-  if (options.json) await writeJson(names)
+  await deleteAll(names, options.json ?? false, name =>
+    broker.json({ method: 'DELETE', path: groupPath(name) }),
+  )
 }

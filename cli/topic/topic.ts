@@ -1,6 +1,6 @@
-import { agreed } from '../agreed.ts'
 import { BrokerHttp, topicPath, type TopicDescription, type TopicRow } from '../broker-http.ts'
-import { Failure, usageFailure } from '../failure.ts'
+import { agreedToDelete, deleteAll } from '../deleting.ts'
+import { usageFailure } from '../failure.ts'
 import { plural, table } from '../format.ts'
 import { write, writeJson } from '../output.ts'
 import { describedTopic } from './describe.ts'
@@ -73,12 +73,10 @@ export async function deleteTopics(
   names: string[],
   options: Options & { readonly yes?: true },
 ): Promise<void> {
-  if (!options.yes && process.stdin.isTTY && !(await agreed(`delete ${names.join(', ')} with all records?`)))
-    throw new Failure('nothing was deleted')
+  names.forEach(topicPath)
+  await agreedToDelete(names, 'records', options.yes ?? false)
   const broker = new BrokerHttp(options.server)
-  for (const name of names) {
-    await broker.json({ method: 'DELETE', path: topicPath(name) })
-    if (!options.json) await write(`deleted ${name}\n`)
-  }
-  if (options.json) await writeJson(names)
+  await deleteAll(names, options.json ?? false, name =>
+    broker.json({ method: 'DELETE', path: topicPath(name) }),
+  )
 }

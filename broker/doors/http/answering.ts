@@ -21,7 +21,10 @@ export function answerError(
   if (refusal.code === 'UNKNOWN_SERVER_ERROR')
     log.error({ err: error, method, url }, 'an HTTP request failed')
   else log.debug({ method, url, status, code: refusal.code }, refusal.message)
-  return reply.code(status).type('application/json; charset=utf-8').send(errorBody(refusal))
+  return reply
+    .code(status)
+    .type('application/json; charset=utf-8')
+    .send(`${JSON.stringify(errorBody(refusal))}\n`)
 }
 
 function asRefusal(error: unknown, request: FastifyRequest): Refusal {

@@ -97,8 +97,9 @@ export const describeGroupDocs: Docs = {
               properties: {
                 ...place,
                 committed_offset: {
-                  ...count,
-                  description: 'Null when a member reads it and never committed.',
+                  type: ['integer', 'string', 'null'],
+                  description:
+                    'Null when a member reads it and never committed. A text beyond 2^53, where a number would not be exact.',
                 },
                 high_watermark: { ...count, description: 'Where the partition ends.' },
                 lag: count,
@@ -112,7 +113,7 @@ export const describeGroupDocs: Docs = {
       },
       'The group.',
     ),
-    ...errorsOf('GROUP_ID_NOT_FOUND', ...coordinating),
+    ...errorsOf('INVALID_GROUP_ID', 'GROUP_ID_NOT_FOUND', ...coordinating),
   },
 }
 
@@ -165,24 +166,33 @@ export const resetGroupDocs: Docs = {
         type: 'object',
         properties: {
           group: { type: 'string' },
+          new_group: { type: 'boolean', description: 'Whether there was no group of that name before.' },
           offsets: {
             type: 'array',
             items: {
               type: 'object',
               properties: {
                 ...place,
-                from: { ...count, description: 'Null when none was committed.' },
+                from: {
+                  type: ['integer', 'string', 'null'],
+                  description: 'Null when none was committed. A text beyond 2^53.',
+                },
                 to: { type: 'integer' },
+                asked: {
+                  type: 'integer',
+                  description: 'Only there when it lies outside of the partition: `to` is the nearest end.',
+                },
               },
             },
           },
         },
       },
       'Where each partition was and is now.',
-      { group: 'billing', offsets: [{ topic: 'orders', partition: 0, from: 4711, to: 0 }] },
+      { group: 'billing', new_group: false, offsets: [{ topic: 'orders', partition: 0, from: 4711, to: 0 }] },
     ),
     ...errorsOf(
       'INVALID_JSON',
+      'INVALID_GROUP_ID',
       'GROUP_ID_NOT_FOUND',
       'UNKNOWN_TOPIC_OR_PARTITION',
       'NON_EMPTY_GROUP',
@@ -201,6 +211,6 @@ export const deleteGroupDocs: Docs = {
   params,
   response: {
     204: { description: 'The group is gone.', type: 'null' },
-    ...errorsOf('GROUP_ID_NOT_FOUND', 'NON_EMPTY_GROUP', ...coordinating),
+    ...errorsOf('INVALID_GROUP_ID', 'GROUP_ID_NOT_FOUND', 'NON_EMPTY_GROUP', ...coordinating),
   },
 }

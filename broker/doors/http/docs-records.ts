@@ -172,7 +172,7 @@ export const deleteRecordsDocs: Docs = {
       'The first offset there is now.',
       { log_start_offset: 17 },
     ),
-    ...errorsOf(...readErrors),
+    ...errorsOf(...readErrors, 'INVALID_TOPIC_EXCEPTION', 'POLICY_VIOLATION'),
   },
 }
 

@@ -172,8 +172,13 @@ export const shapes = [
 
 /** The error answers of a route: one for each HTTP status, naming the codes. */
 export function errorsOf(...codes: readonly RefusalCode[]): Record<number, object> {
-  const always = ['LEADER_NOT_AVAILABLE', 'BROKER_STOPPING', 'UNKNOWN_SERVER_ERROR'] as const
-  const all: readonly RefusalCode[] = ['INVALID_REQUEST', ...codes, ...always]
+  const always = [
+    'POLICY_VIOLATION',
+    'LEADER_NOT_AVAILABLE',
+    'BROKER_STOPPING',
+    'UNKNOWN_SERVER_ERROR',
+  ] as const
+  const all: readonly RefusalCode[] = [...new Set<RefusalCode>(['INVALID_REQUEST', ...codes, ...always])]
   const answers: Record<number, object> = {}
   for (const code of all) {
     const status = refusals[code].http

@@ -15,9 +15,10 @@ const opened = async (...options: Parameters<typeof TimedDoor.open>): Promise<Ti
 
 afterEach(() => open?.close())
 
-const post = (head: string): string => `POST /v1/topics/t/records HTTP/1.1\r\nHost: x\r\n${head}\r\n\r\n`
+const post = (head: string): string =>
+  `POST /v1/topics/t/records HTTP/1.1\r\nHost: localhost\r\n${head}\r\n\r\n`
 const lines = post('Content-Type: application/x-ndjson\r\nTransfer-Encoding: chunked')
-const follow = 'GET /v1/topics/t/partitions/0/stream HTTP/1.1\r\nHost: x\r\n\r\n'
+const follow = 'GET /v1/topics/t/partitions/0/stream HTTP/1.1\r\nHost: localhost\r\n\r\n'
 const chunk = (text: string): string => `${text.length.toString(16)}\r\n${text}\r\n`
 
 describe('while the broker recovers', () => {
@@ -121,7 +122,7 @@ describe('stopping', () => {
     const door = await opened()
     await door.router.ensureTopic('t')
     const [idle, events, writing] = [await door.connect(), await door.connect(), await door.connect()]
-    idle.write('GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n')
+    idle.write('GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n')
     await receivedUntil(idle, 'ok')
     writing.write(lines + chunk('{"value":1}\n'))
     await receivedUntil(writing, '"offset":0')
@@ -159,7 +160,7 @@ describe('stopping', () => {
     slow.write(post('Content-Length: 11'))
     await until(() => door.timers > 0)
     const stopped = door.door.stop()
-    slow.write('{"value":1}GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n')
+    slow.write('{"value":1}GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n')
     expect(await received(slow)).toMatch(
       /^HTTP\/1.1 200 [\s\S]*"offset":0[\s\S]*HTTP\/1.1 503 [\s\S]*BROKER_STOPPING/,
     )

@@ -10,7 +10,7 @@ import { MIB } from '../../../base/quantities.ts'
 import type { World } from '../../../base/world.ts'
 import type { Queues } from '../../queues/queues.ts'
 import type { Router } from '../../router/router.ts'
-import { listenOn, type Listening } from '../listening.ts'
+import { listenOn, parseAddress, type Listening } from '../listening.ts'
 import { answerError, answerErrors } from './answering.ts'
 import { Budget } from './budget.ts'
 import { addCluster, addHealth, refuseUnlessReady } from './cluster.ts'
@@ -34,6 +34,7 @@ import { addStream } from './stream.ts'
 import { addTopics } from './topics.ts'
 import { unpackingBytesMax } from './unpacking.ts'
 import { TurnShare } from './turn-share.ts'
+import { isLoopbackOnly, refusalOfPage, type Door } from './web-pages.ts'
 import { Spread } from './writing.ts'
 
 /** About ten milliseconds' work, over all streams. */
@@ -89,15 +90,24 @@ export async function openHttpDoor(options: HttpDoorOptions): Promise<HttpDoor> 
     connectionsMax: () => router.settings.maxConnections,
     idleMsMax: router.settings.connectionsMaxIdleMs,
   })
-  const app = await buildApp(serving, connections)
-  const addresses = await listenOn(address, { name: 'HTTP', option: '--http' }, () =>
+  // Until they are known nobody has come.
+  let addresses: readonly Listening[] = []
+  const app = await buildApp(serving, connections, () => ({
+    loopbackOnly: isLoopbackOnly(addresses.map(({ host }) => host)),
+    names: [parseAddress(address), ...router.settings.advertisedListeners].map(({ host }) => host),
+  }))
+  addresses = await listenOn(address, { name: 'HTTP', option: '--http' }, () =>
     connections.newServer((request, response) => app.routing(request, response)),
   )
   log.info({ addresses }, 'the HTTP door is open')
   return { addresses, stop: () => stop(serving, connections, app) }
 }
 
-async function buildApp(serving: Serving, connections: Connections): Promise<FastifyInstance> {
+async function buildApp(
+  serving: Serving,
+  connections: Connections,
+  door: () => Door,
+): Promise<FastifyInstance> {
   const app = fastify({
     ...withoutCompilers,
     exposeHeadRoutes: false,
@@ -106,10 +116,16 @@ async function buildApp(serving: Serving, connections: Connections): Promise<Fas
       answerError(error, request, reply, serving)
     },
   })
+  // Who asks in a shell finds the next prompt on its own line.
+  app.setReplySerializer(answer => `${JSON.stringify(answer)}\n`)
   countRequests(app, serving.metrics, connections)
   answerErrors(app, serving)
   answerUnknownRoutes(app, serving)
   takeBodiesAsTheyCome(app)
+  app.addHook('onRequest', async ({ method, headers }) => {
+    const refusal = refusalOfPage({ method, headers }, door())
+    if (refusal !== undefined) throw refusal
+  })
   app.addHook('onResponse', async request => {
     lingerFor(serving.world.clock, request.raw)
     if (serving.stopping.begun) connections.closeIdle()

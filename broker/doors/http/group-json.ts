@@ -1,4 +1,5 @@
 /** Groups as the HTTP API shows them. Nothing here changes one. */
+import { writeInt64 } from '../../../base/int64.ts'
 import { MIB } from '../../../base/quantities.ts'
 import { assignedTopics, consumerProtocolType } from '../../../protocol/kafka/consumer-protocol.ts'
 import type { CoordinatedGroup } from '../../groups/coordinator.ts'
@@ -14,6 +15,17 @@ const assignmentBytesMax = 4 * MIB
 export function lagOf(router: Router, topic: string, partition: number, offset: number): number | null {
   const tablet = router.find(topic, partition)
   return tablet === undefined || offset < 0 ? null : Math.max(0, tablet.highWatermark - offset)
+}
+
+/** `1 member`, `2 members`. */
+export const membersText = (count: number): string => `${count} member${count === 1 ? '' : 's'}`
+
+/** A group may commit any 64 bits: beyond what JSON's readers take exactly, a text says what Kafka clients are answered. */
+export function exactOffset(offset: number): number | string {
+  if (Number.isSafeInteger(offset)) return offset
+  const bytes = Buffer.alloc(8)
+  writeInt64(bytes, offset, 0)
+  return bytes.readBigInt64BE(0).toString()
 }
 
 /** The list of groups, bit by bit; adding up a group's lag yields empty bits. */
@@ -88,7 +100,7 @@ const committedRows = (router: Router, { offsets }: CoordinatedGroup, readers: R
   [...offsets].map(({ topic, partition, value }) => ({
     topic,
     partition,
-    committed_offset: value.offset,
+    committed_offset: exactOffset(value.offset),
     high_watermark: router.find(topic, partition)?.highWatermark ?? null,
     lag: lagOf(router, topic, partition, value.offset),
     metadata: value.metadata,

@@ -4,6 +4,7 @@ import type { CoordinatedGroup, OffsetCommit } from '../../groups/coordinator.ts
 import type { Router } from '../../router/router.ts'
 import type { Tablet } from '../../tablet/tablet.ts'
 import { invalid } from './errors.ts'
+import { exactOffset, membersText } from './group-json.ts'
 import { offsetOf } from './offsets.ts'
 import { timestampMsOf } from './parameters.ts'
 import { kindOf } from './record-in.ts'
@@ -14,23 +15,25 @@ export const resetFields = ['topic', 'partitions', 'offset', 'timestamp', 'shift
 export type Moved = {
   readonly topic: string
   readonly partition: number
-  readonly from: number | null
+  readonly from: number | string | null
   readonly to: number
+  /** Where it was to go, when that lies outside of the partition. */
+  readonly asked?: number
 }
 
-/** Answers where each partition was and is now. @throws Refusal; nothing was moved then */
+/** Answers whether the group was not there before, and where each partition was and is now. @throws Refusal; nothing was moved then */
 export async function resetGroup(
   { router, world }: Serving,
   groupId: string,
   fields: Readonly<Record<string, unknown>>,
-): Promise<Moved[]> {
+): Promise<{ new_group: boolean; offsets: Moved[] }> {
   const coordinator = router.groups.of(groupId)
   const coordinated = coordinator.find(groupId)
   const members = coordinated?.group.members.size ?? 0
   if (coordinated !== undefined && coordinated.group.state !== 'Empty')
     throw new Refusal(
       'NON_EMPTY_GROUP',
-      `Group ${groupId} has ${members} members, which would not hear of it`,
+      `Group ${groupId} has ${membersText(members)}, which would not hear of it`,
     )
   const places = placesOf(router, coordinated, groupId, fields)
   const moved: Moved[] = []
@@ -38,14 +41,12 @@ export async function resetGroup(
     const tablet = router.leading(topic, partition)
     const from = coordinated?.offsets.get(topic, partition)?.offset ?? null
     const wanted = await target(tablet, from, fields)
-    moved.push({
-      topic,
-      partition,
-      from,
-      to: Math.min(Math.max(wanted, tablet.logStart), tablet.highWatermark),
-    })
+    const to = Math.min(Math.max(wanted, tablet.logStart), tablet.highWatermark)
+    const asked = to === wanted ? {} : { asked: wanted }
+    moved.push({ topic, partition, from: from === null ? null : exactOffset(from), to, ...asked })
   }
-  if (dryRun(fields['dry_run']) || moved.length === 0) return moved
+  const answer = { new_group: coordinated === undefined, offsets: moved }
+  if (dryRun(fields['dry_run']) || moved.length === 0) return answer
   const commitTimestamp = world.clock.nowMs()
   const commits: OffsetCommit[] = moved.map(({ topic, partition, to }) => ({
     topic,
@@ -54,7 +55,7 @@ export async function resetGroup(
   }))
   const nobody = { memberId: '', instanceId: null, generation: -1 }
   const refused = await coordinator.commit(groupId, nobody, commits)
-  if (refused === undefined) return moved
+  if (refused === undefined) return answer
   // Somebody joined while we looked.
   const code = refused === 'UNKNOWN_MEMBER_ID' ? 'NON_EMPTY_GROUP' : refused
   throw new Refusal(code, `The offsets of group ${groupId} could not be kept`)

@@ -84,7 +84,7 @@ test('a group with members is neither reset nor deleted', async () => {
   })
   const { status, json } = await broker.ask('/v1/groups/billing', { method: 'DELETE' })
   expect(status).toBe(409)
-  expect(json.error).toMatchObject({ code: 'NON_EMPTY_GROUP', message: 'Group billing has 1 members' })
+  expect(json.error).toMatchObject({ code: 'NON_EMPTY_GROUP', message: 'Group billing has 1 member' })
 })
 
 test('a group is moved by offset, by time and by so many records, within the ends of the partition', async () => {
@@ -99,6 +99,8 @@ test('a group is moved by offset, by time and by so many records, within the end
   expect(await moved({ shift: 3 })).toEqual([4, 7])
   expect(await moved({ shift: -100 })).toEqual([7, 0])
   expect(await moved({ offset: 9_999 })).toEqual([0, 10])
+  const outside = await reset('jobs', { topic: 'orders', partitions: [0], offset: 9_999 })
+  expect(outside.json['offsets']).toEqual([{ topic: 'orders', partition: 0, from: 10, to: 10, asked: 9_999 }])
   expect(await moved({ timestamp: 1_000_004 })).toEqual([10, 4])
   expect(await moved({ timestamp: '2099-01-01T00:00:00Z' })).toEqual([4, 10])
   expect(await moved({ offset: 'earliest' })).toEqual([10, 0])
@@ -145,6 +147,27 @@ test('a group that is not there is told so, with the one that may have been mean
   })
 })
 
+test('a reset says that it makes a group', async () => {
+  const body = { topic: 'orders', offset: 'latest' }
+  expect((await reset('newcomer', { ...body, dry_run: true })).json['new_group']).toBe(true)
+  expect((await reset('newcomer', body)).json['new_group']).toBe(true)
+  expect((await reset('newcomer', body)).json['new_group']).toBe(false)
+  expect((await reset('', body)).json.error?.code).toBe('INVALID_GROUP_ID')
+})
+
+test('an offset that no number of JSON holds is shown exactly', async () => {
+  const kafka = new Kafka({ clientId: 'test', brokers: [broker.kafka], logLevel: logLevel.NOTHING })
+  const admin = kafka.admin()
+  await admin.connect()
+  const partitions = [{ partition: 0, offset: '9223372036854775807' }]
+  await admin.setOffsets({ groupId: 'far', topic: 'orders', partitions })
+  await admin.disconnect()
+  const committed = { partition: 0, committed_offset: '9223372036854775807', lag: 0 }
+  expect((await describe('far')).offsets).toMatchObject([committed])
+  const { json } = await reset('far', { shift: 0 })
+  expect(json['offsets']).toMatchObject([{ from: '9223372036854775807' }])
+})
+
 test('a group is deleted, whatever its name', async () => {
   const name = 'späte "Züge"/1'
   await reset(encodeURIComponent(name), { topic: 'orders', offset: 5 })
@@ -170,12 +193,31 @@ test('only the broker writes to the topic of groups', async () => {
   const { json } = await broker.ask('/v1/topics/__consumer_offsets/records', {
     body: { records: [{ value: 'x' }] },
   })
-  expect(json.results?.[0]?.error?.code ?? json.error?.code).toBe('INVALID_TOPIC_EXCEPTION')
+  expect(json.error?.code).toBe('INVALID_TOPIC_EXCEPTION')
+  expect(json.error?.todo).toContain("the broker's own topics are for it alone")
   const grow = await broker.ask('/v1/topics/__consumer_offsets', {
     method: 'PATCH',
     body: { partitions: 99 },
   })
   expect(grow.json.error?.code).toBe('INVALID_PARTITIONS')
+})
+
+test('what groups have committed is neither deleted nor left to retention', async () => {
+  const topic = '/v1/topics/__consumer_offsets'
+  const gone = await broker.ask(`${topic}/partitions/0/records?before=latest`, { method: 'DELETE' })
+  expect(gone.json.error?.code).toBe('INVALID_TOPIC_EXCEPTION')
+  for (const policy of ['delete', 'compact,delete', null]) {
+    const { json } = await broker.ask(topic, {
+      method: 'PATCH',
+      body: { config: { 'cleanup.policy': policy } },
+    })
+    expect(json.error).toMatchObject({
+      code: 'INVALID_CONFIG',
+      message: expect.stringContaining('stays compact'),
+    })
+  }
+  const config = { 'cleanup.policy': 'compact', 'segment.ms': 60_000 }
+  expect((await broker.ask(topic, { method: 'PATCH', body: { config } })).status).toBe(200)
 })
 
 test('what a group is called may be long: metrics and the list are sent in pieces', async () => {

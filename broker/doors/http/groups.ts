@@ -4,7 +4,7 @@ import type { CoordinatedGroup } from '../../groups/coordinator.ts'
 import type { Router } from '../../router/router.ts'
 import { withBody } from './body.ts'
 import { deleteGroupDocs, describeGroupDocs, listGroupsDocs, resetGroupDocs } from './docs-groups.ts'
-import { groupDescription, groupList } from './group-json.ts'
+import { groupDescription, groupList, membersText } from './group-json.ts'
 import { resetFields, resetGroup } from './group-reset.ts'
 import { inPieces } from './in-pieces.ts'
 import { nearest, parametersOf } from './parameters.ts'
@@ -28,10 +28,10 @@ export function addGroups(app: FastifyInstance, serving: Serving): void {
 
   app.post('/v1/groups/:group/offsets', { schema: resetGroupDocs }, async request => {
     parametersOf(request.url, [])
-    const { group } = request.params as { group: string }
+    const group = nameIn(request)
     const fields = await withBody(request.raw, bodyLimits(serving), async body => fieldsOf(body, resetFields))
     await router.groups.ensureTopic()
-    return { group, offsets: await resetGroup(serving, group, fields) }
+    return { group, ...(await resetGroup(serving, group, fields)) }
   })
 
   app.delete('/v1/groups/:group', { schema: deleteGroupDocs }, async (request, reply) => {
@@ -39,14 +39,22 @@ export function addGroups(app: FastifyInstance, serving: Serving): void {
     const { group } = groupAsked(request, router)
     const refused = await router.groups.of(group.id).delete(group.id)
     if (refused === undefined) return reply.code(204).send()
-    const why = refused === 'NON_EMPTY_GROUP' ? `has ${group.members.size} members` : 'could not be deleted'
+    const why =
+      refused === 'NON_EMPTY_GROUP' ? `has ${membersText(group.members.size)}` : 'could not be deleted'
     throw new Refusal(refused, `Group ${group.id} ${why}`)
   })
 }
 
-/** @throws Refusal GROUP_ID_NOT_FOUND */
-function groupAsked(request: FastifyRequest, router: Router): CoordinatedGroup {
+/** @throws Refusal INVALID_GROUP_ID */
+function nameIn(request: FastifyRequest): string {
   const { group } = request.params as { group: string }
+  if (group === '') throw new Refusal('INVALID_GROUP_ID', 'The name of a group is not empty')
+  return group
+}
+
+/** @throws Refusal GROUP_ID_NOT_FOUND, INVALID_GROUP_ID */
+function groupAsked(request: FastifyRequest, router: Router): CoordinatedGroup {
+  const group = nameIn(request)
   const coordinated =
     router.groups.partitionOf(group) === undefined ? undefined : router.groups.of(group).find(group)
   if (coordinated !== undefined) return coordinated

@@ -174,7 +174,7 @@ test('a client that sends and does not read its results is paused', async () => 
   const socket = await broker.connect()
   socket.pause()
   socket.write(
-    'POST /v1/topics/deaf/records HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n',
+    'POST /v1/topics/deaf/records HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n',
   )
   // Wrong lines: their results are a hundred times larger than they are.
   const lines = 'x\n'.repeat(30_000)
@@ -215,7 +215,7 @@ test('what is wrong with the request itself is said before the stream begins', a
 test('broken transfer coding in the middle ends the connection', async () => {
   const socket = await broker.connect()
   socket.write(
-    'POST /v1/topics/coding/records HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n',
+    'POST /v1/topics/coding/records HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n',
   )
   socket.write('c\r\n{"value":1}\n\r\n')
   await receivedUntil(socket, '"offset":0')

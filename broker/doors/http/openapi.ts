@@ -44,7 +44,7 @@ async function buildDocs(
         title: 'Stele',
         version,
         description:
-          'A distributed append-only log. Records that are written here are read by Kafka clients, and the other way round.',
+          'A distributed append-only log. Records that are written here are read by Kafka clients, and the other way round. Pages of other sites may not write: a request other than GET and HEAD whose Origin is not the Host it goes to is refused (403), and so is, on a broker that listens on loopback addresses alone, a Host that is neither localhost, nor an IP address, nor a name from its listeners.',
         license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
       },
       servers: [{ url: '/', description: 'This broker.' }],

@@ -191,7 +191,7 @@ test('a body whose length is not told is taken', async () => {
   const socket = await broker.connect()
   const json = JSON.stringify({ value: 'chunked' })
   socket.write(
-    'POST /v1/topics/chunked/records HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n',
+    'POST /v1/topics/chunked/records HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n',
   )
   for (const char of json) socket.write(`1\r\n${char}\r\n`)
   socket.write('0\r\n\r\n')
@@ -287,7 +287,7 @@ describe('a body over the limit', () => {
     const socket = await broker.connect()
     const answer = received(socket)
     socket.write(
-      'POST /append HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n',
+      'POST /append HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n',
     )
     const chunk = `f4240\r\n${'x'.repeat(1_000_000)}\r\n`
     for (let i = 0; i < 5; i++) socket.write(chunk)

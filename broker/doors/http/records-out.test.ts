@@ -233,3 +233,12 @@ test('a reader that goes away while it waits is forgotten', async () => {
   await broker.write('left', { value: 1 })
   await until(async () => (await broker.read('left', 0)).length === 1)
 })
+
+test('records of a compacted topic stay: they are somebody’s state', async () => {
+  await broker.makeTopic('state', 1, { 'cleanup.policy': 'compact' })
+  await broker.write('state', { key: 'k', value: 'v' })
+  const path = '/v1/topics/state/partitions/0/records?before=latest'
+  const { status, json } = await broker.ask(path, { method: 'DELETE' })
+  expect([status, json.error?.code]).toEqual([403, 'POLICY_VIOLATION'])
+  expect(await broker.read('state', 0)).toHaveLength(1)
+})

@@ -37,7 +37,7 @@ export function addRecordsOut(app: FastifyInstance, serving: Serving): void {
       )
     }
     const { topic, partition } = tabletAsked(request)
-    const tablet = serving.router.leading(topic, partition)
+    const tablet = serving.router.forDeletion(topic, partition)
     const offset = offsetOf('before', before, { latest: tablet.highWatermark })
     return { log_start_offset: await tablet.deleteRecordsBefore(offset as Offset) }
   })

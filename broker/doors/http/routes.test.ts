@@ -81,14 +81,16 @@ test('a Kafka client at the wrong door', async () => {
 })
 
 test('headers without end', async () => {
-  const { head, error } = await raw(`GET /healthz HTTP/1.1\r\nHost: x\r\nX: ${'y'.repeat(20_000)}\r\n\r\n`)
+  const { head, error } = await raw(
+    `GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: ${'y'.repeat(20_000)}\r\n\r\n`,
+  )
   expect(head).toMatch(/^HTTP\/1.1 431 /)
   expect(error['code']).toBe('REQUEST_HEAD_TOO_LARGE')
 })
 
 test('two lengths of one body', async () => {
   const { error } = await raw(
-    'POST /append HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+    'POST /append HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
   )
   expect(error['code']).toBe('INVALID_REQUEST')
 })
@@ -102,18 +104,18 @@ test('more connections than max.connections are told so, those there are work on
   const sockets = [await small.connect(), await small.connect(), await small.connect()] as const
   const refused = await received(await small.connect())
   expect(refused).toMatch(/^HTTP\/1.1 503 [\s\S]*TOO_MANY_CONNECTIONS/)
-  sockets[0].write('GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n')
+  sockets[0].write('GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n')
   expect(await receivedUntil(sockets[0], 'ok')).toContain('200 OK')
   for (const socket of sockets) socket.destroy()
   await until(async () => {
     const socket = await small.connect()
-    socket.write('GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')
+    socket.write('GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')
     return (await received(socket)).startsWith('HTTP/1.1 200')
   })
   await small.stop()
 })
 
-const get = (path: string): string => `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`
+const get = (path: string): string => `GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`
 
 test('requests that come together are answered in order', async () => {
   const socket = await broker.connect()

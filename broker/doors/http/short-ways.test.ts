@@ -74,3 +74,17 @@ test('a value over max.message.bytes is refused', async () => {
   const got = await broker.ask('/append', { body: 'x'.repeat(1_100_000) })
   expect([got.status, got.json.error?.code]).toEqual([413, 'MESSAGE_TOO_LARGE'])
 })
+
+test('answers end with a newline, for those who ask in a shell', async () => {
+  const body = { value: 'x' }
+  for (const [path, status] of [
+    ['/append?topic=lines', 200],
+    ['/append?topic=lines&acks=0', 202],
+    ['/v1/topics/lines/records', 200],
+    ['/append?topic=', 400],
+    ['/nothing', 404],
+  ] as const) {
+    const answer = await broker.ask(path, { body })
+    expect([path, answer.status, answer.text]).toEqual([path, status, expect.stringMatching(/\}\n$/)])
+  }
+})

@@ -94,7 +94,8 @@ async function alter<Resource extends Named>(
       throw new Refusal('UNKNOWN_TOPIC_OR_PARTITION', `there is no topic ${JSON.stringify(resourceName)}`)
     }
     const change = plan(resource, 'topic', router.settingsSources(topic.name))
-    if (!validateOnly) await router.alterTopicSettings(topic.id, change)
+    if (validateOnly) router.checkAlteration(topic.id, change)
+    else await router.alterTopicSettings(topic.id, change)
   } else if (resourceType === brokerResource) {
     if (resourceName !== '') {
       throw new Refusal(

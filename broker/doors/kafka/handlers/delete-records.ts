@@ -34,13 +34,7 @@ export const deleteRecordsHandler = (desk: Desk): Handler =>
   )
 
 function deleteBefore({ router }: Desk, topic: string, partition: number, before: number): Promise<number> {
-  const tablet = router.forClients(topic, partition)
-  if (!tablet.settings.cleanupPolicy.has('delete')) {
-    throw new Refusal(
-      'POLICY_VIOLATION',
-      `${topic} keeps the last record of each key: cleanup.policy is without delete`,
-    )
-  }
+  const tablet = router.forDeletion(topic, partition)
   if (before < toHighWatermark) throw new Refusal('OFFSET_OUT_OF_RANGE', `${before} is no offset`)
   return tablet.deleteRecordsBefore(before === toHighWatermark ? tablet.highWatermark : offset(before))
 }

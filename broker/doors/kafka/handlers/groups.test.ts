@@ -4,6 +4,7 @@ import { deleteRecords } from '../../../../protocol/kafka/apis/delete-records.ts
 import { describeGroups } from '../../../../protocol/kafka/apis/describe-groups.ts'
 import { findCoordinator } from '../../../../protocol/kafka/apis/find-coordinator.ts'
 import { heartbeat } from '../../../../protocol/kafka/apis/heartbeat.ts'
+import { incrementalAlterConfigs } from '../../../../protocol/kafka/apis/incremental-alter-configs.ts'
 import { joinGroup } from '../../../../protocol/kafka/apis/join-group.ts'
 import { leaveGroup } from '../../../../protocol/kafka/apis/leave-group.ts'
 import { metadata } from '../../../../protocol/kafka/apis/metadata.ts'
@@ -143,6 +144,18 @@ test('clients write nothing to the topic of groups, delete nothing from it, and 
   expect(grown.results).toMatchObject([{ errorCode: 37 }])
   const told = await client.ask(metadata, 12, { topics: [{ topicId: noId, name: topic }] })
   expect(told.topics).toMatchObject([{ errorCode: 0, isInternal: true }])
+})
+
+test.each([true, false])('the topic of groups stays compacted (validateOnly %s)', async validateOnly => {
+  const client = await broker.client()
+  const configs = [{ name: 'cleanup.policy', configOperation: 0, value: 'delete' }]
+  const altered = await client.ask(incrementalAlterConfigs, 1, {
+    resources: [{ resourceType: 2, resourceName: '__consumer_offsets', configs }],
+    validateOnly,
+  })
+  expect(altered.responses).toMatchObject([
+    { errorCode: 40, errorMessage: expect.stringContaining('stays compact') },
+  ])
 })
 
 test('a topic of that name that a client asks for is made as groups need it', async () => {
