@@ -43,8 +43,12 @@ export const invalid = (message: string, todo = 'Correct it; /docs describes the
   new Advice('INVALID_REQUEST', message, todo)
 
 /** `text` short enough, and plain enough, to stand in an error message. */
-export const shown = (text: string): string =>
-  JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text)
+export const shown = (text: string): string => JSON.stringify(shortened(text))
+
+/** The same of a value that came as JSON. */
+export const shownJson = (json: unknown): string => shortened(JSON.stringify(json) ?? 'nothing')
+
+const shortened = (text: string): string => (text.length > 60 ? `${text.slice(0, 60)}…` : text)
 
 /** The refusal of something within `field`. */
 export const behindField = (field: string, refusal: Refusal): Refusal => {

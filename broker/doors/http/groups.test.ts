@@ -236,3 +236,10 @@ test('what a group is called may be long: metrics and the list are sent in piece
   const head = await broker.ask('/metrics', { method: 'HEAD' })
   expect([head.status, head.text]).toEqual([200, ''])
 })
+
+test('what all groups have committed is not deleted', async () => {
+  const refused = await broker.ask('/v1/topics/__consumer_offsets', { method: 'DELETE' })
+  expect(refused.status).toBe(403)
+  expect(refused.json.error).toMatchObject({ code: 'POLICY_VIOLATION' })
+  expect(refused.json.error?.message).toContain('delete groups instead')
+})

@@ -1,7 +1,7 @@
 /** What requests about queues ask for. Everything is checked here, with the bounds named. */
 import { MIB } from '../../../base/quantities.ts'
 import { bounds, type ConsumerWish, type OffsetReset } from '../../queues/consumer.ts'
-import { invalid, shown } from './errors.ts'
+import { invalid, shownJson } from './errors.ts'
 import { kindOf } from './record-in.ts'
 
 type Fields = Readonly<Record<string, unknown>>
@@ -72,12 +72,12 @@ function textsOf(name: string, json: unknown): readonly string[] {
 
 function offsetResetOf(json: unknown = 'earliest'): OffsetReset {
   if (json === 'earliest' || json === 'latest') return json
-  throw invalid(`offset_reset must be earliest or latest, not ${shown(JSON.stringify(json) ?? '')}`)
+  throw invalid(`offset_reset must be earliest or latest, not ${shownJson(json)}`)
 }
 
 function numberOf(fields: Fields, name: string, { min, max, default: without }: Bound): number {
   const json = fields[name] ?? without
   if (typeof json === 'number' && Number.isInteger(json) && json >= min && json <= max) return json
-  const given = json === undefined ? 'missing' : shown(JSON.stringify(json) ?? '')
+  const given = json === undefined ? 'missing' : shownJson(json)
   throw invalid(`${name} must be a whole number from ${min} to ${max}, not ${given}`)
 }

@@ -224,7 +224,7 @@ test.each([
   ['', { topics: [] }, 'INVALID_REQUEST', 'topics must name 1 to 100 topics, not 0'],
   ['', { topics: [7] }, 'INVALID_REQUEST', 'topics[0] must be a string, not a number'],
   ['', { topics: ['none'] }, 'UNKNOWN_TOPIC_OR_PARTITION', 'There is no topic none'],
-  ['', { topics: ['orders'], max_unacknowledged: 0 }, 'INVALID_REQUEST', 'from 1 to 10000, not "0"'],
+  ['', { topics: ['orders'], max_unacknowledged: 0 }, 'INVALID_REQUEST', 'from 1 to 10000, not 0'],
   [
     '',
     { topics: ['orders'], visibility_timeout_ms: '1' },

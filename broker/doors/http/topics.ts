@@ -66,6 +66,12 @@ export function addTopics(app: FastifyInstance, serving: Serving): void {
   app.delete('/v1/topics/:topic', { schema: deleteTopicDocs }, async (request, reply) => {
     parametersOf(request.url, [])
     const { name, id } = topicAsked(request, router)
+    if (isInternal(name)) {
+      throw new Refusal(
+        'POLICY_VIOLATION',
+        `${name} holds what all groups have committed: delete groups instead`,
+      )
+    }
     if (!router.settings.deleteTopicEnable) {
       throw new Refusal('POLICY_VIOLATION', `${name} stays: delete.topic.enable is false`)
     }
