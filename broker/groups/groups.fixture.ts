@@ -2,13 +2,12 @@ import { pino } from 'pino'
 import type { RefusalCode } from '../../base/refusals.ts'
 import { offsetsTopic } from '../../control/model.ts'
 import { buildBatch } from '../../protocol/kafka/records.ts'
-import { append, startSimBroker, type SimBroker } from '../../test/sim/broker.ts'
+import { append, groupsLoaded, startSimBroker, type SimBroker } from '../../test/sim/broker.ts'
 import { simWorld, type SimWorld } from '../../test/sim/world.ts'
-import { resolveBroker } from '../settings/resolve.ts'
 import type { Tablet } from '../tablet/tablet.ts'
 import type { OffsetCommit } from './coordinator.ts'
 import type { JoinAnswer, Joined, JoinRequest, Speaker } from './group-messages.ts'
-import { Groups } from './groups.ts'
+import type { Groups } from './groups.ts'
 
 export const nobody: Speaker = { memberId: '', instanceId: null, generation: -1 }
 
@@ -41,11 +40,8 @@ export class SimGroups {
   /** The next process, on what the last one left. */
   async boot(): Promise<void> {
     const log = pino({ level: 'info' }, { write: (line: string) => void this.lines.push(JSON.parse(line)) })
-    this.broker = await this.done(startSimBroker(this.sim, this.#settings))
-    const { store, tablets } = this.broker
-    const settings = resolveBroker({ dynamic: {}, static: this.#settings })
-    this.groups = new Groups({ world: this.sim.world, store, tablets, log, settings })
-    this.groups.begin()
+    this.broker = await this.done(startSimBroker(this.sim, this.#settings, { log }))
+    this.groups = this.broker.router.groups
   }
 
   /** For the next process. */
@@ -55,22 +51,14 @@ export class SimGroups {
 
   /** Ends the process without a word, and starts the next. */
   async restart(how: 'kill' | 'crash' | 'stop' = 'kill'): Promise<void> {
-    if (how === 'stop') {
-      this.groups.end()
-      await this.done(this.broker.stop())
-    } else this.sim[how]()
+    if (how === 'stop') await this.done(this.broker.stop())
+    else this.sim[how]()
     await this.boot()
     await this.loaded()
   }
 
-  async loaded(): Promise<void> {
-    await this.sim.clock.runUntil(() => {
-      try {
-        return [...this.groups.all()].length >= 0
-      } catch {
-        return false
-      }
-    })
+  loaded(): Promise<void> {
+    return groupsLoaded(this.sim, this.broker)
   }
 
   done<T>(promise: Promise<T>): Promise<T> {

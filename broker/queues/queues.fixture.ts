@@ -3,7 +3,14 @@ import { offset } from '../../base/quantities.ts'
 import { Refusal, type RefusalCode } from '../../base/refusals.ts'
 import { batchBytesOf } from '../../protocol/kafka/record-batch.ts'
 import { buildBatch, readRecords, type StoredRecord } from '../../protocol/kafka/records.ts'
-import { append, makeTopic, startSimBroker, tabletOf, type SimBroker } from '../../test/sim/broker.ts'
+import {
+  append,
+  makeTopic,
+  groupsLoaded,
+  startSimBroker,
+  tabletOf,
+  type SimBroker,
+} from '../../test/sim/broker.ts'
 import { simWorld, type SimWorld } from '../../test/sim/world.ts'
 import type { JoinRequest } from '../groups/group-messages.ts'
 import type { Router } from '../router/router.ts'
@@ -115,14 +122,8 @@ export class SimQueues {
     await this.loaded()
   }
 
-  async loaded(): Promise<void> {
-    await this.sim.clock.runUntil(() => {
-      try {
-        return [...this.broker.router.groups.all()].length >= 0
-      } catch {
-        return false
-      }
-    })
+  loaded(): Promise<void> {
+    return groupsLoaded(this.sim, this.broker)
   }
 
   /** Writes values into one partition, in one batch. */

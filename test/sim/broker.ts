@@ -1,5 +1,5 @@
 /** A broker below its doors on the simulated world: what one process would run, started and ended as often as a test wants. */
-import { pino } from 'pino'
+import { pino, type Logger } from 'pino'
 import { Groups } from '../../broker/groups/groups.ts'
 import { Checkpoints } from '../../broker/log/checkpoint.ts'
 import { DataDirectory } from '../../broker/log/data-directory.ts'
@@ -46,6 +46,8 @@ export type SimBrokerOptions = {
   readonly world?: World
   readonly tailBytes?: number
   readonly openMax?: number
+  /** Its log, when a test reads more of it than the warnings in `lines`. */
+  readonly log?: Logger
   /** Keeps a reserve on the disk, as a broker does. */
   readonly withRoom?: boolean
   /** Does something once the tablets are known and before they are opened. */
@@ -60,6 +62,7 @@ export async function startSimBroker(
     world: seen = sim.world,
     tailBytes = MIB,
     openMax = 2,
+    log: given,
     withRoom = false,
     beforeStart,
   }: SimBrokerOptions = {},
@@ -79,10 +82,9 @@ export async function startSimBroker(
     addresses: {},
   })
   const lines: LogLine[] = []
-  const log = pino(
-    { level: 'warn' },
-    { write: (line: string) => void lines.push(JSON.parse(line) as LogLine) },
-  )
+  const log =
+    given ??
+    pino({ level: 'warn' }, { write: (line: string) => void lines.push(JSON.parse(line) as LogLine) })
   const tailMemory = new TailMemory(tailBytes)
   const segmentCache = new SegmentCache(openMax)
   const logs = { world, tailMemory, segmentCache, readBuffers: new ReadBuffers() }
@@ -147,5 +149,16 @@ export function append(tablet: Tablet, batch: Buffer, acks: Acks, deadlineMs = I
       refused: (_slot, refusal) => resolve({ refusal }),
     }
     tablet.append(batch, 0, batch.length, acks, deadlineMs, appending, 0)
+  })
+}
+
+/** Runs the clock until all groups that the broker coordinates have been read. */
+export async function groupsLoaded({ clock }: SimWorld, { router }: SimBroker): Promise<void> {
+  await clock.runUntil(() => {
+    try {
+      return [...router.groups.all()].length >= 0
+    } catch {
+      return false
+    }
   })
 }
