@@ -8,6 +8,7 @@ import { offset } from '../../base/quantities.ts'
 import type { Refusal, RefusalCode } from '../../base/refusals.ts'
 import type { Clock } from '../../base/world.ts'
 import type { KeyAndValue } from '../../protocol/kafka/group-records.ts'
+import { unpackedBytesMax } from '../../protocol/kafka/compression.ts'
 import { MalformedRecords } from '../../protocol/kafka/malformed.ts'
 import { batchBytesOf, isControl, lastOffsetOf } from '../../protocol/kafka/record-batch.ts'
 import { buildBatch, readRecords, type StoredRecord } from '../../protocol/kafka/records.ts'
@@ -15,7 +16,6 @@ import { StoredBatchDamaged } from '../log/read.ts'
 import type { Tablet } from '../tablet/tablet.ts'
 
 const readBytes = 1024 * 1024
-const unpackedBytesMax = 64 * 1024 * 1024
 /** Many records go into several batches of about this size; a topic takes larger ones, but not without end. */
 const batchBytes = 512 * 1024
 

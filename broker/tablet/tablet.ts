@@ -154,6 +154,7 @@ export class Tablet implements Kept {
     return this.#keeping?.compaction
   }
 
+  /** Whether it leads; asked again after every wait. */
   get serves(): boolean {
     return this.#role === 'leader'
   }
@@ -330,7 +331,7 @@ export class Tablet implements Kept {
     } catch (error) {
       throw this.#diskFailure(error, 'could not be cut')
     }
-    if (!this.#isLeader()) throw this.#notLeading()
+    if (!this.serves) throw this.#notLeading()
     return this.logStart
   }
 
@@ -361,7 +362,7 @@ export class Tablet implements Kept {
   /** For the group commit: makes durable what is written. A disk that fails to sync takes the tablet out of service. */
   async sync(): Promise<void> {
     const state = this.#state
-    if (state === undefined || !this.#isLeader()) return
+    if (state === undefined || !this.serves) return
     const bytes = this.#writtenBytes
     let position: LogPosition
     try {
@@ -373,10 +374,10 @@ export class Tablet implements Kept {
         this.#shared.world.clock.after(syncAgainMs, () => this.#shared.groupCommit.request(this))
         return
       }
-      if (this.#isLeader()) this.syncFailed(`the disk failed to sync: ${(error as Error).message}`)
+      if (this.serves) this.syncFailed(`the disk failed to sync: ${(error as Error).message}`)
       return
     }
-    if (!this.#isLeader()) return
+    if (!this.serves) return
     this.#advance(position, bytes)
     this.#durableWaiters = this.#durableWaiters.filter(waiter => {
       if (waiter.offset > position.offset) return true
@@ -391,11 +392,6 @@ export class Tablet implements Kept {
     this.#shared.checkpoints
       .setSyncFailed(this.identity.name)
       .catch((error: unknown) => this.#log.error({ error }, 'could not note that a sync failed'))
-  }
-
-  /** A separate call, because the role changes while something is awaited. */
-  #isLeader(): boolean {
-    return this.#role === 'leader'
   }
 
   /** For its appends: `bytes` more stand in the file. They can be read once they are as durable as the topic wants. */

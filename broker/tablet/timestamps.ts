@@ -1,6 +1,6 @@
 /** Looks for a record by its timestamp: the indexes say where to begin, the batches' headers which batch, its records which one. */
 import { InvariantViolation } from '../../base/assert.ts'
-import { KIB, MIB, offset, type Offset } from '../../base/quantities.ts'
+import { KIB, offset, type Offset } from '../../base/quantities.ts'
 import {
   baseOffsetOf,
   batchBytesOf,
@@ -8,14 +8,13 @@ import {
   lastOffsetOf,
   maxTimestampOf,
 } from '../../protocol/kafka/record-batch.ts'
+import { unpackedBytesMax } from '../../protocol/kafka/compression.ts'
 import { readRecords } from '../../protocol/kafka/records.ts'
 import type { Batches } from '../log/read.ts'
 
 export type TimestampedOffset = { readonly offset: Offset; readonly timestampMs: number }
 
 type Readable = { read(from: Offset, bytesMax: number, atLeastOne: boolean): Batches | Promise<Batches> }
-
-const unpackedBytesMax = 64 * MIB
 
 /** The first record at or behind the batch that holds `from`, but not below `lowest`, whose timestamp is at least `timestampMs`. */
 export async function findTimestamp(

@@ -4,7 +4,11 @@ import { createRequire } from 'node:module'
 import { gunzipSync, gzipSync, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
 import { unpackLz4 } from './lz4.ts'
 import { MalformedRecords } from './malformed.ts'
+import { MIB } from '../../base/quantities.ts'
 import type { CodecName } from './record-batch.ts'
+
+/** For whoever reads stored records: a batch that unpacks to more is taken for one whose records cannot be read. */
+export const unpackedBytesMax = 64 * MIB
 
 const require = createRequire(import.meta.url)
 // Native code is loaded when it is first needed: most brokers never unpack a batch, and each costs them 4 MB.

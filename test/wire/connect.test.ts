@@ -11,6 +11,7 @@ import { consume } from './kcat.ts'
 import type { Running } from './processes.ts'
 import { needs } from './tools.ts'
 import { kafkajsClient } from './topics.ts'
+import { until } from './until.ts'
 
 needs('kcat', 'java', 'mvn')
 const broker = useBroker({ settings: { 'group.initial.rebalance.delay.ms': '0' } })
@@ -60,10 +61,6 @@ async function start(kafka: string): Promise<string> {
   const address = /REST server listening at (http:\/\/127\.0\.0\.1:\d+)/
   await worker.printed(printed => printed.stderr().includes('Kafka Connect started'))
   return address.exec(worker.stderr())?.[1] ?? ''
-}
-
-async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await holds())) await new Promise(resolve => setTimeout(resolve, 100))
 }
 
 async function connect(rest: string, name: string, config: Record<string, string>): Promise<void> {

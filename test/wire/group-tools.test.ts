@@ -8,6 +8,7 @@ import { java } from './java.ts'
 import { produce } from './kcat.ts'
 import { needs } from './tools.ts'
 import { createTopic, freshTopic, kafkajsClient } from './topics.ts'
+import { until } from './until.ts'
 
 needs('kcat', 'java', 'mvn')
 const broker = useBroker()
@@ -26,10 +27,6 @@ const rows = (table: string, name: string): string[][] =>
     .split('\n')
     .map(line => line.trim().split(/\s+/))
     .filter(([first]) => first === name)
-
-async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await holds())) await new Promise(resolve => setTimeout(resolve, 50))
-}
 
 describe("Kafka's kafka-consumer-groups", () => {
   const group = freshTopic('group')

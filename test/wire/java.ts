@@ -31,7 +31,7 @@ async function makeArchive(classpath: string): Promise<void> {
     await writeFile(patience, 'default.api.timeout.ms=500\nrequest.timeout.ms=400\n')
     const made = join(beside, 'made.jsa')
     const tool = ['--bootstrap-server', '127.0.0.1:1', '--command-config', patience, '--list']
-    const flags = [...shortLived.slice(0, -1), `-XX:ArchiveClassesAtExit=${made}`]
+    const flags = [...plain, `-XX:ArchiveClassesAtExit=${made}`]
     await run('java', [...flags, 'org.apache.kafka.tools.TopicCommand', ...tool], {
       environment: { CLASSPATH: classpath },
     })
@@ -41,15 +41,16 @@ async function makeArchive(classpath: string): Promise<void> {
   }
 }
 
-/** Options for a virtual machine that lives a second or two. */
-export const shortLived = [
+const plain = [
   '-XX:+UseSerialGC',
   '-XX:TieredStopAtLevel=1',
   '-Xshare:auto',
   '-Xmx512m',
   '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn',
-  `-XX:SharedArchiveFile=${archive}`,
 ]
+
+/** Options for a virtual machine that lives a second or two, with `kafkaClasspath`. */
+export const shortLived = [...plain, `-XX:SharedArchiveFile=${archive}`]
 
 /**
  * Runs one tool to its end.
@@ -81,6 +82,6 @@ export async function launchJava(
   ])
   const environment = { CLASSPATH: jars.join(':'), ...options.environment }
   // Its class path is another one.
-  const flags = [...shortLived.slice(0, -1), '-Dorg.slf4j.simpleLogger.defaultLogLevel=info']
+  const flags = [...plain, '-Dorg.slf4j.simpleLogger.defaultLogLevel=info']
   return launch('java', [...flags, mainClass, ...args], { ...options, environment })
 }

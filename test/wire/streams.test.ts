@@ -11,6 +11,7 @@ import { consume, produce } from './kcat.ts'
 import type { Running } from './processes.ts'
 import { needs } from './tools.ts'
 import { kafkajsClient } from './topics.ts'
+import { until } from './until.ts'
 
 needs('kcat', 'java', 'mvn')
 const application = 'words'
@@ -86,10 +87,6 @@ async function counted(kafka: string): Promise<Counts> {
 
 const reaches = (counts: Counts, wanted: Counts): boolean =>
   [...wanted].every(([word, count]) => (counts.get(word) ?? 0) >= count)
-
-async function until(holds: () => Promise<boolean>): Promise<void> {
-  while (!(await holds())) await new Promise(resolve => setTimeout(resolve, 100))
-}
 
 async function makeTopics(kafka: string): Promise<void> {
   const admin = kafkajsClient(kafka).admin()

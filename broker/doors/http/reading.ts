@@ -1,11 +1,12 @@
 import type { Offset } from '../../../base/quantities.ts'
+import { unpackedBytesMax } from '../../../protocol/kafka/compression.ts'
 import { MalformedRecords } from '../../../protocol/kafka/malformed.ts'
 import { batchBytesOf, countOf, isControl, lastOffsetOf } from '../../../protocol/kafka/record-batch.ts'
 import { readRecords, type StoredRecord } from '../../../protocol/kafka/records.ts'
 import type { Tablet } from '../../tablet/tablet.ts'
 import type { Budget } from './budget.ts'
 import { Advice } from './errors.ts'
-import { unpackedBytesMax, unpacksSlowly, withUnpacked } from './unpacking.ts'
+import { unpacksSlowly, withUnpacked } from './unpacking.ts'
 
 export type Wanted = {
   readonly from: number

@@ -1,6 +1,6 @@
 import { promisify } from 'node:util'
 import { gunzip, zstdDecompress } from 'node:zlib'
-import { MIB } from '../../../base/quantities.ts'
+import { unpackedBytesMax } from '../../../protocol/kafka/compression.ts'
 import { MalformedRecords } from '../../../protocol/kafka/malformed.ts'
 import {
   attributesOf,
@@ -11,8 +11,6 @@ import {
 } from '../../../protocol/kafka/record-batch.ts'
 import type { Budget } from './budget.ts'
 
-/** A batch that would unpack to more is refused to readers. */
-export const unpackedBytesMax = 64 * MIB
 /** As much as batches may take that are unpacked at the same time. */
 export const unpackingBytesMax = 2 * unpackedBytesMax
 

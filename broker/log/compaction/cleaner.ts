@@ -6,6 +6,7 @@
 import { offset } from '../../../base/quantities.ts'
 import type { DiskFile, World } from '../../../base/world.ts'
 import { emptiedBatch, gapBatch } from '../../../protocol/kafka/compacted-batch.ts'
+import { unpackedBytesMax } from '../../../protocol/kafka/compression.ts'
 import { MalformedRecords } from '../../../protocol/kafka/malformed.ts'
 import {
   baseOffsetOf,
@@ -19,7 +20,7 @@ import { RecordWalk, walkRecords } from '../../../protocol/kafka/record-walk.ts'
 import { scanBatches } from '../scan.ts'
 import { segmentPath } from '../segment-names.ts'
 import { CleanedSegment, removeCleaned } from './cleaned-segment.ts'
-import { filterBatch, FilterCounts, unpackedBytesMax } from './filter-batch.ts'
+import { filterBatch, FilterCounts } from './filter-batch.ts'
 import { OffsetMap } from './offset-map.ts'
 import { Pace } from './pace.ts'
 

@@ -2,13 +2,13 @@
  * One batch of a compacted log: what stays of it. In comes a checked batch and the newest offset of every key, out comes whether it stays as it is,
  * with fewer records, or without any. The rules are Kafka's (LogCleaner, KIP-534).
  */
-import { MIB } from '../../../base/quantities.ts'
 import {
   deleteHorizonOf,
   reducedBatch,
   restampedRecord,
   type LeftRecords,
 } from '../../../protocol/kafka/compacted-batch.ts'
+import { unpackedBytesMax } from '../../../protocol/kafka/compression.ts'
 import { MalformedRecords } from '../../../protocol/kafka/malformed.ts'
 import {
   baseOffsetOf,
@@ -22,9 +22,6 @@ import {
 } from '../../../protocol/kafka/record-batch.ts'
 import { RecordWalk, walkRecords } from '../../../protocol/kafka/record-walk.ts'
 import type { OffsetMap } from './offset-map.ts'
-
-/** A batch that unpacks to more is taken for one whose records cannot be read. */
-export const unpackedBytesMax = 64 * MIB
 
 /** Timestamps count from a horizon, and their differences must stay exact: a tombstone that would wait longer waits for ever. */
 const horizonMsMax = 2 ** 52
