@@ -11,8 +11,8 @@ const floors = ['doors', 'queues', 'router', 'groups', 'tablet', 'replication', 
 const mayImport = new Map<string, readonly string[]>([
   ['base', []],
   ['protocol', ['base']],
-  ['control', ['base']],
   ['kube', ['base']],
+  ['control', ['base', 'kube']],
   ['broker/world', ['base']],
   ['broker/settings', product],
   ...floors.map((floor, index): [string, string[]] => [
@@ -20,8 +20,9 @@ const mayImport = new Map<string, readonly string[]>([
     [...floors.slice(index + 1), 'broker/settings', ...product],
   ]),
   ['broker', [...floors, 'broker/settings', 'broker/world', ...product]],
+  ['crds', product],
   ['operator', ['kube', ...product]],
-  ['cli', ['broker', ...floors, 'broker/settings', 'broker/world', 'kube', ...product]],
+  ['cli', ['broker', 'operator', ...floors, 'broker/settings', 'broker/world', 'kube', ...product]],
 ])
 /** They import what they need. */
 const free = new Set(['test', 'bench', ''])
