@@ -93,6 +93,13 @@ export class Checkpoints {
     return this.#save()
   }
 
+  /** The log begins again at `start`, empty; the segment of that offset is there. Resolves when it is durable. */
+  restartAt(name: string, start: Offset): Promise<void> {
+    const was = this.#tablets.get(name) ?? nothing
+    this.#tablets.set(name, { ...was, recoveryPoint: start, segment: start, position: 0, logStart: start })
+    return this.#save()
+  }
+
   delete(name: string): Promise<void> {
     return this.#tablets.delete(name) ? this.#save() : Promise.resolve()
   }
