@@ -160,6 +160,7 @@ async function openTablets(
     store,
     self: brokerId(self),
     incarnation,
+    diskSince: directory.since(incarnation),
     dataDirectory: directory.path,
     settingsOf: topic =>
       resolveTopic({ topic: topic.settings, dynamic: store.brokerSettings(), static: staticSettings }),
