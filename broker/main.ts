@@ -19,7 +19,7 @@ import { SegmentCache } from './log/segment-cache.ts'
 import { TailMemory } from './log/tail-memory.ts'
 import { Queues } from './queues/queues.ts'
 import { Router } from './router/router.ts'
-import { advertised, withListener } from './settings/listeners.ts'
+import { advertised, withListener } from '../control/settings/listeners.ts'
 import { resolveBroker, resolveTopic, type BrokerSettings } from './settings/resolve.ts'
 import { Compactions } from './tablet/compactions.ts'
 import { GroupCommit } from './tablet/group-commit.ts'
@@ -160,6 +160,7 @@ async function openTablets(
     store,
     self: brokerId(self),
     incarnation,
+    diskSince: directory.since(incarnation),
     dataDirectory: directory.path,
     settingsOf: topic =>
       resolveTopic({ topic: topic.settings, dynamic: store.brokerSettings(), static: staticSettings }),

@@ -4,7 +4,7 @@
  */
 import { randomUuid } from '../../base/uuid.ts'
 import { readFile, replaceFileNow } from '../../base/files.ts'
-import type { BrokerId } from '../../base/quantities.ts'
+import { incarnation, type BrokerId, type Incarnation } from '../../base/quantities.ts'
 import type { World } from '../../base/world.ts'
 
 const formatVersion = 1
@@ -76,6 +76,20 @@ export class DataDirectory {
     throw new DataDirectoryRefused(
       `${path} is missing, and ${this.path}/tablets holds tablets whose topics only it knows. Restore it from a backup, or start with another --data directory.`,
     )
+  }
+
+  /**
+   * The first run of the broker on this disk, when `run` is the one that begins now: what earlier ones have written lies elsewhere.
+   * Written once, as soon as it is known; a directory from before it was kept has always been its broker's.
+   */
+  since(run: Incarnation): Incarnation {
+    const { disk } = this.#world
+    const path = `${this.path}/first-run.json`
+    const content = readFile(disk, path)
+    if (content !== undefined) return (JSON.parse(content.toString()) as { run: Incarnation }).run
+    const first = disk.list(`${this.path}/tablets`).length === 0 ? run : incarnation(1)
+    replaceFileNow(disk, path, Buffer.from(`${JSON.stringify({ version: 1, run: first })}\n`))
+    return first
   }
 
   /** From here on a crash needs recovery. */
