@@ -49,6 +49,7 @@ export type LogDirectory = {
 export class Router {
   readonly clusterId: string
   readonly self: BrokerId
+  readonly incarnation: Incarnation
   /** From the name of a group to its coordinator. */
   readonly groups: Groups
   readonly #options: RouterOptions
@@ -61,6 +62,7 @@ export class Router {
     this.#options = options
     this.clusterId = options.clusterId
     this.self = options.self
+    this.incarnation = options.incarnation
     this.groups = options.groups
     this.#producerIds = new ProducerIds(options.self, options.incarnation)
     this.#settings = resolveBroker(this.#sources())
@@ -75,6 +77,11 @@ export class Router {
 
   get ready(): boolean {
     return this.#state === 'ready'
+  }
+
+  /** See `ControlStore.leaseAgeMs`. */
+  get leaseAgeMs(): number | undefined {
+    return this.#options.store.leaseAgeMs()
   }
 
   get notReadyReason(): string | undefined {

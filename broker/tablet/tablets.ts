@@ -7,7 +7,7 @@ import { MIB, type BrokerId, type Incarnation } from '../../base/quantities.ts'
 import { Refusal } from '../../base/refusals.ts'
 import { claimLeadership, sliceTablets, type Topic } from '../../control/model.ts'
 import type { ControlEvent, ControlStore } from '../../control/store.ts'
-import { tabletDirectory } from '../log/segment-names.ts'
+import { tabletDirectory, topicIdIn } from '../log/segment-names.ts'
 import type { TopicSettings } from '../settings/resolve.ts'
 import { openTablet } from './open-tablet.ts'
 import { lostWith, stanceOf } from './stance.ts'
@@ -88,7 +88,7 @@ export class Tablets {
       this.#settle(topic)
     }
     const known = new Set([...this.all()].map(tablet => tablet.identity.name))
-    setAsideStrangers(shared, dataDirectory, known)
+    setAsideStrangers(shared, dataDirectory, name => known.has(name) || store.keepsRecords(topicIdIn(name)))
     const there = new Set(
       shared.world.disk.list(`${dataDirectory}/tablets`).map(name => name.split('.stray')[0]),
     )
@@ -143,9 +143,13 @@ export class Tablets {
     return clean
   }
 
-  async #eachTablet(work: (tablet: Tablet) => Promise<void>): Promise<void> {
+  #eachTablet(work: (tablet: Tablet) => Promise<void>): Promise<void> {
+    return this.#each([...this.all()], work)
+  }
+
+  async #each(tablets: readonly Tablet[], work: (tablet: Tablet) => Promise<void>): Promise<void> {
     const { log } = this.#options.shared
-    await eachAtOnce([...this.all()], openedAtOnce, async tablet => {
+    await eachAtOnce(tablets, openedAtOnce, async tablet => {
       try {
         await work(tablet)
       } catch (error) {
@@ -174,6 +178,7 @@ export class Tablets {
         const tablets = (this.#byTopic.get(event.topic.name) ?? []).filter(tablet => tablet !== undefined)
         this.#byTopic.delete(event.topic.name)
         const { fileDeleteDelayMs } = this.#options.settingsOf(event.topic)
+        if (event.kept === true) return this.#then(() => this.#shut(tablets))
         for (const tablet of tablets) tablet.close('UNKNOWN_TOPIC_OR_PARTITION')
         this.#then(() => this.#removeDirectories(tablets, fileDeleteDelayMs))
         return
@@ -215,8 +220,15 @@ export class Tablets {
     })
   }
 
+  /** Their records stay: what comes back begins where they end. */
+  async #shut(tablets: readonly Tablet[]): Promise<void> {
+    await this.#each(tablets, tablet => tablet.checkpoint())
+    for (const tablet of tablets) tablet.close('UNKNOWN_TOPIC_OR_PARTITION')
+  }
+
   async #serve({ id }: Topic, added: Tablet[]): Promise<void> {
-    await this.#open(added, true)
+    // A topic that comes back may have been left in any state.
+    await this.#open(added, false)
     const topic = this.#options.store.topicById(id)
     if (topic !== undefined) await this.#tryToAlign(topic)
   }
@@ -351,9 +363,13 @@ async function eachAtOnce<T>(
 }
 
 /** Directories whose topic nobody knows are neither adopted nor deleted; those of deleted tablets go for good. */
-function setAsideStrangers(shared: TabletShared, dataDirectory: string, known: ReadonlySet<string>): void {
+function setAsideStrangers(
+  shared: TabletShared,
+  dataDirectory: string,
+  isKnown: (name: string) => boolean,
+): void {
   for (const name of shared.world.disk.list(`${dataDirectory}/tablets`)) {
-    if (known.has(name) || /\.stray(?:\.\d+)?$/.test(name)) continue
+    if (isKnown(name) || /\.stray(?:\.\d+)?$/.test(name)) continue
     if (name.endsWith('.deleted')) removeAway(shared, `${dataDirectory}/tablets/${name}`)
     else setAside(shared, dataDirectory, name, 'no topic has')
   }

@@ -42,11 +42,11 @@ export class FetchAnswer implements Answer {
 
   constructor(desk: Desk, writer: FetchResponseWriter, arrival: Arrival, request: Request) {
     const { connection, header, nowMs } = arrival
-    const { client, localAddress } = connection
+    const { client, localAddress, listener } = connection
     this.#desk = desk
     this.#writer = writer
     this.#arrival = { connection, nowMs }
-    this.#call = { desk, version: header.apiVersion, clientId: header.clientId, client, localAddress }
+    this.#call = { desk, version: header.apiVersion, clientId: header.clientId, client, localAddress, listener }
     this.#correlationId = header.correlationId
     this.#topics = request.topics.map(({ topic, partitions }) => ({
       name: topic,
