@@ -8,17 +8,23 @@ import { epoch, offset, type BrokerId, type Epoch, type Offset } from '../../bas
 import { Refusal } from '../../base/refusals.ts'
 import { LimitedLog } from '../../base/limited-log.ts'
 import type { World } from '../../base/world.ts'
-import type { TabletAssignment } from '../../control/model.ts'
+import type { InSync, TabletAssignment } from '../../control/model.ts'
 import type { Checkpoints, TabletCheckpoint } from '../log/checkpoint.ts'
 import type { Cleaner } from '../log/compaction/cleaner.ts'
 import type { Compaction, PassLimits } from '../log/compaction/compaction.ts'
 import type { LogPosition, LogShared } from '../log/log.ts'
 import { endOfEmpty, noBatches, StoredBatchDamaged, type Batches } from '../log/read.ts'
+import { Leadership, type Limits } from '../replication/leadership.ts'
+import type { Followed, FollowerRun, Led, Replica } from '../replication/replica.ts'
+import type { Rules } from '../replication/rules.ts'
 import type { TopicSettings } from '../settings/resolve.ts'
 import { Appends, type TabletState } from './appends.ts'
 import type { Acks, Appending } from './appending.ts'
+import { Ends } from './ends.ts'
+import { Following } from './following.ts'
 import type { GroupCommit } from './group-commit.ts'
 import { Keeping, type Kept } from './keeping.ts'
+import { Leading, type LeadingAround } from './leading.ts'
 import { nextRole, type Role } from './role.ts'
 import { findTimestamp, type TimestampedOffset } from './timestamps.ts'
 
@@ -29,6 +35,19 @@ export type TabletShared = {
   readonly logs: LogShared
   readonly groupCommit: GroupCommit
   readonly checkpoints: Checkpoints
+  /** Undefined where every tablet has one replica. */
+  readonly replication?: AroundTablets
+}
+
+/** What the tablets are to replication, and what it is to them. */
+export type AroundTablets = LeadingAround & {
+  readonly self: FollowerRun
+  readonly rules: Rules
+  readonly lagMsMax: number
+  /** May this run count as the one that the entry names? `synced`: it had synced what it said it had. */
+  mayRenew(entry: InSync, synced: boolean): boolean
+  /** The replica's role or assignment is another one. */
+  changed(replica: Replica): void
 }
 
 /** Who it is. `name` is the name of its directory. */
@@ -53,7 +72,7 @@ const closings = {
 const isOutOfDescriptors = (error: unknown): boolean =>
   ['EMFILE', 'ENFILE'].includes((error as NodeJS.ErrnoException).code ?? '')
 
-export class Tablet implements Kept {
+export class Tablet implements Kept, Replica {
   readonly topic: string
   readonly topicId: string
   readonly partition: number
@@ -74,6 +93,13 @@ export class Tablet implements Kept {
   #highWatermark: LogPosition = { offset: offset(0), segment: offset(0), position: 0 }
   #readableBytes = 0
   #writtenBytes = 0
+  /** Up to here it is on the disk. */
+  #synced: LogPosition = this.#highWatermark
+  readonly #ends = new Ends()
+  #leads: Leading | undefined
+  #follows: Following | undefined
+  /** The leader's high watermark, as a follower was last told. */
+  #leaderMark = offset(0)
   readonly #readers = new Set<(tablet: Tablet) => void>()
   #durableWaiters: {
     readonly offset: Offset
@@ -182,13 +208,49 @@ export class Tablet implements Kept {
     return this.#role === 'recovering' && this.#state !== undefined
   }
 
-  /** Its directory was opened and checked. */
-  opened(state: TabletState, logStart: Offset, checkpoint: TabletCheckpoint | undefined): void {
+  get led(): Led | undefined {
+    return this.#leads
+  }
+
+  get followed(): Followed | undefined {
+    return this.#follows
+  }
+
+  /** Everything below is as durable as the topic wants. */
+  get durableEnd(): Offset {
+    return this.#settings.flush === 'os' ? this.logEnd : this.#synced.offset
+  }
+
+  get nowMs(): number {
+    return this.#shared.world.clock.monotonicMs()
+  }
+
+  get limits(): Limits {
+    const { minInsyncReplicas, replication } = this.#settings
+    const lagMsMax = this.#shared.replication?.lagMsMax ?? Infinity
+    return { lagMsMax, minInsync: minInsyncReplicas, alone: replication === 'best-effort' }
+  }
+
+  /** Whether this run may count as the one that an entry of the in-sync set names. */
+  mayRenew(entry: InSync): boolean {
+    const { replication } = this.#shared
+    return replication === undefined || replication.mayRenew(entry, this.#settings.flush === 'fsync')
+  }
+
+  /** Its directory was opened and checked; `mark` is where its high watermark is known to have been. */
+  opened(
+    state: TabletState,
+    logStart: Offset,
+    checkpoint: TabletCheckpoint | undefined,
+    mark: LogPosition,
+  ): void {
     assert(this.#role === 'recovering', 'a tablet is opened once')
     this.#state = state
     this.#appends = new Appends(this, state, this.#shared.world.clock, this.#log)
     this.#keeping = new Keeping(this, state, this.#shared, this.#log, logStart, checkpoint)
-    this.#highWatermark = state.log.end
+    this.#highWatermark = mark
+    this.#synced = state.log.end
+    this.#ends.push(state.log.end, 0)
     state.log.settings = this.#settings
   }
 
@@ -197,6 +259,14 @@ export class Tablet implements Kept {
     const state = this.#state
     assert(state !== undefined || this.#role === 'offline', 'a tablet leads after it was opened')
     this.#assignment = assignment
+    const cutting = this.#follows?.cutting
+    if (cutting !== undefined) {
+      // Nothing is appended while the log is being cut.
+      void cutting.then(() => {
+        if (this.#assignment === assignment && this.#role === 'follower') this.lead(assignment)
+      })
+      return
+    }
     this.#role = nextRole(this.#role, 'lead')
     const latest = state?.epochs.latest
     if (latest !== undefined && latest >= assignment.epoch) {
@@ -204,12 +274,41 @@ export class Tablet implements Kept {
         `its log has batches of epoch ${latest}, and the control store now grants epoch ${assignment.epoch}: someone restored an old copy of control.json, or of its TabletSlice`,
       )
     }
+    if (this.#role === 'leader' && state !== undefined) this.#beginToLead(state, assignment)
+    this.#shared.replication?.changed(this)
+  }
+
+  #beginToLead(state: TabletState, assignment: TabletAssignment): void {
+    const { replication: around } = this.#shared
+    this.#follows = undefined
+    this.#leads?.end()
+    this.#leads = undefined
+    if (around === undefined || assignment.replicas.length === 1)
+      return this.#advance(this.#synced, this.#writtenBytes)
+    const leadership = new Leadership({
+      self: around.self,
+      assignment,
+      epochStart: state.log.end.offset,
+      highWatermark: this.highWatermark,
+      ownEnd: this.durableEnd,
+      nowMs: this.nowMs,
+      rules: around.rules,
+    })
+    this.#leads = new Leading(this, state, around, leadership, assignment.epoch)
+    this.#leads.grown(this.durableEnd)
   }
 
   /** Its leader goes on in the same epoch, with other replicas or others in sync. */
   assigned(assignment: TabletAssignment): void {
     assert(assignment.epoch === this.#assignment?.epoch, 'another epoch has another leader')
+    const alone = this.#assignment.replicas.length === 1
     this.#assignment = assignment
+    const state = this.#state
+    // Who gets its first other replica, or loses its last one, begins to count anew.
+    if (state !== undefined && alone !== (assignment.replicas.length === 1))
+      this.#beginToLead(state, assignment)
+    this.#leads?.assigned(assignment)
+    this.#shared.replication?.changed(this)
   }
 
   /** Another broker leads, or nobody does: what was appended stays, and those that wait are sent away. */
@@ -219,7 +318,40 @@ export class Tablet implements Kept {
     const led = this.#role === 'leader'
     if (led) this.#appends?.flush()
     this.#role = nextRole(this.#role, 'follow')
+    this.#leads?.end()
+    this.#leads = undefined
     if (led) this.#endWaiting(this.#notLeading())
+    if (this.#role === 'follower') this.#beginToFollow(assignment)
+    this.#shared.replication?.changed(this)
+  }
+
+  #beginToFollow({ leader, epoch: inEpoch }: TabletAssignment): void {
+    const { replication: around, world } = this.#shared
+    const before = this.#follows
+    if (before?.leader === leader && before?.epoch === inEpoch) return
+    this.#follows = undefined
+    const [state, keeping] = [this.#state, this.#keeping]
+    if (around === undefined || state === undefined || keeping === undefined) return
+    const latest = state.epochs.latest ?? -1
+    if (latest > inEpoch) {
+      this.#log.error(
+        { latest, epoch: inEpoch },
+        'it is told to follow in an epoch that is over; it waits for another',
+      )
+      return
+    }
+    if (leader === undefined || leader === around.self.broker) return
+    this.#leaderMark = this.highWatermark
+    this.#follows = new Following(
+      this,
+      state,
+      keeping,
+      world.clock,
+      around.rules,
+      leader,
+      inEpoch,
+      before?.cutting,
+    )
   }
 
   /** Takes it out of service; what is on the disk stays as it is. */
@@ -228,6 +360,7 @@ export class Tablet implements Kept {
     this.#role = nextRole(this.#role, 'fail')
     this.#offlineReason = reason
     this.#log.error({ reason }, 'tablet is offline')
+    this.#endRole()
     this.#endWaiting(new Refusal('KAFKA_STORAGE_ERROR', this.#offlineMessage()))
   }
 
@@ -237,6 +370,7 @@ export class Tablet implements Kept {
     this.#role = nextRole(this.#role, 'remove')
     this.#closedWith = code
     this.#offlineReason = closings[code]
+    this.#endRole()
     this.#endWaiting(this.#gone())
     this.#state?.log.close()
   }
@@ -260,9 +394,13 @@ export class Tablet implements Kept {
     if (this.#role !== 'leader' || appends === undefined) return appending.refused(slot, this.#notLeading())
     const assignment = this.#assignment
     assert(assignment !== undefined, 'a leader has an assignment')
+    const leadership = this.#leads?.leadership
+    if (leadership?.isStale(this.nowMs, this.limits) === true)
+      return appending.refused(slot, this.#notLeading())
     const enough = Math.min(this.#settings.minInsyncReplicas, assignment.replicas.length)
-    if (acks === -1 && assignment.isr.length < enough) {
-      const why = `${assignment.isr.length} replicas of ${this.#name()} are in sync, and acks=all needs ${enough}`
+    const inSync = leadership?.inSyncAtLeast ?? assignment.isr.length
+    if (acks === -1 && inSync < enough && !this.limits.alone) {
+      const why = `${inSync} replicas of ${this.#name()} are in sync, and acks=all needs ${enough}`
       return appending.refused(slot, new Refusal('NOT_ENOUGH_REPLICAS', why))
     }
     appends.offer(bytes, start, end, acks, deadlineMs, appending, slot)
@@ -282,6 +420,7 @@ export class Tablet implements Kept {
         `offset ${from} of ${this.#name()} is not there: it holds ${this.logStart} to ${this.highWatermark}`,
       )
     }
+    if (this.#leads?.leadership.isStale(this.nowMs, this.limits) === true) throw this.#notLeading()
     if (from >= this.highWatermark) return noBatches
     try {
       const batches = state.log.read(from, this.#highWatermark, bytesMax, atLeastOne)
@@ -417,7 +556,8 @@ export class Tablet implements Kept {
       return
     }
     if (!this.isOpen) return
-    this.#advance(position, bytes)
+    this.#synced = position
+    this.#grown(position, bytes)
     this.#durableWaiters = this.#durableWaiters.filter(waiter => {
       if (waiter.offset > position.offset) return true
       waiter.resolve()
@@ -439,9 +579,60 @@ export class Tablet implements Kept {
     assert(state !== undefined, 'only an open tablet writes')
     this.#writtenBytes += bytes
     const os = this.#settings.flush === 'os'
-    if (os) this.#advance(state.log.end, this.#writtenBytes)
+    if (this.#leads !== undefined || this.#follows !== undefined) {
+      this.#ends.push(state.log.end, this.#writtenBytes)
+      if (bytes > 0) this.#leads?.appended()
+    }
+    if (os) this.#grown(state.log.end, this.#writtenBytes)
     // Sealed segments stay open until they are synced, so they are also when nobody waits for it.
     if (os ? state.log.unsyncedSegments > 0 : bytes > 0) this.#shared.groupCommit.request(this)
+  }
+
+  /** Everything up to `position` is as durable as the topic wants. */
+  #grown(position: LogPosition, writtenBytes: number): void {
+    if (this.#leads !== undefined) return this.#leads.grown(this.durableEnd)
+    if (this.#follows === undefined) {
+      if (this.#role === 'leader') this.#advance(position, writtenBytes)
+      return
+    }
+    this.learned(this.#leaderMark)
+    this.#follows.synced()
+  }
+
+  /** For its leadership: the high watermark may follow. */
+  advanced(): void {
+    this.#advanceTo(this.#leads?.highWatermark ?? this.highWatermark)
+  }
+
+  /** For its leadership: who waits for acks=all would wait for nothing. */
+  tooFew(): void {
+    const why = `fewer replicas of ${this.#name()} are in sync than acks=all needs; the write is in the log`
+    this.#appends?.refuseWaiting(new Refusal('NOT_ENOUGH_REPLICAS_AFTER_APPEND', why))
+  }
+
+  /** For its following: the leader's high watermark. */
+  learned(highWatermark: Offset): void {
+    this.#leaderMark = offset(Math.max(this.#leaderMark, highWatermark))
+    this.#advanceTo(this.#leaderMark)
+  }
+
+  /** For its following: the log was cut back, or begins anew, and all of it is on the disk. */
+  moved(): void {
+    const end = this.#state?.log.end
+    if (end === undefined) return
+    this.#synced = end
+    this.#ends.cutTo(end, this.#writtenBytes)
+    if (end.offset < this.highWatermark)
+      this.#log.error(
+        { end: end.offset, highWatermark: this.highWatermark },
+        'records that could be read were cut off',
+      )
+    if (end.offset < this.highWatermark || this.logStart > this.highWatermark) this.#highWatermark = end
+  }
+
+  #advanceTo(mark: Offset): void {
+    const end = this.#ends.upTo(mark)
+    if (end !== undefined) this.#advance(end.position, end.writtenBytes)
   }
 
   /** The high watermark moves to `position`; it never goes back. */
@@ -461,6 +652,13 @@ export class Tablet implements Kept {
       this.#durableWaiters.push({ offset: end, resolve, reject })
       this.#shared.groupCommit.request(this)
     })
+  }
+
+  #endRole(): void {
+    this.#leads?.end()
+    this.#leads = undefined
+    this.#follows = undefined
+    this.#shared.replication?.changed(this)
   }
 
   #endWaiting(refusal: Refusal): void {

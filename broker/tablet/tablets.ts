@@ -246,8 +246,10 @@ export class Tablets {
 
   /** Why nothing may begin empty in the name of this replica. */
   #lost({ topicId, partition }: Tablet): string | undefined {
-    const { store, self, diskSince } = this.#options
+    const { store, self, diskSince, shared } = this.#options
     const assignment = store.topicById(topicId)?.tablets[partition]
+    // As long as another is in sync it is copied anew.
+    if (shared.replication !== undefined && (assignment?.isr.length ?? 0) > 1) return undefined
     return assignment && lostWith(assignment, self, diskSince)
   }
 
