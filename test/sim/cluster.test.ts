@@ -1,0 +1,47 @@
+/** A simulated cluster at work: what users see of copies, and of a leader that is gone. */
+import { expect, test } from 'vitest'
+import { batchOf } from '../../broker/log/log.fixture.ts'
+import type { Tablet } from '../../broker/tablet/tablet.ts'
+import { append } from './broker.ts'
+import { SimCluster } from './cluster.ts'
+
+async function three(seed: number, settings: Record<string, string> = {}) {
+  const cluster = new SimCluster({ seed, brokers: 3 })
+  await cluster.startAll()
+  const topic = await cluster.makeTopic('t', { 'min.insync.replicas': '2', ...settings })
+  await cluster.until(() => cluster.leader(topic.id) !== undefined)
+  const leader = (): Tablet => {
+    const tablet = cluster.leader(topic.id)
+    if (tablet === undefined) throw new Error('nobody leads')
+    return tablet
+  }
+  return { cluster, topic, leader }
+}
+
+test('acks=all is answered when every replica in sync has it, and all hold the same', async () => {
+  const { cluster, topic, leader } = await three(1)
+  for (let n = 0; n < 20; n++)
+    expect(await cluster.clock.finish(append(leader(), batchOf({ value: `v${n}` }), -1))).toEqual({
+      baseOffset: n,
+    })
+  expect(leader().highWatermark).toBe(20)
+  for (const { tablet } of cluster.replicas(topic.id)) expect(tablet.logEnd).toBe(20)
+  await cluster.until(() => cluster.replicas(topic.id).every(({ tablet }) => tablet.highWatermark === 20))
+})
+
+test('a killed leader is replaced, and nothing acknowledged is missing', async () => {
+  const { cluster, topic, leader } = await three(2)
+  for (let n = 0; n < 5; n++) await cluster.clock.finish(append(leader(), batchOf({ value: `v${n}` }), -1))
+  const before = cluster.nodes.find(({ id }) => id === leader().leader)
+  const killedMs = cluster.clock.monotonicMs()
+  before?.kill()
+  await cluster.until(() => cluster.leader(topic.id) !== undefined)
+  expect(cluster.clock.monotonicMs() - killedMs).toBeLessThan(1_000)
+  expect(leader().epoch).toBe(1)
+  expect(await cluster.clock.finish(append(leader(), batchOf({ value: 'after' }), -1))).toEqual({
+    baseOffset: 5,
+  })
+  before?.start()
+  await cluster.until(() => cluster.control.state.topicsById.get(topic.id)?.tablets[0]?.isr.length === 3)
+  expect(cluster.replicas(topic.id).map(({ tablet }) => tablet.logEnd)).toEqual([6, 6, 6])
+})
