@@ -54,7 +54,9 @@ const reconnectMs = { min: 50, max: 1_000 }
 const failedMs = { min: 50, max: 2_000 }
 
 const byCode = new Map<number, RefusalCode>(
-  Object.entries(refusals).map(([code, { kafka }]) => [kafka, code as RefusalCode]),
+  Object.entries(refusals)
+    .toReversed()
+    .map(([code, { kafka }]) => [kafka, code as RefusalCode]),
 )
 
 export class Fetcher {

@@ -130,7 +130,7 @@ export class Leadership {
 
   /** It may still land: nobody answered. */
   unanswered(nowMs: number): void {
-    this.#unansweredMs ??= nowMs
+    if (this.#inFlight !== undefined) this.#unansweredMs ??= nowMs
   }
 
   /** The log ends at `logEnd`, and below `ownEnd` it is as durable as the topic wants. */

@@ -258,6 +258,7 @@ export class Tablet implements Kept, Replica {
   lead(assignment: TabletAssignment): void {
     const state = this.#state
     assert(state !== undefined || this.#role === 'offline', 'a tablet leads after it was opened')
+    this.#appends?.flush()
     this.#assignment = assignment
     const cutting = this.#follows?.cutting
     if (cutting !== undefined) {
@@ -314,9 +315,10 @@ export class Tablet implements Kept, Replica {
   /** Another broker leads, or nobody does: what was appended stays, and those that wait are sent away. */
   follow(assignment: TabletAssignment): void {
     assert(this.#state !== undefined || this.#role === 'offline', 'a tablet follows after it was opened')
-    this.#assignment = assignment
     const led = this.#role === 'leader'
+    // What was gathered carries the epoch it was gathered in.
     if (led) this.#appends?.flush()
+    this.#assignment = assignment
     this.#role = nextRole(this.#role, 'follow')
     this.#leads?.end()
     this.#leads = undefined

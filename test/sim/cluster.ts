@@ -26,6 +26,8 @@ export class SimNode {
   #starting = 0
   #boots = 1
   paused = false
+  /** There is a process, perhaps one that still recovers. */
+  isUp = false
 
   constructor(cluster: SimCluster, id: number, seed: number, shared: SimShared) {
     this.#cluster = cluster
@@ -36,6 +38,8 @@ export class SimNode {
 
   /** Starts its next process; it serves a while later. */
   start(): void {
+    if (this.isUp) return
+    this.isUp = true
     const run = ++this.#starting
     const { control, options } = this.#cluster
     const cluster = {
@@ -86,6 +90,7 @@ export class SimNode {
     this.#starting++
     this.broker = undefined
     this.paused = false
+    this.isUp = false
   }
 }
 

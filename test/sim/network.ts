@@ -32,6 +32,8 @@ export class SimNetwork {
   delayMs = { min: 0.05, max: 0.6 }
   readonly #listening = new Map<string, Listening>()
   readonly #wires = new Set<Wire>()
+  /** Those on which something is held back, whether they are over or not. */
+  readonly #holding = new Set<Wire>()
   readonly #cut = new Set<string>()
   #ports = 20_000
 
@@ -71,7 +73,9 @@ export class SimNetwork {
   /** What was sent meanwhile arrives, as if it had been sent again and again. */
   heal(): void {
     this.#cut.clear()
-    for (const wire of this.#wires) for (const act of wire.held.splice(0)) act()
+    const wires = [...this.#holding]
+    this.#holding.clear()
+    for (const wire of wires) for (const act of wire.held.splice(0)) act()
   }
 
   isCut(a: string, b: string): boolean {
@@ -117,7 +121,11 @@ export class SimNetwork {
     }
     const wire: Wire = { sides: [near, far], held: [] }
     this.#wires.add(wire)
-    const giveUp = this.#clock.after(process, connectMsMax, () => this.#end(wire, near, 'unreachable'))
+    const giveUp = this.#clock.after(process, connectMsMax, () => {
+      if (near.over) return
+      near.over = true
+      events.closed('unreachable')
+    })
     const arrive = (): void => {
       const listening = this.#listening.get(`${to.host}:${to.port}`)
       if (listening?.process.alive !== true) {
@@ -179,8 +187,9 @@ export class SimNetwork {
   #after(wire: Wire, delayMs: number, act: () => void): void {
     const [one, other] = wire.sides
     const arrive = (): void => {
-      if (this.isCut(one.host, other.host) || wire.held.length > 0) wire.held.push(act)
-      else act()
+      if (!this.isCut(one.host, other.host) && wire.held.length === 0) return act()
+      wire.held.push(act)
+      this.#holding.add(wire)
     }
     this.#clock.after({ alive: true }, delayMs, arrive)
   }

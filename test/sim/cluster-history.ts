@@ -1,0 +1,260 @@
+/** A random history of a cluster: clients at work while brokers are killed, paused and cut off, power fails, and the control store comes and goes. */
+import { readFile } from '../../base/files.ts'
+import type { Rules } from '../../broker/replication/rules.ts'
+import type { Tablet } from '../../broker/tablet/tablet.ts'
+import type { Topic } from '../../control/model.ts'
+import type { Told } from './checker.ts'
+import { SimCluster, type SimNode } from './cluster.ts'
+import { Producer, Reader, recordsIn } from './cluster-clients.ts'
+
+export type HistoryOptions = { readonly seed: number; readonly rules?: Rules; readonly steps?: number }
+
+const lagMsMax = 1_500
+const settings = { 'log.segment.bytes': '6000', 'log.index.interval.bytes': '400' }
+
+type Wanted = { readonly name: string; readonly settings: Record<string, string> }
+
+export class ClusterHistory {
+  readonly cluster: SimCluster
+  readonly told: Told[] = []
+  readonly #steps: number
+  #topics: Topic[] = []
+  #producers: Producer[] = []
+  #readers: Reader[] = []
+  #clients = 0
+  /** What was done to the cluster, for whoever looks at a failure. */
+  readonly deeds: string[] = []
+
+  constructor({ seed, rules, steps = 12 }: HistoryOptions) {
+    this.cluster = new SimCluster({ seed, brokers: 3, settings, lagMsMax, ...(rules && { rules }) })
+    this.#steps = steps
+  }
+
+  /** Lives it to the end; answers how many records were acknowledged. */
+  async live(): Promise<number> {
+    const { cluster } = this
+    const { random } = cluster
+    await cluster.startAll()
+    if (random.chance(0.4)) cluster.control.lostAnswers = 0.3
+    const wanted: Wanted[] = [
+      { name: 'two', settings: { 'min.insync.replicas': '2' } },
+      { name: 'one', settings: { 'min.insync.replicas': '1' } },
+      // Without power cuts it promises the same.
+      ...(this.#keepsPower
+        ? [{ name: 'cached', settings: { 'stele.flush': 'os', 'min.insync.replicas': '2' } }]
+        : []),
+    ]
+    for (const one of wanted) await this.#make(one)
+    for (let step = 0; step < this.#steps; step++) {
+      await this.#trouble()
+      await this.#pass(random.between(20, 900))
+    }
+    await this.#end()
+    return this.#producers.reduce((sum, { acknowledged }) => sum + acknowledged, 0)
+  }
+
+  get #keepsPower(): boolean {
+    return this.cluster.options.seed % 3 === 0
+  }
+
+  async #make({ name, settings: own }: Wanted): Promise<void> {
+    const { cluster } = this
+    const topic = await cluster.makeTopic(name, own)
+    this.#topics.push(topic)
+    const tell = (told: Told): void => void this.told.push(told)
+    for (let n = 0; n < 2; n++) this.#begin(new Producer(cluster, topic.id, 0, 100 + this.#clients++, tell))
+    this.#begin(new Reader(cluster, topic.id, 0, `reader ${this.#clients++}`, tell))
+  }
+
+  #begin(client: Producer | Reader): void {
+    if (client instanceof Producer) this.#producers.push(client)
+    else this.#readers.push(client)
+    client.run().catch((error: unknown) => this.cluster.failed(error))
+  }
+
+  /** Time passes, and what the brokers say of themselves is written down. */
+  async #pass(ms: number): Promise<void> {
+    const pieces = 4
+    for (let i = 0; i < pieces; i++) {
+      await this.cluster.run(ms / pieces)
+      this.#observe()
+    }
+  }
+
+  #observe(): void {
+    for (const node of this.cluster.nodes) {
+      if (node.broker === undefined || node.paused) continue
+      for (const tablet of node.broker.tablets.all()) {
+        const name = nameOf(tablet)
+        const run = runOf(node)
+        this.told.push({ kind: 'mark', tablet: name, run, highWatermark: tablet.highWatermark })
+        if (tablet.role === 'leader')
+          this.told.push({ kind: 'leads', tablet: name, run, epoch: tablet.epoch })
+      }
+    }
+  }
+
+  async #trouble(): Promise<void> {
+    const { cluster } = this
+    const { random, shared, control } = cluster
+    const node = random.pick(cluster.nodes as [SimNode, ...SimNode[]])
+    const other = random.pick(cluster.nodes as [SimNode, ...SimNode[]])
+    const deeds: Record<string, () => Promise<void> | void> = {
+      start: () => {
+        for (const one of cluster.nodes) if (!one.runs && random.chance(0.8)) one.start()
+      },
+      kill: () => {
+        node.kill()
+        if (random.chance(0.6)) node.start()
+      },
+      power: () => {
+        if (this.#keepsPower) return node.kill()
+        node.cutPower(random.pick(['tear', 'tear', 'lose', 'keep']))
+        if (random.chance(0.6)) node.start()
+      },
+      blackout: () => {
+        if (this.#keepsPower || random.chance(0.7)) return
+        for (const one of cluster.nodes) one.cutPower()
+        for (const one of cluster.nodes) one.start()
+      },
+      pause: () => {
+        if (node.runs) node.pause()
+      },
+      resume: () => {
+        for (const one of cluster.nodes) if (one.paused) one.resume()
+      },
+      cut: () => shared.network.cut(node.host, other.host),
+      isolate: () => {
+        for (const one of cluster.nodes) if (one !== node) shared.network.cut(node.host, one.host)
+        if (random.chance(0.5)) control.cutOff(node.id)
+      },
+      join: () => {
+        shared.network.heal()
+        control.heal()
+      },
+      reset: () => shared.network.reset(node.host, other.host),
+      'no control': () => {
+        for (const one of cluster.nodes) if (random.chance(0.7)) control.cutOff(one.id)
+      },
+      'slow disk': () => {
+        node.sim.disk.syncMs = random.pick([
+          { min: 0.05, max: 2 },
+          { min: 5, max: 60 },
+        ])
+      },
+      'full disk': () => {
+        node.sim.disk.failShare('write', 0.5, 'ENOSPC', /\.log$/)
+      },
+      'disk again': () => node.sim.disk.heal(),
+      checkpoint: () => {
+        if (node.broker === undefined || node.paused) return
+        for (const tablet of node.broker.tablets.all()) void tablet.checkpoint().catch(() => undefined)
+      },
+      'another topic': () => this.#makeAgain(),
+    }
+    const names = Object.keys(deeds) as [string, ...string[]]
+    const deed = random.pick(names)
+    this.deeds.push(`${Math.round(cluster.clock.monotonicMs())} ${deed} ${node.host} ${other.host}`)
+    await deeds[deed]?.()
+  }
+
+  /** A topic is deleted and made again under its name, when the control store can be reached. */
+  async #makeAgain(): Promise<void> {
+    const { cluster } = this
+    const { control, random } = cluster
+    const node = cluster.nodes.find(({ id, runs, paused }) => runs && !paused && !control.isAway(id))
+    const first = cluster.nodes.find(({ runs, paused }) => runs && !paused)
+    if (node?.broker === undefined || node !== first || random.chance(0.5)) return
+    const topic = this.#topics[0]
+    if (topic === undefined) return
+    this.#topics = this.#topics.filter(one => one !== topic)
+    for (const client of [...this.#producers, ...this.#readers])
+      if (client.topicId === topic.id) client.stopped = true
+    this.told.push({ kind: 'deleted', tablet: `${topic.id}/0` })
+    await cluster.clock.finish(node.broker.store.deleteTopic(topic.name, topic.id))
+    await this.#make({ name: topic.name, settings: { ...topic.settings } })
+  }
+
+  /** Everything is mended; all catch up, and what they hold is written down. */
+  async #end(): Promise<void> {
+    const { cluster } = this
+    const { control, shared } = cluster
+    this.deeds.push(`${Math.round(cluster.clock.monotonicMs())} end`)
+    shared.network.heal()
+    control.heal()
+    control.lostAnswers = 0
+    for (const node of cluster.nodes) {
+      node.sim.disk.heal()
+      node.sim.disk.syncMs = { min: 0.05, max: 2 }
+      if (node.paused) node.resume()
+      if (!node.runs) node.start()
+    }
+    await cluster.until(() => cluster.nodes.every(({ runs }) => runs))
+    await this.#pass(2_000)
+    for (const producer of this.#producers) producer.stopped = true
+    try {
+      await cluster.until(() => this.#isQuiet(), 30_000)
+    } catch (cause) {
+      throw new Error(`it does not come to rest: ${JSON.stringify(this.#state())}`, { cause })
+    }
+    this.#observe()
+    for (const reader of this.#readers) reader.stopped = true
+    for (const topic of this.#topics) {
+      for (const { node, tablet } of cluster.replicas(topic.id)) {
+        const { highWatermark } = tablet
+        this.told.push({
+          kind: 'holds',
+          tablet: nameOf(tablet),
+          run: runOf(node),
+          highWatermark,
+          records: heldBy(node, tablet),
+        })
+      }
+    }
+  }
+
+  #isQuiet(): boolean {
+    const { cluster } = this
+    if (this.#producers.some(({ busy }) => busy)) return false
+    return this.#topics.every(({ id }) => {
+      const leader = cluster.leader(id)
+      const replicas = cluster.replicas(id)
+      const assignment = cluster.control.state.topicsById.get(id)?.tablets[0]
+      if (leader === undefined || replicas.length < 3 || assignment?.isr.length !== 3) return false
+      const end = leader.logEnd
+      const same = replicas.every(({ tablet }) => tablet.logEnd === end && tablet.highWatermark === end)
+      return same && this.#readers.every(reader => reader.topicId !== id || reader.next === end)
+    })
+  }
+
+  #state(): unknown {
+    return this.#topics.map(({ name, id }) => ({
+      name,
+      assignment: this.cluster.control.state.topicsById.get(id)?.tablets[0],
+      runs: this.cluster.nodes.map(node => node.broker?.incarnation),
+      replicas: this.cluster.replicas(id).map(({ node, tablet }) => ({
+        at: node.host,
+        role: tablet.role,
+        why: tablet.offlineReason,
+        epoch: tablet.epoch,
+        end: tablet.logEnd,
+        mark: tablet.highWatermark,
+      })),
+      readers: this.#readers.filter(({ topicId }) => topicId === id).map(({ next }) => next),
+      busy: this.#producers.filter(({ topicId, busy }) => topicId === id && busy).length,
+    }))
+  }
+}
+
+const nameOf = ({ topicId, partition }: Tablet): string => `${topicId}/${partition}`
+const runOf = (node: SimNode): string => `${node.id}/${node.broker?.incarnation ?? 0}`
+
+/** What stands in the files of a replica. */
+function heldBy(node: SimNode, tablet: Tablet) {
+  const { disk } = node.sim.world
+  const { directory } = tablet.identity
+  return disk
+    .list(directory)
+    .filter(name => name.endsWith('.log'))
+    .flatMap(name => recordsIn(readFile(disk, `${directory}/${name}`) ?? Buffer.alloc(0)))
+}
