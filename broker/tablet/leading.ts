@@ -128,7 +128,7 @@ export class Leading implements Led {
         this.#over || now.epoch !== this.epoch || this.leadership.isChanging ? undefined : this.#wanted(now),
       begun: to => {
         this.leadership.begun(to)
-        if (!this.leadership.enough(this.#owner.limits)) this.#owner.tooFew()
+        this.#setChanged()
       },
       answered: answer => {
         if (answer === 'unknown') return this.leadership.unanswered(this.#owner.nowMs)

@@ -8,7 +8,7 @@ import { append, type Appended } from './broker.ts'
 import type { Held, Told } from './checker.ts'
 import type { SimCluster, SimNode } from './cluster.ts'
 
-const askedMsMax = 1_500
+const askedMsMax = 600
 const againMs = { min: 5, max: 60 }
 const recordsMax = 10_000
 
@@ -109,7 +109,7 @@ export class Producer extends Client {
     const batch = buildBatch(records, { producer: { id: this.#id, epoch: 0, baseSequence: this.#sequence } })
     while (true) {
       const answer: Appended | undefined = await this.ask(tablet =>
-        append(tablet, Buffer.from(batch), -1, tablet.nowMs + 1_000),
+        append(tablet, Buffer.from(batch), -1, tablet.nowMs + 500),
       )
       if (answer !== undefined && 'baseOffset' in answer) {
         this.#tell({ kind: 'acknowledged', tablet: this.tablet, baseOffset: answer.baseOffset, values })

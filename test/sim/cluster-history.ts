@@ -9,7 +9,7 @@ import { Producer, Reader, recordsIn } from './cluster-clients.ts'
 
 export type HistoryOptions = { readonly seed: number; readonly rules?: Rules; readonly steps?: number }
 
-const lagMsMax = 1_500
+const lagMsMax = 600
 const settings = { 'log.segment.bytes': '6000', 'log.index.interval.bytes': '400' }
 
 type Wanted = { readonly name: string; readonly settings: Record<string, string> }
@@ -25,7 +25,7 @@ export class ClusterHistory {
   /** What was done to the cluster, for whoever looks at a failure. */
   readonly deeds: string[] = []
 
-  constructor({ seed, rules, steps = 12 }: HistoryOptions) {
+  constructor({ seed, rules, steps = 14 }: HistoryOptions) {
     this.cluster = new SimCluster({ seed, brokers: 3, settings, lagMsMax, ...(rules && { rules }) })
     this.#steps = steps
   }
@@ -36,6 +36,7 @@ export class ClusterHistory {
     const { random } = cluster
     await cluster.startAll()
     if (random.chance(0.4)) cluster.control.lostAnswers = 0.3
+    if (random.chance(0.5)) cluster.shared.network.delayMs = { min: 1, max: random.between(5, 60) }
     const wanted: Wanted[] = [
       { name: 'two', settings: { 'min.insync.replicas': '2' } },
       { name: 'one', settings: { 'min.insync.replicas': '1' } },
@@ -47,7 +48,7 @@ export class ClusterHistory {
     for (const one of wanted) await this.#make(one)
     for (let step = 0; step < this.#steps; step++) {
       await this.#trouble()
-      await this.#pass(random.between(20, 900))
+      await this.#pass(random.between(20, 700))
     }
     await this.#end()
     return this.#producers.reduce((sum, { acknowledged }) => sum + acknowledged, 0)
@@ -94,10 +95,20 @@ export class ClusterHistory {
     }
   }
 
+  /** Mostly one that leads something: there most is at stake. */
+  #target(): SimNode {
+    const { nodes, random } = this.cluster
+    const leaders = this.#topics.flatMap(({ id }) => this.cluster.leader(id)?.leader ?? [])
+    const leading = nodes.filter(({ id }) => leaders.includes(id))
+    return random.pick(
+      (leading.length > 0 && random.chance(0.6) ? leading : nodes) as [SimNode, ...SimNode[]],
+    )
+  }
+
   async #trouble(): Promise<void> {
     const { cluster } = this
     const { random, shared, control } = cluster
-    const node = random.pick(cluster.nodes as [SimNode, ...SimNode[]])
+    const node = this.#target()
     const other = random.pick(cluster.nodes as [SimNode, ...SimNode[]])
     const deeds: Record<string, () => Promise<void> | void> = {
       start: () => {
@@ -113,7 +124,7 @@ export class ClusterHistory {
         if (random.chance(0.6)) node.start()
       },
       blackout: () => {
-        if (this.#keepsPower || random.chance(0.7)) return
+        if (this.#keepsPower) return
         for (const one of cluster.nodes) one.cutPower()
         for (const one of cluster.nodes) one.start()
       },
@@ -127,6 +138,20 @@ export class ClusterHistory {
       isolate: () => {
         for (const one of cluster.nodes) if (one !== node) shared.network.cut(node.host, one.host)
         if (random.chance(0.5)) control.cutOff(node.id)
+      },
+      'lone leader': async () => {
+        for (const one of cluster.nodes) if (one !== node) shared.network.cut(node.host, one.host)
+        control.cutOff(node.id)
+        await this.#pass(random.between(700, 1_400))
+        node.kill()
+        shared.network.heal()
+        control.heal()
+      },
+      'one lags': async () => {
+        shared.network.cut(node.host, other.host)
+        await this.#pass(random.between(500, 1_200))
+        for (const one of cluster.nodes) if (one !== other && (one === node || random.chance(0.5))) one.kill()
+        shared.network.heal()
       },
       join: () => {
         shared.network.heal()
@@ -152,8 +177,7 @@ export class ClusterHistory {
       },
       'another topic': () => this.#makeAgain(),
     }
-    const names = Object.keys(deeds) as [string, ...string[]]
-    const deed = random.pick(names)
+    const deed = random.pick(often)
     this.deeds.push(`${Math.round(cluster.clock.monotonicMs())} ${deed} ${node.host} ${other.host}`)
     await deeds[deed]?.()
   }
@@ -183,6 +207,7 @@ export class ClusterHistory {
     shared.network.heal()
     control.heal()
     control.lostAnswers = 0
+    shared.network.delayMs = { min: 0.05, max: 0.6 }
     for (const node of cluster.nodes) {
       node.sim.disk.heal()
       node.sim.disk.syncMs = { min: 0.05, max: 2 }
@@ -190,7 +215,7 @@ export class ClusterHistory {
       if (!node.runs) node.start()
     }
     await cluster.until(() => cluster.nodes.every(({ runs }) => runs))
-    await this.#pass(2_000)
+    await this.#pass(1_000)
     for (const producer of this.#producers) producer.stopped = true
     try {
       await cluster.until(() => this.#isQuiet(), 30_000)
@@ -245,6 +270,30 @@ export class ClusterHistory {
     }))
   }
 }
+
+/** What goes wrong most often does most of the finding. */
+const often = [
+  ...Array.from({ length: 5 }, () => 'start'),
+  ...Array.from({ length: 4 }, () => 'kill'),
+  ...Array.from({ length: 3 }, () => 'power'),
+  ...Array.from({ length: 3 }, () => 'isolate'),
+  ...Array.from({ length: 3 }, () => 'join'),
+  ...Array.from({ length: 2 }, () => 'lone leader'),
+  ...Array.from({ length: 2 }, () => 'one lags'),
+  ...Array.from({ length: 2 }, () => 'pause'),
+  ...Array.from({ length: 2 }, () => 'resume'),
+  ...Array.from({ length: 2 }, () => 'cut'),
+  ...[
+    'reset',
+    'blackout',
+    'no control',
+    'slow disk',
+    'full disk',
+    'disk again',
+    'checkpoint',
+    'another topic',
+  ],
+] as [string, ...string[]]
 
 const nameOf = ({ topicId, partition }: Tablet): string => `${topicId}/${partition}`
 const runOf = (node: SimNode): string => `${node.id}/${node.broker?.incarnation ?? 0}`

@@ -11,9 +11,9 @@ import type { SimClock } from './clock.ts'
 import type { Seeded } from './seeded.ts'
 
 /** How long a lease counts, and how often it is renewed. */
-const leaseMs = 2_000
-const renewMs = 500
-const answerMsMax = 1_000
+const leaseMs = 900
+const renewMs = 250
+const answerMsMax = 400
 
 type Delivery = {
   readonly state: State
