@@ -172,7 +172,8 @@ class History {
   }
 }
 
-async function live(seed: number): Promise<void> {
+/** Answers how many batches it wrote. */
+async function live(seed: number): Promise<number> {
   const history = new History(seed)
   const { sim } = history
   const { random } = sim
@@ -203,15 +204,18 @@ async function live(seed: number): Promise<void> {
     } else await history.check()
   }
   await history.check()
+  return history.batches
 }
 
 const firstSeed = Number(process.env['STELE_SEED'] ?? 1)
 const histories = Number(process.env['STELE_HISTORIES'] ?? 150)
 
 test(`${histories} histories of cuts and crashes`, { timeout: 600_000 }, async () => {
+  let batches = 0
   for (let seed = firstSeed; seed < firstSeed + histories; seed++) {
-    await live(seed).catch((cause: unknown) => {
+    batches += await live(seed).catch((cause: unknown) => {
       throw new Error(`repeat with STELE_SEED=${seed} STELE_HISTORIES=1`, { cause })
     })
   }
+  expect(batches).toBeGreaterThan(histories * 10)
 })

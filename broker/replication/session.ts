@@ -153,7 +153,7 @@ export class Session {
     const refusal = this.#options.refuse(run)
     if (refusal !== undefined) return refusal
     if (sessionEpoch === 0) {
-      for (const entry of [...this.#entries.values()]) this.#drop(entry)
+      for (const entry of this.#entries.values()) this.#drop(entry)
     } else {
       if (sessionId !== this.#options.id) return 'FETCH_SESSION_ID_NOT_FOUND'
       if (sessionEpoch !== this.#nextEpoch) return 'INVALID_FETCH_SESSION_EPOCH'

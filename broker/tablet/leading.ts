@@ -4,11 +4,12 @@
  */
 import { offset, type BrokerId, type Epoch, type Offset } from '../../base/quantities.ts'
 import type { RefusalCode } from '../../base/refusals.ts'
-import type { TabletAssignment } from '../../control/model.ts'
+import type { InSync, TabletAssignment } from '../../control/model.ts'
 import type { Batches } from '../log/read.ts'
-import type { Leadership, Limits, Liveness } from '../replication/leadership.ts'
+import { Leadership, type Limits, type Liveness } from '../replication/leadership.ts'
 import type { Wish } from '../replication/changes.ts'
-import type { Diverging, FollowerRun, Led, LedEvent } from '../replication/replica.ts'
+import type { Diverging, FollowerRun, Led, LedEvent, Replica } from '../replication/replica.ts'
+import type { Rules } from '../replication/rules.ts'
 import type { TabletState } from './appends.ts'
 
 /** The tablet, as its leadership sees it. */
@@ -17,6 +18,8 @@ export type LeadingOwner = {
   readonly partition: number
   readonly assignment: TabletAssignment | undefined
   readonly logStart: Offset
+  readonly highWatermark: Offset
+  readonly durableEnd: Offset
   readonly limits: Limits
   readonly nowMs: number
   /** The high watermark may go up to `leadership.highWatermark`. */
@@ -25,8 +28,17 @@ export type LeadingOwner = {
   tooFew(): void
 }
 
-/** Those around it. */
-export type LeadingAround = Liveness & { wish(wish: Wish): void }
+/** What replication is to the tablets, and what they are to it. */
+export type AroundTablets = Liveness & {
+  readonly self: FollowerRun
+  readonly rules: Rules
+  readonly lagMsMax: number
+  wish(wish: Wish): void
+  /** May this run count as the one that the entry names? `synced`: it had synced what it said it had. */
+  mayRenew(entry: InSync, synced: boolean): boolean
+  /** The replica's role or assignment is another one. */
+  changed(replica: Replica): void
+}
 
 export class Leading implements Led {
   readonly leadership: Leadership
@@ -35,15 +47,34 @@ export class Leading implements Led {
   readonly partition: number
   readonly #owner: LeadingOwner
   readonly #state: TabletState
-  readonly #around: LeadingAround
+  readonly #around: AroundTablets
   readonly #listeners = new Set<(event: LedEvent) => void>()
   #wishing = false
   #over = false
 
-  constructor(
+  /** The leadership that `assignment` grants begins at the end of the log. */
+  static begin(
     owner: LeadingOwner,
     state: TabletState,
-    around: LeadingAround,
+    around: AroundTablets,
+    assignment: TabletAssignment,
+  ): Leading {
+    const leadership = new Leadership({
+      self: around.self,
+      assignment,
+      epochStart: state.log.end.offset,
+      highWatermark: owner.highWatermark,
+      ownEnd: owner.durableEnd,
+      nowMs: owner.nowMs,
+      rules: around.rules,
+    })
+    return new Leading(owner, state, around, leadership, assignment.epoch)
+  }
+
+  private constructor(
+    owner: LeadingOwner,
+    state: TabletState,
+    around: AroundTablets,
     leadership: Leadership,
     inEpoch: Epoch,
   ) {
@@ -105,7 +136,9 @@ export class Leading implements Led {
     this.#advance()
   }
 
-  appended(): void {
+  /** The same, for what was written just now: followers may fetch it. */
+  appended(durableEnd: Offset): void {
+    this.grown(durableEnd)
     this.#tell('appended')
   }
 

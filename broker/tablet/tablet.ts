@@ -13,20 +13,21 @@ import type { Checkpoints, TabletCheckpoint } from '../log/checkpoint.ts'
 import type { Cleaner } from '../log/compaction/cleaner.ts'
 import type { Compaction, PassLimits } from '../log/compaction/compaction.ts'
 import type { LogPosition, LogShared } from '../log/log.ts'
-import { endOfEmpty, noBatches, StoredBatchDamaged, type Batches } from '../log/read.ts'
-import { Leadership, type Limits } from '../replication/leadership.ts'
-import type { Followed, FollowerRun, Led, Replica } from '../replication/replica.ts'
-import type { Rules } from '../replication/rules.ts'
+import { noBatches, type Batches } from '../log/read.ts'
+import type { Limits } from '../replication/leadership.ts'
+import type { Followed, Led, Replica } from '../replication/replica.ts'
 import type { TopicSettings } from '../settings/resolve.ts'
 import { Appends, type TabletState } from './appends.ts'
 import type { Acks, Appending } from './appending.ts'
-import { Ends } from './ends.ts'
+import { Durable } from './durable.ts'
 import { Following } from './following.ts'
-import type { GroupCommit } from './group-commit.ts'
+import { isOutOfDescriptors, type GroupCommit } from './group-commit.ts'
 import { Keeping, type Kept } from './keeping.ts'
-import { Leading, type LeadingAround } from './leading.ts'
-import { nextRole, type Role } from './role.ts'
-import { findTimestamp, type TimestampedOffset } from './timestamps.ts'
+import { Leading, type AroundTablets } from './leading.ts'
+import { Marks } from './marks.ts'
+import { Reading } from './reading.ts'
+import { closings, nextRole, type Closing, type Role } from './role.ts'
+import type { TimestampedOffset } from './timestamps.ts'
 
 /** What the tablets of a broker share. */
 export type TabletShared = {
@@ -37,17 +38,6 @@ export type TabletShared = {
   readonly checkpoints: Checkpoints
   /** Undefined where every tablet has one replica. */
   readonly replication?: AroundTablets
-}
-
-/** What the tablets are to replication, and what it is to them. */
-export type AroundTablets = LeadingAround & {
-  readonly self: FollowerRun
-  readonly rules: Rules
-  readonly lagMsMax: number
-  /** May this run count as the one that the entry names? `synced`: it had synced what it said it had. */
-  mayRenew(entry: InSync, synced: boolean): boolean
-  /** The replica's role or assignment is another one. */
-  changed(replica: Replica): void
 }
 
 /** Who it is. `name` is the name of its directory. */
@@ -61,17 +51,6 @@ export type TabletIdentity = {
 
 const syncAgainMs = 100
 
-/** Why a replica ends, as those who wait are told; NOT_LEADER_OR_FOLLOWER when it was taken from this broker. */
-type Closing = keyof typeof closings
-const closings = {
-  UNKNOWN_TOPIC_OR_PARTITION: 'its topic was deleted',
-  BROKER_STOPPING: 'the broker is stopping',
-  NOT_LEADER_OR_FOLLOWER: 'other brokers hold it now',
-} as const
-
-const isOutOfDescriptors = (error: unknown): boolean =>
-  ['EMFILE', 'ENFILE'].includes((error as NodeJS.ErrnoException).code ?? '')
-
 export class Tablet implements Kept, Replica {
   readonly topic: string
   readonly topicId: string
@@ -81,8 +60,6 @@ export class Tablet implements Kept, Replica {
   #settings: TopicSettings
   readonly #shared: TabletShared
   readonly #log: Logger
-  /** What a failing disk says again and again. */
-  readonly #troubles: LimitedLog
   #role: Role = 'recovering'
   #offlineReason = 'it is still being recovered'
   #closedWith: Closing = 'UNKNOWN_TOPIC_OR_PARTITION'
@@ -90,22 +67,12 @@ export class Tablet implements Kept, Replica {
   #appends: Appends | undefined
   #keeping: Keeping | undefined
   #assignment: TabletAssignment | undefined
-  #highWatermark: LogPosition = { offset: offset(0), segment: offset(0), position: 0 }
-  #readableBytes = 0
-  #writtenBytes = 0
-  /** Up to here it is on the disk. */
-  #synced: LogPosition = this.#highWatermark
-  readonly #ends = new Ends()
+  readonly #marks = new Marks()
+  readonly #reading: Reading
   #leads: Leading | undefined
   #follows: Following | undefined
-  /** The leader's high watermark, as a follower was last told. */
-  #leaderMark = offset(0)
   readonly #readers = new Set<(tablet: Tablet) => void>()
-  #durableWaiters: {
-    readonly offset: Offset
-    readonly resolve: () => void
-    readonly reject: (error: Error) => void
-  }[] = []
+  readonly #durable = new Durable()
 
   constructor(shared: TabletShared, identity: TabletIdentity, settings: TopicSettings) {
     this.#shared = shared
@@ -115,7 +82,8 @@ export class Tablet implements Kept, Replica {
     this.partition = identity.partition
     this.#settings = settings
     this.#log = shared.log.child({ topic: identity.topic, partition: identity.partition })
-    this.#troubles = new LimitedLog(this.#log, shared.world.clock, 10)
+    // What a failing disk says again and again.
+    this.#reading = new Reading(this, new LimitedLog(this.#log, shared.world.clock, 10))
   }
 
   get role(): Role {
@@ -154,7 +122,17 @@ export class Tablet implements Kept, Replica {
   }
 
   get highWatermark(): Offset {
-    return this.#highWatermark.offset
+    return this.#marks.highWatermark.offset
+  }
+
+  /** The same for who asks where the newest records end. Refusal OFFSET_NOT_AVAILABLE: a leader before may have shown more than is known yet. */
+  get latest(): Offset {
+    if (this.#leads?.leadership.hasPassedStart === false)
+      throw new Refusal(
+        'OFFSET_NOT_AVAILABLE',
+        `a new leader of ${this.#name()} is finding out how far it was read`,
+      )
+    return this.highWatermark
   }
 
   get logEnd(): Offset {
@@ -171,11 +149,11 @@ export class Tablet implements Kept, Replica {
 
   /** Grows by the bytes of every batch that the high watermark passes; only differences mean something. */
   get readableBytes(): number {
-    return this.#readableBytes
+    return this.#marks.readableBytes
   }
 
   get writtenBytes(): number {
-    return this.#writtenBytes
+    return this.#marks.writtenBytes
   }
 
   /** What a recovery would have to check, as far as this run has written it. */
@@ -184,11 +162,11 @@ export class Tablet implements Kept, Replica {
   }
 
   /** Everything written is on disk, and a recovery would begin behind it. */
-  get isCheckpointed(): boolean {
+  get isCheckpointed() {
     return this.#keeping?.isCheckpointed ?? false
   }
 
-  /** What it counts about being compacted; undefined before it first was looked at for that. */
+  /** What it counts about being compacted, if it was ever looked at for that. */
   get compaction(): Pick<Compaction, 'counters' | 'dirtyRatio' | 'isStuck'> | undefined {
     return this.#keeping?.compaction
   }
@@ -218,7 +196,7 @@ export class Tablet implements Kept, Replica {
 
   /** Everything below is as durable as the topic wants. */
   get durableEnd(): Offset {
-    return this.#settings.flush === 'os' ? this.logEnd : this.#synced.offset
+    return this.#settings.flush === 'os' ? this.logEnd : this.#marks.synced.offset
   }
 
   get nowMs(): number {
@@ -248,9 +226,7 @@ export class Tablet implements Kept, Replica {
     this.#state = state
     this.#appends = new Appends(this, state, this.#shared.world.clock, this.#log)
     this.#keeping = new Keeping(this, state, this.#shared, this.#log, logStart, checkpoint)
-    this.#highWatermark = mark
-    this.#synced = state.log.end
-    this.#ends.push(state.log.end, 0)
+    this.#marks.opened(state.log.end, mark)
     state.log.settings = this.#settings
   }
 
@@ -285,17 +261,8 @@ export class Tablet implements Kept, Replica {
     this.#leads?.end()
     this.#leads = undefined
     if (around === undefined || assignment.replicas.length === 1)
-      return this.#advance(this.#synced, this.#writtenBytes)
-    const leadership = new Leadership({
-      self: around.self,
-      assignment,
-      epochStart: state.log.end.offset,
-      highWatermark: this.highWatermark,
-      ownEnd: this.durableEnd,
-      nowMs: this.nowMs,
-      rules: around.rules,
-    })
-    this.#leads = new Leading(this, state, around, leadership, assignment.epoch)
+      return this.#advance(this.#marks.synced, this.#marks.writtenBytes)
+    this.#leads = Leading.begin(this, state, around, assignment)
     this.#leads.grown(this.durableEnd)
   }
 
@@ -343,7 +310,7 @@ export class Tablet implements Kept, Replica {
       return
     }
     if (leader === undefined || leader === around.self.broker) return
-    this.#leaderMark = this.highWatermark
+    this.#marks.leaderMark = this.highWatermark
     this.#follows = new Following(
       this,
       state,
@@ -363,7 +330,7 @@ export class Tablet implements Kept, Replica {
     this.#offlineReason = reason
     this.#log.error({ reason }, 'tablet is offline')
     this.#endRole()
-    this.#endWaiting(new Refusal('KAFKA_STORAGE_ERROR', this.#offlineMessage()))
+    this.#endWaiting(new Refusal('KAFKA_STORAGE_ERROR', `${this.#name()} is offline: ${this.#offlineReason}`))
   }
 
   /** Its topic was deleted, it was taken from this broker, or the broker stops. */
@@ -394,7 +361,7 @@ export class Tablet implements Kept, Replica {
   ): void {
     const appends = this.#appends
     if (this.#role !== 'leader' || appends === undefined) return appending.refused(slot, this.#notLeading())
-    const assignment = this.#assignment
+    const { assignment } = this
     assert(assignment !== undefined, 'a leader has an assignment')
     const leadership = this.#leads?.leadership
     if (leadership?.isStale(this.nowMs, this.limits) === true)
@@ -424,33 +391,7 @@ export class Tablet implements Kept, Replica {
     }
     if (this.#leads?.leadership.isStale(this.nowMs, this.limits) === true) throw this.#notLeading()
     if (from >= this.highWatermark) return noBatches
-    try {
-      const batches = state.log.read(from, this.#highWatermark, bytesMax, atLeastOne)
-      if (!(batches instanceof Promise)) return this.#counted(batches)
-      return batches.then(
-        read => this.#pastEmpty(read, bytesMax, atLeastOne),
-        (error: unknown) => {
-          throw this.#readFailure(error)
-        },
-      )
-    } catch (error) {
-      throw this.#readFailure(error)
-    }
-  }
-
-  /** Compaction leaves batches without records; some clients go through their offsets one by one, so those that follow are answered instead. */
-  async #pastEmpty(read: Batches, bytesMax: number, atLeastOne: boolean): Promise<Batches> {
-    const next = endOfEmpty(read)
-    if (next === undefined || next >= this.highWatermark) return this.#counted(read)
-    try {
-      const further = await this.read(next, bytesMax, atLeastOne)
-      if (further.bytes === 0) return this.#counted(read)
-      read.release()
-      return further
-    } catch (error) {
-      read.release()
-      throw error
-    }
+    return this.#reading.read(state.log, from, this.#marks.highWatermark, bytesMax, atLeastOne)
   }
 
   /** Calls `listener` whenever the high watermark moved, and when the tablet stops serving. Answers how to stop. */
@@ -461,26 +402,12 @@ export class Tablet implements Kept, Replica {
 
   /** The first record with at least this timestamp, or undefined when all below the high watermark are older. */
   async offsetForTimestamp(timestampMs: number): Promise<TimestampedOffset | undefined> {
-    const { log } = this.#leading()
-    try {
-      const from = await log.searchFrom(timestampMs)
-      if (from === undefined) return undefined
-      return await this.#findTimestamp(from, timestampMs)
-    } catch (error) {
-      throw this.#diskFailure(error, 'could not be read')
-    }
+    return this.#reading.offsetForTimestamp(this.#leading().log, timestampMs)
   }
 
   /** The first record with the largest timestamp, or undefined when the tablet is empty. */
   async maxTimestamp(): Promise<TimestampedOffset | undefined> {
-    const { log } = this.#leading()
-    try {
-      const max = await log.maxTimestamp()
-      if (max === undefined || max.ms < 0) return undefined
-      return await this.#findTimestamp(max.offset, max.ms)
-    } catch (error) {
-      throw this.#diskFailure(error, 'could not be read')
-    }
+    return this.#reading.maxTimestamp(this.#leading().log)
   }
 
   /** The largest epoch at or below the one asked, and where it ended (KIP-101); -1 and -1 when the log knows of none. */
@@ -509,7 +436,7 @@ export class Tablet implements Kept, Replica {
     try {
       await this.#keeping?.startAt(before, 'records were deleted on request')
     } catch (error) {
-      throw this.#diskFailure(error, 'could not be cut')
+      throw this.#reading.failure(error, 'could not be cut')
     }
     if (!this.serves) throw this.#notLeading()
     return this.logStart
@@ -543,7 +470,7 @@ export class Tablet implements Kept, Replica {
   async sync(): Promise<void> {
     const state = this.#state
     if (state === undefined || !this.isOpen) return
-    const bytes = this.#writtenBytes
+    const bytes = this.#marks.writtenBytes
     let position: LogPosition
     try {
       position = await state.log.sync()
@@ -558,13 +485,9 @@ export class Tablet implements Kept, Replica {
       return
     }
     if (!this.isOpen) return
-    this.#synced = position
+    this.#marks.synced = position
     this.#grown(position, bytes)
-    this.#durableWaiters = this.#durableWaiters.filter(waiter => {
-      if (waiter.offset > position.offset) return true
-      waiter.resolve()
-      return false
-    })
+    this.#durable.reached(position.offset)
   }
 
   /** What the system could not write it may still show: the next recovery has to know. */
@@ -579,13 +502,12 @@ export class Tablet implements Kept, Replica {
   written(bytes: number): void {
     const state = this.#state
     assert(state !== undefined, 'only an open tablet writes')
-    this.#writtenBytes += bytes
+    const marks = this.#marks
+    marks.writtenBytes += bytes
     const os = this.#settings.flush === 'os'
-    if (this.#leads !== undefined || this.#follows !== undefined) {
-      this.#ends.push(state.log.end, this.#writtenBytes)
-      if (bytes > 0) this.#leads?.appended()
-    }
-    if (os) this.#grown(state.log.end, this.#writtenBytes)
+    if (this.#leads !== undefined || this.#follows !== undefined) marks.grown(state.log.end)
+    if (bytes > 0) this.#leads?.appended(this.durableEnd)
+    if (os) this.#grown(state.log.end, marks.writtenBytes)
     // Sealed segments stay open until they are synced, so they are also when nobody waits for it.
     if (os ? state.log.unsyncedSegments > 0 : bytes > 0) this.#shared.groupCommit.request(this)
   }
@@ -597,13 +519,13 @@ export class Tablet implements Kept, Replica {
       if (this.#role === 'leader') this.#advance(position, writtenBytes)
       return
     }
-    this.learned(this.#leaderMark)
+    this.learned(this.#marks.leaderMark)
     this.#follows.synced()
   }
 
   /** For its leadership: the high watermark may follow. */
   advanced(): void {
-    this.#advanceTo(this.#leads?.highWatermark ?? this.highWatermark)
+    if (this.#marks.advanceTo(this.#leads?.highWatermark ?? this.highWatermark)) this.#readable()
   }
 
   /** For its leadership: who waits for acks=all would wait for nothing. */
@@ -614,46 +536,31 @@ export class Tablet implements Kept, Replica {
 
   /** For its following: the leader's high watermark. */
   learned(highWatermark: Offset): void {
-    this.#leaderMark = offset(Math.max(this.#leaderMark, highWatermark))
-    this.#advanceTo(this.#leaderMark)
+    if (this.#marks.learned(highWatermark)) this.#readable()
   }
 
   /** For its following: the log was cut back, or begins anew, and all of it is on the disk. */
   moved(): void {
     const end = this.#state?.log.end
-    if (end === undefined) return
-    this.#synced = end
-    this.#ends.cutTo(end, this.#writtenBytes)
-    if (end.offset < this.highWatermark)
-      this.#log.error(
-        { end: end.offset, highWatermark: this.highWatermark },
-        'records that could be read were cut off',
-      )
-    if (end.offset < this.highWatermark || this.logStart > this.highWatermark) this.#highWatermark = end
-  }
-
-  #advanceTo(mark: Offset): void {
-    const end = this.#ends.upTo(mark)
-    if (end !== undefined) this.#advance(end.position, end.writtenBytes)
+    if (end !== undefined && this.#marks.cutTo(end, this.logStart))
+      this.#log.error({ end: end.offset }, 'records that could be read were cut off')
   }
 
   /** The high watermark moves to `position`; it never goes back. */
   #advance(position: LogPosition, writtenBytes: number): void {
-    if (position.offset < this.highWatermark) return
-    const moved = position.offset > this.highWatermark
-    this.#highWatermark = position
-    this.#readableBytes = writtenBytes
-    if (!moved) return
+    if (this.#marks.advance(position, writtenBytes)) this.#readable()
+  }
+
+  #readable(): void {
     this.#appends?.advanced()
     for (const reader of this.#readers) reader(this)
   }
 
   /** Resolves when everything below `end` is on the disk. */
   durable(end: Offset): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#durableWaiters.push({ offset: end, resolve, reject })
-      this.#shared.groupCommit.request(this)
-    })
+    const waiting = this.#durable.wait(end)
+    this.#shared.groupCommit.request(this)
+    return waiting
   }
 
   #endRole(): void {
@@ -665,37 +572,8 @@ export class Tablet implements Kept, Replica {
 
   #endWaiting(refusal: Refusal): void {
     this.#appends?.end(refusal)
-    for (const waiter of this.#durableWaiters) waiter.reject(refusal)
-    this.#durableWaiters = []
+    this.#durable.refuseAll(refusal)
     for (const reader of this.#readers) reader(this)
-  }
-
-  #counted(batches: Batches): Batches {
-    this.counters.bytesOut += batches.bytes
-    return batches
-  }
-
-  #readFailure(error: unknown): unknown {
-    if (error instanceof StoredBatchDamaged) {
-      this.counters.damagedReads++
-      this.#troubles.error({ path: error.path, position: error.position }, error.message)
-      return error
-    }
-    return this.#diskFailure(error, 'could not be read')
-  }
-
-  /** What a disk's error means to who asked; anything else is a refusal already, or a bug. */
-  #diskFailure(error: unknown, what: string): unknown {
-    if (error instanceof Refusal || error instanceof InvariantViolation) return error
-    const { code, message } = error as NodeJS.ErrnoException
-    if (code === undefined) return error
-    this.#troubles.error({ code, error: message }, `tablet ${what}`)
-    return new Refusal('KAFKA_STORAGE_ERROR', `${this.#name()} ${what}: ${code}`)
-  }
-
-  #findTimestamp(from: Offset, timestampMs: number): Promise<TimestampedOffset | undefined> {
-    const lowest = this.logStart
-    return findTimestamp(this, offset(Math.max(from, lowest)), lowest, timestampMs)
   }
 
   #leading(): TabletState {
@@ -705,17 +583,13 @@ export class Tablet implements Kept, Replica {
 
   #notLeading(): Refusal {
     if (this.#role === 'offline' || this.#role === 'recovering')
-      return new Refusal('KAFKA_STORAGE_ERROR', this.#offlineMessage())
+      return new Refusal('KAFKA_STORAGE_ERROR', `${this.#name()} is offline: ${this.#offlineReason}`)
     if (this.#role === 'removed') return this.#gone()
     return new Refusal('NOT_LEADER_OR_FOLLOWER', `this broker does not lead ${this.#name()}`)
   }
 
   #gone(): Refusal {
     return new Refusal(this.#closedWith, `${this.#name()} is gone: ${this.#offlineReason}`)
-  }
-
-  #offlineMessage(): string {
-    return `${this.#name()} is offline: ${this.#offlineReason}`
   }
 
   #name(): string {

@@ -165,7 +165,7 @@ class View implements ControlStore {
           if (control.chance(control.lostAnswers) || control.isAway(this.self)) return
           this.#answer(() => answer(() => resolve(changed)))
         } catch (error) {
-          this.#answer(() => answer(() => reject(error as Error)))
+          this.#answer(() => answer(() => reject(error)))
         }
       })
     })
@@ -197,7 +197,7 @@ class View implements ControlStore {
             const answer = control.apply(step)
             this.#answer(() => resolve(answer))
           } catch (error) {
-            this.#answer(() => reject(error as Error))
+            this.#answer(() => reject(error))
           }
         })
       }
