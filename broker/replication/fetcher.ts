@@ -5,7 +5,7 @@
 import type { Logger } from 'pino'
 import { InvariantViolation } from '../../base/assert.ts'
 import { LimitedLog } from '../../base/limited-log.ts'
-import { MIB, offset, type BrokerId } from '../../base/quantities.ts'
+import { MIB, offset, type BrokerId, type Incarnation } from '../../base/quantities.ts'
 import { Refusal, refusals, type RefusalCode } from '../../base/refusals.ts'
 import type { Connection, ConnectionEnd, Place, Timer, World } from '../../base/world.ts'
 import { decodeResponse } from '../../protocol/kafka/frame.ts'
@@ -24,11 +24,13 @@ export type FetcherOptions = {
   readonly log: Logger
   readonly self: FollowerRun
   readonly leader: BrokerId
-  /** Where the leader takes fetches; undefined while that is not known. */
-  readonly placeOf: () => Place | undefined
+  /** Where the leader takes fetches, and which run of it; undefined while that is not known. */
+  readonly target: () => Target | undefined
   /** Its connection opened, ended or answered. */
   readonly changed: () => void
 }
+
+export type Target = { readonly place: Place; readonly run: Incarnation }
 
 type Copy = {
   readonly followed: Followed
@@ -50,6 +52,8 @@ const tabletBytes = MIB
 const frameBytesMax = 256 * MIB
 /** Requests without an answer; more acknowledgements wait for the next. */
 const outstandingMax = 3
+/** Every fetch is answered in half a second, unless a disk is very slow. */
+const unansweredMsMax = 10_000
 const reconnectMs = { min: 50, max: 1_000 }
 const failedMs = { min: 50, max: 2_000 }
 
@@ -68,6 +72,7 @@ export class Fetcher {
   readonly #changed = new Set<Copy>()
   #forgotten: Followed[] = []
   #connection: Connection | undefined
+  #connectedTo: Target | undefined
   #isOpen = false
   #frames = new FrameStream(frameBytesMax)
   #sessionId = 0
@@ -121,10 +126,27 @@ export class Fetcher {
     this.#schedule()
   }
 
-  /** The leader runs anew, or elsewhere: what was waited for is tried at once. */
-  nudge(): void {
-    if (this.#connection !== undefined || this.#stopped) return
+  /** What is known of the leader may have changed: one that runs anew, or elsewhere, is asked at once. */
+  look(): void {
+    const target = this.#options.target()
+    const { place, run } = this.#connectedTo ?? {}
+    const same =
+      target?.run === run && target?.place.host === place?.host && target?.place.port === place?.port
+    if (target === undefined || this.#stopped || (same && this.#retry === undefined)) return
+    this.#reconnect()
+  }
+
+  /** An answer that never comes may be one that got lost with the connection. */
+  hurry(nowMs: number): void {
+    const lost = this.#isOpen && this.#silentMs !== undefined && nowMs - this.#silentMs > unansweredMsMax
+    if (lost && !this.#stopped) this.#reconnect()
+  }
+
+  #reconnect(): void {
     this.#retry?.cancel()
+    this.#connection?.close()
+    this.#connection = undefined
+    this.#isOpen = false
     this.#attempts = 0
     this.#connect()
   }
@@ -164,13 +186,14 @@ export class Fetcher {
   #connect(): void {
     if (this.#stopped || this.#copies.size === 0) return
     this.#retry = undefined
-    const { world, placeOf } = this.#options
-    const place = placeOf()
-    if (place === undefined) return this.#connectLater()
+    const { world, target: find } = this.#options
+    const target = find()
+    this.#connectedTo = target
+    if (target === undefined) return this.#connectLater()
     this.#attempts++
     const nowMs = world.clock.monotonicMs()
     this.#silentMs ??= nowMs
-    const connection: Connection = world.network.connect(place, {
+    const connection: Connection = world.network.connect(target.place, {
       opened: () => {
         if (this.#connection === connection) this.#opened()
       },

@@ -11,6 +11,7 @@ export const keyOf = ({ topicId, partition }: TabletKey): string => `${topicId}/
 /** One replica of a tablet, whatever it is now. */
 export type Replica = TabletKey & {
   readonly topic: string
+  readonly role: 'recovering' | 'leader' | 'follower' | 'offline' | 'removed'
   /** As it was last told; undefined before. */
   readonly assignment: TabletAssignment | undefined
   /** Whether this run may count as the one that an entry of the in-sync set names. */

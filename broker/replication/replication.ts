@@ -70,7 +70,7 @@ export class Replication {
     const { world, store } = this.#options
     this.#unwatch = store.watch(event => {
       if ('topic' in event) this.#changes.seen(event.topic.id)
-      if (event.kind === 'broker-changed') this.#fetchers.get(event.broker.brokerId)?.nudge()
+      if (event.kind === 'broker-changed') this.#fetchers.get(event.broker.brokerId)?.look()
     })
     this.#listener = await world.network.listen(at, connection => this.#accept(connection))
     this.#look()
@@ -107,6 +107,7 @@ export class Replication {
     else this.#led.set(key, led)
     const before = this.#followed.get(key)
     if (before !== undefined && before.followed !== followed) this.#unfollow(key)
+    if (replica.role === 'offline') this.#withdraw(replica)
     if (led === undefined && followed === undefined) {
       this.#replicas.delete(key)
       return
@@ -128,7 +129,11 @@ export class Replication {
         log,
         self: this.self,
         leader,
-        placeOf: () => store.brokers().get(leader)?.addresses.replication,
+        target: () => {
+          const broker = store.brokers().get(leader)
+          const place = broker?.addresses.replication
+          return broker && place && { place, run: broker.incarnation }
+        },
         changed: () => undefined,
       })
       this.#fetchers.set(leader, fetcher)
@@ -163,6 +168,17 @@ export class Replication {
       partition,
       wanted: now => (this.#replicas.get(keyOf(replica)) === replica ? renewed(now) : undefined),
     })
+  }
+
+  /** A replica whose disk failed leads no more and holds nobody up: where others are in sync it leaves the set. */
+  #withdraw({ topicId, partition }: Replica): void {
+    const { broker, incarnation } = this.self
+    const withdrawn = (now: TabletAssignment): TabletAssignment | undefined => {
+      const isr = now.isr.filter(member => member.broker !== broker || member.incarnation !== incarnation)
+      if (isr.length === 0 || isr.length === now.isr.length) return undefined
+      return { ...now, version: now.version + 1, leader: now.leader === broker ? undefined : now.leader, isr }
+    }
+    this.#changes.wish({ topicId, partition, wanted: withdrawn })
   }
 
   #accept(connection: Connection): ConnectionEvents {
@@ -220,6 +236,7 @@ export class Replication {
     if (nowMs - this.#reviewedMs >= reviewMs) {
       this.#reviewedMs = nowMs
       for (const led of this.#led.values()) led.review()
+      for (const fetcher of this.#fetchers.values()) fetcher.hurry(nowMs)
     }
     this.#timer = clock.after(lookMs, () => this.#look())
   }

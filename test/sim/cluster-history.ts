@@ -170,6 +170,7 @@ export class ClusterHistory {
       'full disk': () => {
         node.sim.disk.failShare('write', 0.5, 'ENOSPC', /\.log$/)
       },
+      'failing sync': () => node.sim.disk.failNext('sync', 'EIO', /\.log$/),
       'disk again': () => node.sim.disk.heal(),
       checkpoint: () => {
         if (node.broker === undefined || node.paused) return
@@ -212,6 +213,8 @@ export class ClusterHistory {
       node.sim.disk.heal()
       node.sim.disk.syncMs = { min: 0.05, max: 2 }
       if (node.paused) node.resume()
+      // What a failing disk took out of service comes back with the next run.
+      if ([...(node.broker?.tablets.all() ?? [])].some(({ role }) => role === 'offline')) node.kill()
       if (!node.runs) node.start()
     }
     await cluster.until(() => cluster.nodes.every(({ runs }) => runs))
@@ -290,6 +293,7 @@ const often: [string, ...string[]] = [
   'no control',
   'slow disk',
   'full disk',
+  'failing sync',
   'disk again',
   'checkpoint',
   'another topic',
