@@ -134,10 +134,11 @@ export class Leadership {
   }
 
   /** The log ends at `logEnd`, and below `ownEnd` it is as durable as the topic wants. */
-  grown(logEnd: Offset, ownEnd: Offset, nowMs: number): void {
+  grown(logEnd: Offset, ownEnd: Offset, live: Pick<Liveness, 'askedMs'>): void {
     if (logEnd > this.#logEnd) {
-      for (const follower of this.#followers.values())
-        if (follower.end >= this.#logEnd) follower.caughtUpMs = nowMs
+      // Who had everything until now had it when it last asked.
+      for (const [broker, follower] of this.#followers)
+        follower.caughtUpMs = this.#caughtUpMs(broker, follower, live)
       this.#logEnd = logEnd
     }
     this.#ownEnd = ownEnd
@@ -220,7 +221,7 @@ export class Leadership {
   }
 
   /** Who has everything has it for as long as it asks. */
-  #caughtUpMs(broker: BrokerId, follower: Follower, live: Liveness): number {
+  #caughtUpMs(broker: BrokerId, follower: Follower, live: Pick<Liveness, 'askedMs'>): number {
     const { end, caughtUpMs } = follower
     return end >= this.#logEnd ? Math.max(caughtUpMs, live.askedMs(broker)) : caughtUpMs
   }

@@ -132,7 +132,7 @@ export class Leading implements Led {
 
   /** There is more, and `durableEnd` of it is as durable as the topic wants. */
   grown(durableEnd: Offset): void {
-    this.leadership.grown(this.logEnd, durableEnd, this.#owner.nowMs)
+    this.leadership.grown(this.logEnd, durableEnd, this.#around)
     this.#advance()
   }
 

@@ -20,18 +20,18 @@ export const replicaFetch = api({
     replicaState: struct({ replicaId: int32.default(-1), replicaEpoch: int64.default(-1) }).tagged(1, 15),
     maxWaitMs: int32,
     minBytes: int32,
-    maxBytes: int32,
+    maxBytes: int32.default(0x7fffffff),
     isolationLevel: int8.default(0),
     sessionId: int32,
-    sessionEpoch: int32,
+    sessionEpoch: int32.default(-1),
     topics: array({
       topicId: uuid,
       partitions: array({
         partition: int32,
-        currentLeaderEpoch: int32,
+        currentLeaderEpoch: int32.default(-1),
         fetchOffset: int64,
-        lastFetchedEpoch: int32,
-        logStartOffset: int64,
+        lastFetchedEpoch: int32.default(-1),
+        logStartOffset: int64.default(-1),
         partitionMaxBytes: int32,
         replicaDirectoryId: uuid.default(noDirectory).tagged(0, 17),
       }),
@@ -59,7 +59,12 @@ export const replicaFetch = api({
         records: records.nullable(),
       }),
     }),
-    nodeEndpoints: array({ nodeId: int32, host: string, port: int32, rack: string.nullable() }).tagged(0, 16),
+    nodeEndpoints: array({
+      nodeId: int32,
+      host: string,
+      port: int32,
+      rack: string.nullable(16).default(null),
+    }).tagged(0, 16),
   },
 })
 

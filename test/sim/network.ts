@@ -5,6 +5,8 @@ import type { Seeded } from './seeded.ts'
 type Listening = {
   readonly process: SimProcess
   readonly accept: (connection: Connection) => ConnectionEvents
+  /** The ends that it has accepted. */
+  readonly sides: Set<Side>
 }
 
 /** One end of a connection. What is sent arrives in order, and nothing behind the end. */
@@ -52,12 +54,13 @@ export class SimNetwork {
         const taken = this.#listening.get(key)
         if (taken?.process.alive === true)
           return Promise.reject(Object.assign(new Error(`EADDRINUSE: ${key}`), { code: 'EADDRINUSE' }))
-        this.#listening.set(key, { process, accept })
+        const sides = new Set<Side>()
+        this.#listening.set(key, { process, accept, sides })
         return Promise.resolve({
           port,
           close: () => {
             this.#listening.delete(key)
-            this.#resetOf(side => side.process === process && side.host === host)
+            this.#resetOf(side => sides.has(side))
             return Promise.resolve()
           },
         })
@@ -133,6 +136,7 @@ export class SimNetwork {
         return this.#end(wire, near, 'refused')
       }
       const real: Side = { ...far, process: listening.process }
+      listening.sides.add(real)
       const joined: Wire = { sides: [near, real], held: wire.held }
       this.#wires.delete(wire)
       this.#wires.add(joined)
