@@ -34,6 +34,8 @@ export type LedEvent = 'appended' | 'moved' | 'ended'
 export type Led = TabletKey & {
   readonly epoch: Epoch
   readonly logStart: Offset
+  /** Where a new copy begins: between two batches, at the log start or before it. */
+  readonly copyStart: Offset
   readonly logEnd: Offset
   readonly highWatermark: Offset
   /**

@@ -95,7 +95,7 @@ export class Replication {
 
   /** On the same disk, with nothing lost that had been said to be there: what was synced, or all of it. */
   mayRenew = (entry: InSync, synced: boolean): boolean =>
-    entry.incarnation >= (synced ? this.#options.diskSince : this.#options.keptSince)
+    entry.incarnation >= this.#options.diskSince && (synced || entry.incarnation >= this.#options.keptSince)
 
   /** The replica's role or assignment is another one. */
   changed = (replica: Replica): void => {

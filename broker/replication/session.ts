@@ -313,7 +313,7 @@ export class Session {
       partitionIndex: entry.partition,
       errorCode: typeof trouble === 'string' ? refusals[trouble].kafka : 0,
       highWatermark: led?.highWatermark ?? -1,
-      logStartOffset: led?.logStart ?? -1,
+      logStartOffset: (trouble === 'OFFSET_OUT_OF_RANGE' ? led?.copyStart : led?.logStart) ?? -1,
       ...(typeof trouble === 'object' && { divergingEpoch: trouble }),
       pieces: sent ? batches.pieces : [],
       bytes: sent ? batches.bytes : 0,

@@ -91,6 +91,10 @@ export class Leading implements Led {
     return this.#owner.logStart
   }
 
+  get copyStart(): Offset {
+    return this.#state.log.firstOffset
+  }
+
   get logEnd(): Offset {
     return this.#state.log.end.offset
   }
@@ -114,7 +118,7 @@ export class Leading implements Led {
     if (assignment?.replicas.includes(who.broker) !== true) return 'NOT_LEADER_OR_FOLLOWER'
     const diverging = this.#parting(at, lastEpoch)
     if (diverging !== undefined) return diverging
-    if (at < this.logStart || at > this.logEnd) return 'OFFSET_OUT_OF_RANGE'
+    if (at < this.copyStart || at > this.logEnd) return 'OFFSET_OUT_OF_RANGE'
     this.leadership.fetched(who, at, nowMs)
     this.#advance()
     if (
@@ -202,7 +206,7 @@ export class Leading implements Led {
     const { epochs, log } = this.#state
     const own = epochs.endOf(lastEpoch, this.epoch, log.end.offset)
     if (own === undefined) {
-      return at > this.logStart ? { epoch: lastEpoch, endOffset: Math.min(at, this.logStart) } : undefined
+      return at > this.copyStart ? { epoch: lastEpoch, endOffset: this.copyStart } : undefined
     }
     const parts = own.end < at || own.epoch < lastEpoch
     return parts ? { epoch: own.epoch, endOffset: offset(own.end) } : undefined

@@ -107,7 +107,8 @@ export async function startSimBroker(
   const tailMemory = new TailMemory(tailBytes)
   const segmentCache = new SegmentCache(openMax)
   const logs = { world, tailMemory, segmentCache, readBuffers: new ReadBuffers() }
-  const kept = before !== undefined && (directory.wasClean || before.bootId === cluster?.bootId)
+  const sameDisk = before?.diskId === directory.meta.diskId
+  const kept = sameDisk && (directory.wasClean || before.bootId === cluster?.bootId)
   const replication =
     cluster &&
     new Replication({

@@ -96,6 +96,29 @@ test.each<[string, readonly Told[], RegExp]>([
   expect(complaintsOf(history).join('; ')).toMatch(complaint)
 })
 
+test('what was cleared may be gone, and no more', () => {
+  const cleared: Told = { kind: 'cleared', tablet: 't', below: 1 }
+  const rest: Told = {
+    kind: 'holds',
+    tablet: 't',
+    run: '0/1',
+    highWatermark: 3,
+    records: held('a', 'b', 'c').slice(1),
+  }
+  const moved: Told = { kind: 'moved', tablet: 't', reader: 'r', to: 1 }
+  const history = [
+    acknowledged(0, 'a', 'b', 'c'),
+    cleared,
+    moved,
+    read('r', held('a', 'b', 'c').slice(1)),
+    rest,
+  ]
+  expect(complaintsOf(history)).toEqual([])
+  expect(complaintsOf(history.filter(one => one !== cleared)).join('; ')).toMatch(
+    /nobody wanted that.*a was acknowledged/,
+  )
+})
+
 test('of a deleted topic nothing is missed, and it may have nothing wrong either', () => {
   expect(complaintsOf([acknowledged(0, 'a'), { kind: 'deleted', tablet: 't' }])).toEqual([])
   const wrong = [read('r', held('x')), acknowledged(0, 'a'), { kind: 'deleted', tablet: 't' } as const]

@@ -20,6 +20,10 @@ export type Told =
   /** One run of a broker said so of itself. */
   | { readonly kind: 'mark'; readonly tablet: string; readonly run: string; readonly highWatermark: number }
   | { readonly kind: 'leads'; readonly tablet: string; readonly run: string; readonly epoch: number }
+  /** Somebody had everything below `below` deleted, or asked for that: it may be gone. */
+  | { readonly kind: 'cleared'; readonly tablet: string; readonly below: number }
+  /** A reader found the log to begin behind where it was, and goes on there. */
+  | { readonly kind: 'moved'; readonly tablet: string; readonly reader: string; readonly to: number }
   /** The topic was deleted: what was acknowledged may be gone. */
   | { readonly kind: 'deleted'; readonly tablet: string }
   /** In the end, when all have caught up. */
@@ -78,6 +82,11 @@ function* twoWriters(history: readonly Told[]): Generator<string> {
 function* skipping(history: readonly Told[]): Generator<string> {
   const next = new Map<string, number>()
   for (const one of history) {
+    if (one.kind === 'moved') {
+      if (one.to > clearedBelow(one.tablet, history))
+        yield `${one.tablet} begins at ${one.to}, and nobody wanted that`
+      next.set(one.reader, one.to)
+    }
     if (one.kind !== 'read') continue
     for (const { offset } of one.records) {
       const due = next.get(one.reader)
@@ -113,22 +122,27 @@ function recordsOf(one: Told): readonly Held[] {
 /** Nothing that was acknowledged is missing on any replica; and there are replicas. */
 function* missing(tablet: string, history: readonly Told[]): Generator<string> {
   const replicas = history.filter(one => one.kind === 'holds')
+  const start = clearedBelow(tablet, history)
   if (replicas.length === 0) yield `nobody holds ${tablet}`
   for (const { run, records, highWatermark } of replicas) {
     const held = new Set(records.filter(({ offset }) => offset < highWatermark).map(({ offset }) => offset))
     for (const one of history) {
       if (one.kind !== 'acknowledged') continue
       for (const { offset, value } of recordsOf(one))
-        if (!held.has(offset))
+        if (offset >= start && !held.has(offset))
           yield `${value} was acknowledged at ${offset} of ${tablet}, and ${run} does not hold it`
     }
-    const length = Math.max(0, ...[...held].map(offset => offset + 1))
-    if (length !== highWatermark || held.size !== length)
+    const first = Math.min(highWatermark, ...held)
+    const last = Math.max(first, ...[...held].map(offset => offset + 1))
+    if (last !== highWatermark || held.size !== last - first || first > start)
       yield `${run} holds ${held.size} records of ${tablet} below ${highWatermark}`
   }
   const marks = new Set(replicas.map(({ highWatermark }) => highWatermark))
   if (marks.size > 1) yield `the replicas of ${tablet} end at ${[...marks].join(' and ')}`
 }
+
+const clearedBelow = (tablet: string, history: readonly Told[]): number =>
+  Math.max(0, ...history.map(one => (one.kind === 'cleared' && one.tablet === tablet ? one.below : 0)))
 
 /** What an idempotent producer sent stands there once: values are unique. */
 function* repeated(tablet: string, history: readonly Told[]): Generator<string> {
@@ -147,7 +161,8 @@ function* unseen(tablet: string, history: readonly Told[]): Generator<string> {
   const end = Math.max(0, ...history.map(one => (one.kind === 'holds' ? one.highWatermark : 0)))
   const ends = new Map<string, number>()
   for (const one of history)
-    if (one.kind === 'read')
+    if (one.kind === 'moved') ends.set(one.reader, Math.max(ends.get(one.reader) ?? 0, one.to))
+    else if (one.kind === 'read')
       ends.set(
         one.reader,
         Math.max(ends.get(one.reader) ?? 0, ...one.records.map(({ offset }) => offset + 1)),

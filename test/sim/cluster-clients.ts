@@ -166,6 +166,10 @@ export class Reader extends Client {
   }
 
   async #read(tablet: Tablet): Promise<Held[]> {
+    if (tablet.role === 'leader' && tablet.logStart > this.next) {
+      this.next = tablet.logStart
+      this.#tell({ kind: 'moved', tablet: this.tablet, reader: this.#name, to: this.next })
+    }
     const from = this.next
     const batches = await tablet.read(offset(from), 1 + this.cluster.random.below(2_000), true)
     try {

@@ -1,5 +1,6 @@
 /** A random history of a cluster: clients at work while brokers are killed, paused and cut off, power fails, and the control store comes and goes. */
 import { readFile } from '../../base/files.ts'
+import { offset } from '../../base/quantities.ts'
 import type { Rules } from '../../broker/replication/rules.ts'
 import type { Tablet } from '../../broker/tablet/tablet.ts'
 import type { Topic } from '../../control/model.ts'
@@ -128,6 +129,19 @@ export class ClusterHistory {
         for (const one of cluster.nodes) one.cutPower()
         for (const one of cluster.nodes) one.start()
       },
+      'lost disk': async () => {
+        if (!this.#isSound) return
+        await node.loseDisk()
+        if (random.chance(0.8)) node.start()
+      },
+      'delete records': () => {
+        const topic = this.#topics[random.below(this.#topics.length)]
+        const leader = topic && cluster.leader(topic.id)
+        if (leader === undefined || cluster.nodes.some(one => one.paused && one.id === leader.leader)) return
+        const below = random.chance(0.5) ? leader.highWatermark : random.below(leader.highWatermark + 1)
+        this.told.push({ kind: 'cleared', tablet: nameOf(leader), below })
+        void leader.deleteRecordsBefore(offset(below)).catch(() => undefined)
+      },
       pause: () => {
         if (node.runs) node.pause()
       },
@@ -183,6 +197,20 @@ export class ClusterHistory {
     await deeds[deed]?.()
   }
 
+  /** Whether all replicas are in sync in their present runs and nothing is in the way: one disk is then no loss. */
+  get #isSound(): boolean {
+    const { control, nodes, shared } = this.cluster
+    const quiet = nodes.every(one => one.runs && !one.paused && !control.isAway(one.id) && !one.isAiling)
+    if (!quiet || nodes.some(one => nodes.some(other => shared.network.isCut(one.host, other.host))))
+      return false
+    return this.#topics.every(({ id }) => {
+      const isr = control.state.topicsById.get(id)?.tablets[0]?.isr ?? []
+      return nodes.every(one =>
+        isr.some(({ broker, incarnation }) => broker === one.id && incarnation === one.broker?.incarnation),
+      )
+    })
+  }
+
   /** A topic is deleted and made again under its name, when the control store can be reached. */
   async #makeAgain(): Promise<void> {
     const { cluster } = this
@@ -214,7 +242,7 @@ export class ClusterHistory {
       node.sim.disk.syncMs = { min: 0.05, max: 2 }
       if (node.paused) node.resume()
       // What a failing disk took out of service comes back with the next run.
-      if ([...(node.broker?.tablets.all() ?? [])].some(({ role }) => role === 'offline')) node.kill()
+      if (node.isAiling) node.kill()
       if (!node.runs) node.start()
     }
     await cluster.until(() => cluster.nodes.every(({ runs }) => runs))
@@ -294,6 +322,10 @@ const often: [string, ...string[]] = [
   'slow disk',
   'full disk',
   'failing sync',
+  'lost disk',
+  'lost disk',
+  'delete records',
+  'delete records',
   'disk again',
   'checkpoint',
   'another topic',
@@ -310,4 +342,5 @@ function heldBy(node: SimNode, tablet: Tablet) {
     .list(directory)
     .filter(name => name.endsWith('.log'))
     .flatMap(name => recordsIn(readFile(disk, `${directory}/${name}`) ?? Buffer.alloc(0)))
+    .filter(record => record.offset >= tablet.logStart)
 }

@@ -61,6 +61,11 @@ export class SimNode {
     )
   }
 
+  /** A tablet of it is out of service. */
+  get isAiling(): boolean {
+    return [...(this.broker?.tablets.all() ?? [])].some(({ role }) => role === 'offline')
+  }
+
   get runs(): boolean {
     return this.broker !== undefined
   }
@@ -74,6 +79,14 @@ export class SimNode {
     this.#ends()
     this.#boots++
     this.sim.crash(how)
+  }
+
+  /** Its disk is gone, and an empty one in its place. It does not run then. */
+  async loseDisk(): Promise<void> {
+    this.kill()
+    const { disk } = this.sim.world
+    await this.#cluster.clock.finish(disk.remove('/data'))
+    await this.#cluster.clock.finish(disk.syncDirectory('/'))
   }
 
   pause(): void {
