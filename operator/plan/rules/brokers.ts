@@ -1,0 +1,46 @@
+import { services, statefulSets } from '../../../kube/resources.ts'
+import { isLeaving, podOf, type Seen } from '../../observe/seen.ts'
+import type { Member } from '../../observe/members.ts'
+import { externalService } from '../../resources/services.ts'
+import { statefulSet } from '../../resources/stateful-set.ts'
+import { put } from '../put.ts'
+import type { Step } from '../step.ts'
+
+/** Each broker's StatefulSet, and its Service for clients outside, whose address has to be known before the broker starts. */
+export function brokers(seen: Seen): Step[] {
+  const staying = seen.members.filter(member => !isLeaving(member))
+  return [
+    ...staying.flatMap(member => external(seen, member)),
+    ...staying.flatMap(member => set(seen, member)),
+  ]
+}
+
+function external({ cluster }: Seen, { id, external: live }: Member): Step[] {
+  const [listener] = cluster.spec.listeners ?? []
+  return listener === undefined ? [] : put(cluster, services, live, externalService(cluster, id, listener))
+}
+
+function set(seen: Seen, member: Member): Step[] {
+  const pod = podOf(seen, member)
+  if (pod === undefined) return []
+  return put(seen.cluster, statefulSets, member.statefulSet, statefulSet(pod)).map((step): Step => ({
+    ...step,
+    event: member.statefulSet === undefined ? created(member) : changed(member, step.reason),
+  }))
+}
+
+type Told = NonNullable<Step['event']>
+
+const created = ({ id }: Member): Told => ({
+  type: 'Normal',
+  reason: 'BrokerCreated',
+  action: 'CreateBroker',
+  note: `broker ${id} is created`,
+})
+
+const changed = ({ id }: Member, reason: string): Told => ({
+  type: 'Normal',
+  reason: 'BrokerChanged',
+  action: 'ChangeBroker',
+  note: `the StatefulSet of broker ${id} is written: ${reason}`,
+})
