@@ -7,6 +7,7 @@ import type { Change } from '../../kube/list-watch.ts'
 import type { TabletAssignment, Topic } from '../model.ts'
 import type { ControlEvent } from '../store.ts'
 import { topicNameOf, type LogTopic } from './resources/log-topic.ts'
+import { annotations } from './resources/names.ts'
 import type { TabletSlice } from './resources/tablet-slice.ts'
 import { joined, sameTablets } from './slices.ts'
 
@@ -102,7 +103,8 @@ export class Topics {
       this.#ids.set(name, (this.#ids.get(name) ?? new Set<string>()).add(id))
       names.add(name)
     }
-    const doomed = before && this.#slices.has(before.topic.id) ? undefined : this.#doomed.get(before?.topic.id ?? '')
+    const doomed =
+      before && this.#slices.has(before.topic.id) ? undefined : this.#doomed.get(before?.topic.id ?? '')
     const gone: ControlEvent[] = doomed === undefined ? [] : [{ kind: 'topic-deleted', topic: doomed }]
     if (doomed !== undefined) this.#doomed.delete(doomed.id)
     return [...gone, ...[...names].flatMap(name => this.#look(name, false))]
@@ -162,14 +164,13 @@ export class Topics {
     return isWhole(object, tablets) ? { name, id, settings, tablets } : undefined
   }
 
-  /** Its own, or that of slices which were kept for the next LogTopic of the name. */
-  #idOf(name: string, object: LogTopic): string | undefined {
+  /** Its own, or that of slices which were kept and which the operator has given to this LogTopic. */
+  #idOf(name: string, { metadata: { uid = '' } }: LogTopic): string | undefined {
     const ids = this.#ids.get(name)
-    const own = idFromUid(object.metadata.uid ?? '')
-    if (ids === undefined) return undefined
-    for (const id of [object.status?.topicId, own]) if (id !== undefined && ids.has(id)) return id
+    const own = idFromUid(uid)
+    if (ids === undefined || ids.has(own)) return ids && own
     for (const id of ids)
-      if (this.#slices.get(id)?.get(0)?.topic.deletionPolicy === 'Retain') return id
+      if (this.slice(id, 0)?.metadata.annotations?.[annotations.logTopic] === uid) return id
     return undefined
   }
 }
@@ -187,6 +188,8 @@ const settingsIn = ({ spec }: LogTopic): Record<string, string> =>
 
 /** Of two LogTopics that claim one name the older one has it. */
 function isOlder(a: LogTopic, b: LogTopic): boolean {
-  const [first, second] = [a, b].map(({ metadata }) => `${metadata.creationTimestamp ?? ''} ${metadata.uid ?? ''}`)
+  const [first, second] = [a, b].map(
+    ({ metadata }) => `${metadata.creationTimestamp ?? ''} ${metadata.uid ?? ''}`,
+  )
   return (first ?? '') < (second ?? '')
 }

@@ -46,7 +46,14 @@ export class FetchAnswer implements Answer {
     this.#desk = desk
     this.#writer = writer
     this.#arrival = { connection, nowMs }
-    this.#call = { desk, version: header.apiVersion, clientId: header.clientId, client, localAddress, listener }
+    this.#call = {
+      desk,
+      version: header.apiVersion,
+      clientId: header.clientId,
+      client,
+      localAddress,
+      listener,
+    }
     this.#correlationId = header.correlationId
     this.#topics = request.topics.map(({ topic, partitions }) => ({
       name: topic,
