@@ -36,6 +36,8 @@ export type InKubernetes = {
   readonly pod: string
   /** Kafka's cluster id, the same for all its brokers; undefined to have one of its own. */
   readonly clusterId: string | undefined
+  /** For a broker that does not run in a pod. */
+  readonly kubeconfig: string | undefined
   /** Somebody else is this broker now: the process must end at once. */
   readonly lost: (why: string) => void
 }
@@ -81,7 +83,7 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
   const stopReserve = reserve.keep(world.clock)
   const undo: (() => Promise<void> | void)[] = [stopReserve, () => directory.release()]
   try {
-    const store = await openStore(world, directory, log, kubernetes)
+    const store = await openStore(world, directory, options)
     undo.unshift(() => store.close({ clean: false }))
     const { router, tablets, checkpoints } = await openTablets(world, directory, store, staticSettings, log)
     const registry = new Registry()
@@ -181,13 +183,12 @@ const addressesOf = (settings: BrokerSettings, bound: Bound): Addresses =>
 async function openStore(
   world: World,
   directory: DataDirectory,
-  log: Logger,
-  kubernetes: InKubernetes | undefined,
+  { kubernetes, log, version }: BrokerOptions,
 ): Promise<ControlStore> {
   if (kubernetes !== undefined) {
     // Loaded here alone: it is as large as all the rest, and most brokers that people start by hand have no use for it.
     const { openInCluster } = await import('../control/kubernetes/in-cluster.ts')
-    return openInCluster({ ...world, ...kubernetes, log })
+    return openInCluster({ ...world, ...kubernetes, log: log.child({ control: 'kubernetes' }), version })
   }
   const path = `${directory.path}/control.json`
   directory.requireControlStore(path)
