@@ -46,7 +46,7 @@ export async function start(options: Options): Promise<void> {
   }
   const started = startBroker({
     dataDirectory,
-    ...(options.control === 'kubernetes' && { kubernetes: inKubernetes(process.env, lost) }),
+    ...(options.control === 'kubernetes' && { cluster: inKubernetes(process.env, lost) }),
     kafka,
     http,
     settings,

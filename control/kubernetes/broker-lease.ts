@@ -272,7 +272,8 @@ export class BrokerLease {
         ]))
       } catch (error) {
         if (error instanceof ApiError && error.code === 422) break
-        if (!mayPass(error) || this.#state !== 'held') throw this.#explained(error, 'patch')
+        const again = mayPass(error) || (error instanceof ApiError && error.code === 409)
+        if (!again || this.#state !== 'held') throw this.#explained(error, 'patch')
         await this.#pause(againMs)
       }
     }
