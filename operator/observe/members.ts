@@ -15,7 +15,7 @@ export type Member = {
   readonly lease: Lease | undefined
   readonly external: KubeService | undefined
   /** What it said of itself when it last started; undefined before its first start. */
-  readonly record: Pick<Broker, 'incarnation' | 'diskId'> | undefined
+  readonly record: (Pick<Broker, 'incarnation'> & Partial<Pick<Broker, 'diskId'>>) | undefined
   readonly zone: string | undefined
   readonly ready: boolean
   /** How many tablets name it. */
@@ -112,7 +112,8 @@ const isReady = (pod: Pod): boolean =>
 function recordOf({ metadata }: Lease): Member['record'] {
   try {
     const { incarnation, diskId } = JSON.parse(metadata.annotations?.[annotations.broker] ?? 'null') as Broker
-    return Number.isSafeInteger(incarnation) ? { incarnation, diskId } : undefined
+    if (!Number.isSafeInteger(incarnation)) return undefined
+    return { incarnation, ...(typeof diskId === 'string' && { diskId }) }
   } catch {
     return undefined
   }
