@@ -90,15 +90,17 @@ function memberOf(
   const pod = seen.pods.get(`${name}-0`)
   const lease = seen.leases.get(name)
   const node = pod?.spec?.nodeName
+  const statefulSet = seen.statefulSets.get(name)
   return {
     id,
-    statefulSet: seen.statefulSets.get(name),
+    statefulSet,
     pod,
     claim: seen.claims.get(name),
     lease,
     external: seen.services.get(externalName(cluster.metadata.name, id)),
     record: lease === undefined ? undefined : recordOf(lease),
-    zone: node === undefined ? undefined : seen.zones.get(node),
+    // While it has no pod it is where it was.
+    zone: seen.zones.get(node ?? '') ?? statefulSet?.metadata.annotations?.[annotations.zone],
     ready: pod !== undefined && isReady(pod),
     ...rest,
   }

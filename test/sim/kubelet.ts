@@ -141,11 +141,11 @@ export class SimKubelets {
       this.#status(pod, { ...pod.status, conditions: conditionsOf('False') })
     } else if (this.#clock.monotonicMs() - since >= graceMs) {
       this.#sinceMs.delete(uid)
-      this.#kube.set(
-        pods,
-        keyOf(pod),
-        now => now && { ...now, metadata: { ...now.metadata, finalizers: [] } as Meta },
-      )
+      this.#kube.set(pods, keyOf(pod), now => {
+        if (now === undefined) return undefined
+        const { apiVersion, kind, metadata, spec } = now
+        return { apiVersion, kind, metadata: { ...metadata, finalizers: [] } as Meta, ...(spec && { spec }) }
+      })
     }
   }
 

@@ -23,24 +23,13 @@ function external({ cluster }: Seen, { id, external: live }: Member): Step[] {
 function set(seen: Seen, member: Member): Step[] {
   const pod = podOf(seen, member)
   if (pod === undefined) return []
-  return put(seen.cluster, statefulSets, member.statefulSet, statefulSet(pod)).map((step): Step => ({
-    ...step,
-    event: member.statefulSet === undefined ? created(member) : changed(member, step.reason),
-  }))
+  const steps = put(seen.cluster, statefulSets, member.statefulSet, statefulSet(pod))
+  return member.statefulSet === undefined ? steps.map(step => ({ ...step, event: created(member) })) : steps
 }
 
-type Told = NonNullable<Step['event']>
-
-const created = ({ id }: Member): Told => ({
+const created = ({ id }: Member): NonNullable<Step['event']> => ({
   type: 'Normal',
   reason: 'BrokerCreated',
   action: 'CreateBroker',
   note: `broker ${id} is created`,
-})
-
-const changed = ({ id }: Member, reason: string): Told => ({
-  type: 'Normal',
-  reason: 'BrokerChanged',
-  action: 'ChangeBroker',
-  note: `the StatefulSet of broker ${id} is written: ${reason}`,
 })

@@ -31,11 +31,11 @@ export class Operated {
   #process: SimProcess = { alive: true }
   #runs = 0
 
-  constructor(seed = 1) {
+  constructor(seed = 1, zones: readonly string[] = ['a', 'b', 'c']) {
     this.random = new Seeded(seed)
     const clock = this.clock.clockOf({ alive: true })
     this.kube = new SimKube({ clock, random: this.random.fork() })
-    this.kubelets = new SimKubelets(this.kube, clock)
+    this.kubelets = new SimKubelets(this.kube, clock, zones)
   }
 
   /** Starts an operator; `through` stands between it and the API server. */
@@ -125,6 +125,18 @@ export class Operated {
   /** What the operator wrote, its own Lease aside. */
   get writes(): Call[] {
     return this.kube.writes.filter(({ name }) => name !== 'stele-operator')
+  }
+
+  /** Whether the operator says of what is wanted now that it is so, or that it waits for a user. */
+  isSettled(name = 'events'): boolean {
+    const cluster = this.clusterNow(name)
+    if (cluster?.status?.observedGeneration !== cluster?.metadata.generation) return false
+    return ['Converged', 'DrainBlocked'].includes(this.condition('Progressing', name)?.reason ?? '')
+  }
+
+  async settled(name = 'events'): Promise<void> {
+    await this.clock.runUntil(() => this.isSettled(name), 900_000)
+    await this.quiet()
   }
 
   sets(): string[] {
