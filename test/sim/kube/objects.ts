@@ -153,6 +153,13 @@ export class Objects {
     }
     const after = patched(entry.object, patch)
     if (!isMap(after) || !isMap(after['metadata'])) throw invalid(kind, key, 'it is no object any more')
+    if (metaOf(after)['uid'] !== metaOf(entry.object)['uid'])
+      throw invalid(kind, key, 'metadata.uid: field is immutable')
+    if (keyOf(after).name !== key.name || keyOf(after).namespace !== key.namespace)
+      throw new ApiError('the name of the object does not match the name on the URL', {
+        code: 400,
+        reason: 'BadRequest',
+      })
     return this.#update(kind, entry, after, subresource)
   }
 
