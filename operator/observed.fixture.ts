@@ -82,7 +82,7 @@ export const podOfSet = (set: StatefulSet, ready = true): Pod => ({
     namespace: 'logs',
     name: `${set.metadata.name}-0`,
     uid: `pod of ${set.metadata.name}`,
-  } as Pod['metadata'],
+  },
   spec: { containers: [], nodeName: 'node' },
   status: {
     conditions: [
@@ -123,7 +123,7 @@ export const nothing = (cluster: LogCluster | undefined, more: Partial<Observed>
 
 /** `ids` run, each as `cluster` wants it. */
 export function running(cluster: LogCluster, ids: readonly number[], more: Partial<Observed> = {}): Observed {
-  const bare = nothing(cluster, { leases: byName(ids.map(leaseOf)), ...more })
+  const bare = nothing(cluster, { leases: byName(ids.map(leaseOf)), ...more, claims: none })
   const seen = see(bare, cluster)
   const sets = ids.flatMap(id => {
     const pod = seen.wanted.get(brokerId(id))

@@ -66,18 +66,14 @@ function judge(step: Step, error: ApiError): Fault | 'stale' {
 
 async function take(step: Step, options: ApplyOptions): Promise<Outcome> {
   const { api } = options
-  switch (step.kind) {
-    case 'apply':
-      return applyObject(step, options)
-    case 'create':
-      options.wrote(step.resource, await api.create(step.resource, step.object))
-      return 'done'
-    case 'patch':
-      options.wrote(step.resource, await api.patch(step.resource, step.key, step.patch))
-      return 'done'
-    case 'delete':
-      return remove(step, options)
-  }
+  if (step.kind === 'apply') return applyObject(step, options)
+  if (step.kind === 'delete') return remove(step, options)
+  const made =
+    step.kind === 'create'
+      ? await api.create(step.resource, step.object)
+      : await api.patch(step.resource, step.key, step.patch)
+  options.wrote(step.resource, made)
+  return 'done'
 }
 
 async function applyObject(step: Step & { kind: 'apply' }, options: ApplyOptions): Promise<Outcome> {

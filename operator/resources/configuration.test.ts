@@ -11,7 +11,7 @@ test('settings are written in order, whatever their type', () => {
 test('brokers read the value that was written', () => {
   fc.assert(
     fc.property(fc.string({ unit: 'binary' }), value => {
-      fc.pre(!/[\f\v\u0000]/.test(value))
+      fc.pre(!['\f', '\v', '\0'].some(odd => value.includes(odd)))
       expect(parseProperties(propertiesText({ name: value }))).toMatchObject([{ name: 'name', value }])
     }),
   )

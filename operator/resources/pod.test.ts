@@ -18,7 +18,7 @@ const argumentsOf = (more: Partial<BrokerPod>) => podTemplate(pod(more)).spec?.c
 test('a broker is told who it is and where it is reached', () => {
   const host = 'events-broker-2-0.events-brokers.logs.svc'
   expect(argumentsOf({ zone: 'a', external: { host: '$(NODE_IP)', port: 30_001 } })).toBe(
-    'start --control kubernetes --data /data --config /etc/stele/server.properties --json ' +
+    'start --control=kubernetes --data=/data --config=/etc/stele/server.properties --json ' +
       '--set broker.id=2 --set broker.rack=a ' +
       '--set listeners=PLAINTEXT://:9092,HTTP://:8080,EXTERNAL://:9094 ' +
       `--set advertised.listeners=PLAINTEXT://${host}:9092,HTTP://${host}:8080,EXTERNAL://$(NODE_IP):30001`,

@@ -1,6 +1,5 @@
 import { expect, test } from 'vitest'
 import { tabletSlices } from '../../../control/kubernetes/resources/tablet-slice.ts'
-import type { Resource } from '../../../kube/api.ts'
 import {
   configMaps,
   networkPolicies,
@@ -25,16 +24,14 @@ test('from nothing to a cluster with topics, and then not one write', async () =
   expect(namesOf(all.kube.peekAll(persistentVolumeClaims))).toEqual(all.sets())
   expect(namesOf(all.kube.peekAll(services))).toEqual(['events-brokers', 'events-kafka'])
   expect(namesOf(all.kube.peekAll(configMaps))).toEqual(['events-config', 'events-dynamic-config'])
-  for (const resource of [serviceAccounts, roles, roleBindings])
-    expect(namesOf(all.kube.peekAll(resource as Resource))).toEqual(['events-broker'])
-  for (const resource of [podDisruptionBudgets, networkPolicies])
-    expect(namesOf(all.kube.peekAll(resource as Resource))).toEqual(['events-brokers'])
+  const accounts = [serviceAccounts, roles, roleBindings].map(resource => namesOf(all.kube.peekAll(resource)))
+  expect(accounts).toEqual([['events-broker'], ['events-broker'], ['events-broker']])
+  expect(namesOf(all.kube.peekAll(podDisruptionBudgets))).toEqual(['events-brokers'])
+  expect(namesOf(all.kube.peekAll(networkPolicies))).toEqual(['events-brokers'])
   const slices = all.kube.peekAll(tabletSlices)
-  expect(slices.map(({ topic, first, tablets }) => [topic.name, first, tablets.length]).sort()).toEqual([
-    ['orders', 0, 64],
-    ['orders', 64, 36],
-    ['payments', 0, 3],
-  ])
+  expect(
+    slices.map(({ topic, first, tablets }) => `${topic.name} ${first} ${tablets.length}`).sort(),
+  ).toEqual(['orders 0 64', 'orders 64 36', 'payments 0 3'])
   expect(all.clusterNow()?.status).toMatchObject({
     replicas: 3,
     bootstrap: 'events-kafka.logs.svc:9092',
