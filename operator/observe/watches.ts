@@ -3,7 +3,7 @@
  * known of one of them. What always holds: our own writes are seen at once.
  */
 import type { Clock, Random } from '../../base/world.ts'
-import type { KubeApi, KubeObject, Resource } from '../../kube/api.ts'
+import { ApiError, type KubeApi, type KubeObject, type Resource } from '../../kube/api.ts'
 import { type Change, ListWatch, type ListWatchTimings } from '../../kube/list-watch.ts'
 import type { Log } from '../../kube/log.ts'
 import { nodes, storageClasses, type StorageClass } from '../../kube/resources.ts'
@@ -114,8 +114,18 @@ export class Watches {
     const unknown = [...new Set(names)].filter(name => name !== undefined && !this.#zones.has(name))
     for (const name of unknown) {
       if (name === undefined) continue
+      this.#zones.set(name, await this.#zoneOf(name))
+    }
+  }
+
+  /** Undefined also where nobody lets us look: zones make brokers safer, and are no condition for them. */
+  async #zoneOf(name: string): Promise<string | undefined> {
+    try {
       const node = await this.#options.api.get(nodes, { namespace: '', name })
-      this.#zones.set(name, node?.metadata.labels?.['topology.kubernetes.io/zone'])
+      return node?.metadata.labels?.['topology.kubernetes.io/zone']
+    } catch (error) {
+      if (error instanceof ApiError && error.code === 403) return undefined
+      throw error
     }
   }
 
