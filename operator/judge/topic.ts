@@ -115,7 +115,7 @@ export type Ground = {
 export function groundOf(seen: Seen): Ground {
   const staying = seen.members.filter(member => !member.excess)
   const members = staying.filter(member => member.record !== undefined)
-  const starting = staying.some(member => member.record === undefined && !isStuck(member))
+  const starting = staying.some(member => !member.ready && !isStuck(member))
   const someReady = members.some(member => member.ready)
   return { members, tooEarly: !someReady || (seen.slices.size === 0 && starting) }
 }

@@ -1,6 +1,7 @@
 import { brokerId, type BrokerId } from '../../base/quantities.ts'
 import type { LogCluster } from '../../control/kubernetes/resources/log-cluster.ts'
 import { annotations, brokerName, externalName, labels } from '../../control/kubernetes/resources/names.ts'
+import type { SliceTablet } from '../../control/kubernetes/resources/tablet-slice.ts'
 import type { Broker } from '../../control/model.ts'
 import type { KubeObject } from '../../kube/api.ts'
 import type { KubeService, Lease, PersistentVolumeClaim, Pod, StatefulSet } from '../../kube/resources.ts'
@@ -15,7 +16,7 @@ export type Member = {
   readonly lease: Lease | undefined
   readonly external: KubeService | undefined
   /** What it said of itself when it last started; undefined before its first start. */
-  readonly record: Pick<Broker, 'incarnation' | 'diskId'> | undefined
+  readonly record: (Pick<Broker, 'incarnation'> & Partial<Pick<Broker, 'diskId'>>) | undefined
   readonly zone: string | undefined
   readonly ready: boolean
   /** How many tablets name it. */
@@ -46,12 +47,19 @@ export function membersOf(seen: Observed, cluster: LogCluster): Member[] {
 function tabletsByBroker(seen: Observed): Map<number, number> {
   const count = new Map<number, number>()
   for (const slice of seen.slices.values()) {
-    for (const { replicas, adding, removing, isr } of slice.tablets) {
-      const named = new Set([...replicas, ...adding, ...removing, ...isr.map(member => member.broker)])
-      for (const id of named) count.set(id, (count.get(id) ?? 0) + 1)
+    for (const tablet of slice.tablets) {
+      for (const id of namedIn(tablet)) count.set(id, (count.get(id) ?? 0) + 1)
     }
   }
   return count
+}
+
+/** Each broker once. Nearly always these are the replicas, as they stand. */
+function namedIn({ replicas, adding, removing, isr }: SliceTablet): readonly number[] {
+  const more = adding.length + removing.length > 0 || isr.some(({ broker }) => !replicas.includes(broker))
+  return more
+    ? [...new Set([...replicas, ...adding, ...removing, ...isr.map(({ broker }) => broker)])]
+    : replicas
 }
 
 function idsIn(seen: Observed, tablets: ReadonlyMap<number, number>) {
@@ -90,15 +98,17 @@ function memberOf(
   const pod = seen.pods.get(`${name}-0`)
   const lease = seen.leases.get(name)
   const node = pod?.spec?.nodeName
+  const statefulSet = seen.statefulSets.get(name)
   return {
     id,
-    statefulSet: seen.statefulSets.get(name),
+    statefulSet,
     pod,
     claim: seen.claims.get(name),
     lease,
     external: seen.services.get(externalName(cluster.metadata.name, id)),
     record: lease === undefined ? undefined : recordOf(lease),
-    zone: node === undefined ? undefined : seen.zones.get(node),
+    // While it has no pod it is where it was.
+    zone: seen.zones.get(node ?? '') ?? statefulSet?.metadata.annotations?.[annotations.zone],
     ready: pod !== undefined && isReady(pod),
     ...rest,
   }
@@ -112,7 +122,8 @@ const isReady = (pod: Pod): boolean =>
 function recordOf({ metadata }: Lease): Member['record'] {
   try {
     const { incarnation, diskId } = JSON.parse(metadata.annotations?.[annotations.broker] ?? 'null') as Broker
-    return Number.isSafeInteger(incarnation) ? { incarnation, diskId } : undefined
+    if (!Number.isSafeInteger(incarnation)) return undefined
+    return { incarnation, ...(typeof diskId === 'string' && { diskId }) }
   } catch {
     return undefined
   }

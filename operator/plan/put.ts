@@ -39,8 +39,15 @@ export function put<T extends KubeObject>(
     return [{ ...step, isNew: false, reason: 'something else is wanted now' }]
   const missesOwner = wanted.metadata.ownerReferences === undefined && ownedBy(live, cluster)
   if (covers(live, object) && !missesOwner) return []
-  return [{ ...step, isNew: false, reason: 'it was edited by hand' }]
+  return [{ ...step, isNew: false, reason: 'it was edited by hand', event: putBack(wanted) }]
 }
+
+const putBack = ({ kind, metadata }: KubeObject): NonNullable<Step['event']> => ({
+  type: 'Normal',
+  reason: 'PutBack',
+  action: 'PutBack',
+  note: `the ${kind} ${metadata.name} was edited, and is as the operator made it again: change the LogCluster instead`,
+})
 
 const ownedBy = ({ metadata }: KubeObject, cluster: LogCluster): boolean =>
   (metadata.ownerReferences ?? []).some(({ uid }) => uid === cluster.metadata.uid)

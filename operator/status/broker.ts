@@ -7,10 +7,7 @@ export const brokerStatus = (cluster: string, member: Member): BrokerStatus => (
   id: member.id,
   pod: `${brokerName(cluster, member.id)}-0`,
   ...(member.zone !== undefined && { zone: member.zone }),
-  ...(member.record !== undefined && {
-    diskId: member.record.diskId,
-    incarnation: member.record.incarnation,
-  }),
+  ...member.record,
   phase: phaseOf(member),
   ready: member.ready,
 })

@@ -42,6 +42,7 @@ export function clusterReport(seen: Seen, refused: readonly Fault[]): ClusterRep
       },
     ),
     replicas: members.length,
+    readyReplicas: members.filter(member => member.ready).length,
     selector: Object.entries(brokerSelector(name))
       .map(([key, value]) => `${key}=${value}`)
       .join(','),
@@ -91,6 +92,9 @@ function progressing(seen: Seen, faults: readonly Fault[]): Judgement {
     return says('False', 'Paused', 'the annotation stele.dev/paused stops all changes: remove it to go on')
   }
   const staying = members.filter(member => !isLeaving(member))
+  if (seen.properties === undefined) {
+    return says('False', 'UnknownSetting', 'no broker is started before spec.config is corrected')
+  }
   const outdated = staying.filter(member => isOutdated(seen, member))
   const failed = staying.filter(({ pod }) => pod !== undefined && isBroken(pod))
   if (failed.length > 0) {
@@ -112,6 +116,13 @@ function progressing(seen: Seen, faults: readonly Fault[]): Judgement {
       'True',
       'Rolling',
       `${outdated.length} of ${staying.length} brokers are still to be restarted`,
+    )
+  }
+  if (staying.some(member => podOf(seen, member) === undefined)) {
+    return says(
+      'True',
+      'AddressPending',
+      'brokers wait for their addresses outside before they are told of them',
     )
   }
   if (staying.length < members.length) return says('True', 'Draining', 'brokers in excess are removed')

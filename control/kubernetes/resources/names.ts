@@ -35,6 +35,8 @@ export const annotations = {
   logTopic: 'stele.dev/log-topic',
   /** On claims: Kafka's cluster id, so that a LogCluster made again has the same. */
   clusterId: 'stele.dev/cluster-id',
+  /** On brokers' StatefulSets: the zone their pod was in last. */
+  zone: 'stele.dev/zone',
   /** A digest of what the operator applied last. */
   applied: 'stele.dev/applied',
   /** On brokers' pods: a digest of all that a running broker has to be restarted for. */

@@ -1,7 +1,7 @@
 import { services, statefulSets } from '../../../kube/resources.ts'
 import { isLeaving, podOf, type Seen } from '../../observe/seen.ts'
 import type { Member } from '../../observe/members.ts'
-import { externalService } from '../../resources/services.ts'
+import { outsideAddress } from '../../resources/reaching.ts'
 import { statefulSet } from '../../resources/stateful-set.ts'
 import { put } from '../put.ts'
 import type { Step } from '../step.ts'
@@ -17,30 +17,19 @@ export function brokers(seen: Seen): Step[] {
 
 function external({ cluster }: Seen, { id, external: live }: Member): Step[] {
   const [listener] = cluster.spec.listeners ?? []
-  return listener === undefined ? [] : put(cluster, services, live, externalService(cluster, id, listener))
+  return listener === undefined ? [] : put(cluster, services, live, outsideAddress(cluster, id, listener))
 }
 
 function set(seen: Seen, member: Member): Step[] {
   const pod = podOf(seen, member)
   if (pod === undefined) return []
-  return put(seen.cluster, statefulSets, member.statefulSet, statefulSet(pod)).map((step): Step => ({
-    ...step,
-    event: member.statefulSet === undefined ? created(member) : changed(member, step.reason),
-  }))
+  const steps = put(seen.cluster, statefulSets, member.statefulSet, statefulSet(pod))
+  return member.statefulSet === undefined ? steps.map(step => ({ ...step, event: created(member) })) : steps
 }
 
-type Told = NonNullable<Step['event']>
-
-const created = ({ id }: Member): Told => ({
+const created = ({ id }: Member): NonNullable<Step['event']> => ({
   type: 'Normal',
   reason: 'BrokerCreated',
   action: 'CreateBroker',
   note: `broker ${id} is created`,
-})
-
-const changed = ({ id }: Member, reason: string): Told => ({
-  type: 'Normal',
-  reason: 'BrokerChanged',
-  action: 'ChangeBroker',
-  note: `the StatefulSet of broker ${id} is written: ${reason}`,
 })
