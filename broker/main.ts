@@ -30,21 +30,17 @@ import { Tablets } from './tablet/tablets.ts'
 import { bootId } from './world/boot-id.ts'
 import { realWorld } from './world/world.ts'
 
-/** Which cluster of which Kubernetes the broker belongs to. */
-export type InKubernetes = {
-  readonly cluster: string
-  readonly namespace: string
-  readonly pod: string
+/** A cluster whose brokers share a control store. */
+export type Cluster = {
   /** Kafka's cluster id, the same for all its brokers; undefined to have one of its own. */
   readonly clusterId: string | undefined
-  /** Somebody else is this broker now: the process must end at once. */
-  readonly lost: (why: string) => void
+  readonly openStore: (around: World & { readonly log: Logger }) => Promise<ControlStore>
 }
 
 export type BrokerOptions = {
   readonly dataDirectory: string
-  /** Where the control store is; in the data directory when it is not given. */
-  readonly kubernetes?: InKubernetes
+  /** Undefined for a broker that is alone: its control store is in the data directory. */
+  readonly cluster?: Cluster
   /** HOST:PORT of the doors, when not those of `listeners`. */
   readonly kafka: string | undefined
   readonly http: string | undefined
@@ -56,6 +52,7 @@ export type BrokerOptions = {
 
 export type RunningBroker = {
   readonly kafka: readonly string[]
+  readonly external: readonly string[]
   readonly http: readonly string[]
   /** Finishes what is under way, brings everything to disk, closes. */
   stop(): Promise<void>
@@ -70,19 +67,18 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
   const staticSettings = withDoors(options)
   const settings = resolveBroker({ dynamic: {}, static: staticSettings })
   const real = realWorld()
-  const { kubernetes } = options
   const directory = DataDirectory.open(
     real,
     options.dataDirectory,
     brokerId(settings.brokerId),
-    kubernetes?.clusterId,
+    options.cluster?.clusterId,
   )
   const reserve = new Reserve(real.disk, `${directory.path}/reserve`)
   const world = { ...real, disk: withReserve(real.disk, reserve) }
   const stopReserve = reserve.keep(world.clock)
   const undo: (() => Promise<void> | void)[] = [stopReserve, () => directory.release()]
   try {
-    const store = await openStore(world, directory, log, kubernetes)
+    const store = await openStore(world, directory, options)
     undo.unshift(() => store.close({ clean: false }))
     const { router, tablets, checkpoints, replication } = await openTablets(
       world,
@@ -158,7 +154,12 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
       directory.release()
       log.info({ clean }, 'broker stopped')
     }
-    return { kafka: kafka?.addresses.map(text) ?? [], http: http?.addresses.map(text) ?? [], stop }
+    return {
+      kafka: kafka?.addresses.map(text) ?? [],
+      external: kafka?.external.map(text) ?? [],
+      http: http?.addresses.map(text) ?? [],
+      stop,
+    }
   } catch (error) {
     for (const step of undo) await step()
     throw error
@@ -193,20 +194,12 @@ const addressesOf = (settings: BrokerSettings, bound: Bound): Addresses =>
     }),
   )
 
-async function openStore(
-  world: World,
-  directory: DataDirectory,
-  log: Logger,
-  kubernetes: InKubernetes | undefined,
-): Promise<ControlStore> {
-  if (kubernetes !== undefined) {
-    // Loaded here alone: it is as large as all the rest, and most brokers that people start by hand have no use for it.
-    const { openInCluster } = await import('../control/kubernetes/in-cluster.ts')
-    return openInCluster({ ...world, ...kubernetes, log })
-  }
+function openStore(world: World, directory: DataDirectory, options: BrokerOptions): Promise<ControlStore> {
+  const { cluster, log } = options
+  if (cluster !== undefined) return cluster.openStore({ ...world, log })
   const path = `${directory.path}/control.json`
   directory.requireControlStore(path)
-  return openEmbeddedStore({ ...world, path })
+  return Promise.resolve(openEmbeddedStore({ ...world, path }))
 }
 
 /** Everything below the doors, not yet recovered. */

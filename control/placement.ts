@@ -28,7 +28,8 @@ export function carryTopic(loads: Loads, { tablets }: Topic): void {
   for (const { replicas } of tablets) carry(loads, replicas)
 }
 
-function carry(loads: Loads, replicas: readonly BrokerId[]): void {
+/** Counts one tablet with these replicas into `loads`. */
+export function carry(loads: Loads, replicas: readonly BrokerId[]): void {
   for (const [at, id] of replicas.entries()) {
     const load = loads.get(id)
     if (load === undefined) continue
@@ -37,12 +38,28 @@ function carry(loads: Loads, replicas: readonly BrokerId[]): void {
   }
 }
 
+/** What is known of the brokers beside their load. */
+export type Terrain = {
+  /** Where a broker stands; brokers of which it is not known stand in one place. */
+  readonly zoneOf?: (id: BrokerId) => string | undefined
+  /** Who may lead a new tablet; everyone when it is not given, or when it is so of nobody. */
+  readonly mayLead?: (id: BrokerId) => boolean
+  /** The number of the first new tablet; 0 when it is not given. */
+  readonly first?: number
+}
+
 /**
  * Places `tablets` new tablets with `replication` replicas each: every leader on the broker that leads least, every further
- * replica on the broker that holds least, and round robin from broker to broker where they are even.
+ * replica in a zone with the fewest replicas of this tablet, there on the broker that holds least, and round robin from broker to
+ * broker where they are even.
  * @throws Refusal INVALID_PARTITIONS, INVALID_REPLICATION_FACTOR
  */
-export function place(loads: ReadonlyLoads, tablets: number, replication: number): BrokerId[][] {
+export function place(
+  loads: ReadonlyLoads,
+  tablets: number,
+  replication: number,
+  terrain: Terrain = {},
+): BrokerId[][] {
   if (!Number.isInteger(replication) || replication < 1 || replication > loads.size) {
     throw new Refusal(
       'INVALID_REPLICATION_FACTOR',
@@ -52,40 +69,70 @@ export function place(loads: ReadonlyLoads, tablets: number, replication: number
   checkTabletCount(tablets)
   const ring = [...loads.keys()]
   const running: Loads = new Map([...loads].map(([id, load]) => [id, { ...load }]))
-  return Array.from({ length: tablets }, (_, tablet) => placeOne(ring, tablet, running, replication))
+  const first = terrain.first ?? 0
+  return Array.from({ length: tablets }, (_, at) => placeOne(ring, first + at, running, replication, terrain))
 }
 
-function placeOne(ring: readonly BrokerId[], start: number, loads: Loads, replication: number): BrokerId[] {
-  const leader = lightest(turned(ring, start), loads, 'leads')
-  const others = turned(ring, ring.indexOf(leader) + 1 + Math.floor(start / ring.length))
+function placeOne(
+  ring: readonly BrokerId[],
+  start: number,
+  loads: Loads,
+  replication: number,
+  { zoneOf, mayLead }: Terrain,
+): BrokerId[] {
+  const leads = (id: BrokerId): number => loadOf(loads, id).leads
+  const leader =
+    lowest(ring, start, id => (mayLead?.(id) === false ? Infinity : leads(id))) ?? lowest(ring, start, leads)
+  assert(leader !== undefined, 'there is a broker at least')
   const replicas = [leader]
+  const turn = ring.indexOf(leader) + 1 + Math.floor(start / ring.length)
   while (replicas.length < replication) {
-    const free = others.filter(id => !replicas.includes(id))
-    replicas.push(lightest(free, loads, 'holds'))
+    const next = lowest(ring, turn, id => {
+      if (replicas.includes(id)) return Infinity
+      return holdsMax * neighbours(id, replicas, zoneOf) + loadOf(loads, id).holds
+    })
+    assert(next !== undefined, 'there are more brokers than replicas were placed')
+    replicas.push(next)
   }
   carry(loads, replicas)
   return replicas
 }
 
-/** The broker of `ids` with the smallest `count`; the first one where they are even. */
-function lightest(ids: readonly BrokerId[], loads: Loads, count: keyof Load): BrokerId {
+/** More than any broker holds. */
+const holdsMax = 1e9
+
+/** How many of `replicas` stand in the zone of `id`. */
+function neighbours(id: BrokerId, replicas: readonly BrokerId[], zoneOf: Terrain['zoneOf']): number {
+  if (zoneOf === undefined) return 0
+  const zone = zoneOf(id)
+  let count = 0
+  for (const other of replicas) if (zoneOf(other) === zone) count += 1
+  return count
+}
+
+/** The broker with the smallest score, seen from place `turn` of the ring on; the first one where they are even. Infinity: never. */
+function lowest(
+  ring: readonly BrokerId[],
+  turn: number,
+  score: (id: BrokerId) => number,
+): BrokerId | undefined {
   let best: BrokerId | undefined
   let least = Infinity
-  for (const id of ids) {
-    const load = loads.get(id)
-    assert(load !== undefined, 'only known brokers carry anything')
-    if (load[count] < least) {
-      best = id
-      least = load[count]
-    }
+  for (let at = 0; at < ring.length; at += 1) {
+    const id = ring[(turn + at) % ring.length]
+    assert(id !== undefined, 'a ring has no gaps')
+    const own = score(id)
+    if (own >= least) continue
+    best = id
+    least = own
   }
-  assert(best !== undefined, 'there are more brokers than replicas were placed')
   return best
 }
 
-const turned = <T>(ring: readonly T[], by: number): T[] => {
-  const at = by % ring.length
-  return [...ring.slice(at), ...ring.slice(0, at)]
+function loadOf(loads: ReadonlyLoads, id: BrokerId): Readonly<Load> {
+  const load = loads.get(id)
+  assert(load !== undefined, 'only known brokers carry anything')
+  return load
 }
 
 /** @throws Refusal INVALID_PARTITIONS */

@@ -55,6 +55,10 @@ export type SimBrokerOptions = {
   readonly withRoom?: boolean
   /** One of several brokers; broker 0 alone when it is not given. */
   readonly cluster?: InCluster
+  /** 0 when not given. */
+  readonly id?: BrokerId
+  /** Undefined: a control store in the data directory. */
+  readonly openStore?: () => Promise<ControlStore>
   /** Does something once the tablets are known and before they are opened. */
   readonly beforeStart?: (broker: Pick<SimBroker, 'tablets' | 'store' | 'router'>) => Promise<void> | void
 }
@@ -81,17 +85,22 @@ export async function startSimBroker(
     openMax = 2,
     log: given,
     withRoom = false,
+    id = brokerId(0),
+    openStore,
     cluster,
     beforeStart,
   }: SimBrokerOptions = {},
 ): Promise<SimBroker> {
-  const self = cluster?.self ?? brokerId(0)
+  const self = cluster?.self ?? id
   const directory = DataDirectory.open(seen, '/data', self)
   const reserve = new Reserve(seen.disk, '/data/reserve')
   const world = withRoom ? { ...seen, disk: withReserve(seen.disk, reserve) } : seen
   if (withRoom) reserve.keep(world.clock)
   const { checkpoints, damaged } = Checkpoints.open(world.disk, '/data')
-  const store = cluster?.storeOf(world, self) ?? openEmbeddedStore({ ...world, path: '/data/control.json' })
+  const store =
+    cluster?.storeOf(world, self) ??
+    (await openStore?.()) ??
+    openEmbeddedStore({ ...world, path: '/data/control.json' })
   const { incarnation, before } = await store.registerBroker({
     brokerId: self,
     diskId: directory.meta.diskId,

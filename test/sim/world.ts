@@ -35,18 +35,26 @@ export function simShared(random: Seeded): SimShared {
   return { clock, network: new SimNetwork(clock, random) }
 }
 
-type Options = {
+export type SimWorldOptions = {
   readonly seed: number
   readonly sectorBytes?: 512 | 4096
   /** Its name in the network that it shares with other worlds. */
   readonly host?: string
   readonly shared?: SimShared
+  /** Of another world, for machines that live in the same time and are not connected. */
+  readonly clock?: SimClock
 }
 
 /** Starts a world in the year 2026, with an empty disk. */
-export function simWorld({ seed, sectorBytes, host = 'localhost', shared }: Options): SimWorld {
+export function simWorld({
+  seed,
+  sectorBytes,
+  host = 'localhost',
+  shared,
+  clock: given,
+}: SimWorldOptions): SimWorld {
   const random = new Seeded(seed)
-  const clock = shared?.clock ?? new SimClock(Date.UTC(2026, 0, 1))
+  const clock = shared?.clock ?? given ?? new SimClock(Date.UTC(2026, 0, 1))
   const disk = new SimDisk(clock, random.fork(), sectorBytes ?? random.pick([512, 4096]))
   const fileSystem = new SimFileSystem(disk)
   let process: SimProcess = { alive: true }

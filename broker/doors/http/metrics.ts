@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import type { Clock } from '../../../base/world.ts'
+import type { TabletAssignment } from '../../../control/model.ts'
 import type { Tablet } from '../../tablet/tablet.ts'
 import { metricsDocs } from './docs-cluster.ts'
 import { groupLines } from './group-metrics.ts'
@@ -111,7 +112,8 @@ export const partitionFamilies: readonly Family[] = [
 
 /** One value for the broker. */
 export const brokerFamilies: readonly (Omit<Family, 'value'> & {
-  readonly value: (tablets: readonly Tablet[], serving: Serving) => number
+  /** Undefined for a broker that has no such value. */
+  readonly value: (tablets: readonly Tablet[], serving: Serving) => number | undefined
 })[] = [
   {
     name: 'kafka_server_replicamanager_partitioncount',
@@ -132,6 +134,26 @@ export const brokerFamilies: readonly (Omit<Family, 'value'> & {
     value: tablets => tablets.filter(tablet => tablet.role === 'offline').length,
   },
   {
+    name: 'kafka_server_replicamanager_underreplicatedpartitions',
+    type: 'gauge',
+    help: 'Partitions that this broker leads and that have fewer replicas in sync than replicas.',
+    value: tablets =>
+      tablets.filter(
+        ({ serves, assignment }) => serves && missing(assignment, assignment?.replicas.length ?? 0),
+      ).length,
+  },
+  {
+    name: 'kafka_server_replicamanager_underminisrpartitioncount',
+    type: 'gauge',
+    help: 'Partitions that this broker leads and that take no acks=all: fewer replicas are in sync than min.insync.replicas and their number ask for.',
+    value: tablets =>
+      tablets.filter(
+        ({ serves, assignment, settings }) =>
+          serves &&
+          missing(assignment, Math.min(settings.minInsyncReplicas, assignment?.replicas.length ?? 0)),
+      ).length,
+  },
+  {
     name: 'kafka_log_logcleanermanager_max_dirty_percent',
     type: 'gauge',
     help: 'The largest part of a compacted partition that was not compacted yet, in percent, as of the last look.',
@@ -150,16 +172,26 @@ export const brokerFamilies: readonly (Omit<Family, 'value'> & {
     help: '1 when the broker serves requests, 0 while it recovers or stops.',
     value: (_tablets, { router }) => (router.ready ? 1 : 0),
   },
+  {
+    name: 'stele_broker_lease_age_seconds',
+    type: 'gauge',
+    help: 'Since the broker last renewed its Lease; +Inf when it does not hold it. Only in Kubernetes.',
+    value: (_tablets, { router: { leaseAgeMs } }) => leaseAgeMs && leaseAgeMs / 1_000,
+  },
 ]
+
+const missing = (assignment: TabletAssignment | undefined, wanted: number): boolean =>
+  (assignment?.isr.length ?? 0) < wanted
 
 export function addMetrics(app: FastifyInstance, serving: Serving): void {
   /** Everyone who asks meanwhile gets the same answer. That of groups, whose names may be long, is made as it is read. */
   let rendering: Promise<string> | undefined
   app.get('/metrics', { schema: metricsDocs, exposeHeadRoute: true }, async (_request, reply) => {
+    await serving.ends.look()
     rendering ??= renderMetrics(serving).finally(() => (rendering = undefined))
     const body = inPieces(
       serving.world.clock,
-      joined(await rendering, groupLines(serving.router), queueLines(serving.queues)),
+      joined(await rendering, groupLines(serving), queueLines(serving.queues)),
     )
     return reply.type(serving.metrics.contentType).send(body)
   })
@@ -174,7 +206,9 @@ async function renderMetrics(serving: Serving): Promise<string> {
   const tablets = [...serving.router.tablets()]
   const parts = [await serving.metrics.metrics()]
   for (const family of brokerFamilies) {
-    parts.push(`${head(family)}${family.name} ${family.value(tablets, serving)}\n`)
+    const value = family.value(tablets, serving)
+    if (value === undefined) continue
+    parts.push(`${head(family)}${family.name} ${value === Infinity ? '+Inf' : value}\n`)
   }
   for (const family of topicFamilies) parts.push(await renderTopics(clock, family, tablets))
   for (const family of partitionFamilies) parts.push(await renderPartitions(clock, family, tablets))

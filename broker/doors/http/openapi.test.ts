@@ -70,6 +70,7 @@ test('it describes every route, and says what it is', () => {
     'DELETE /v1/topics/{topic}',
     'DELETE /v1/topics/{topic}/partitions/{partition}/records',
     'GET /healthz',
+    'GET /livez',
     'GET /metrics',
     'GET /read',
     'GET /readyz',

@@ -28,7 +28,8 @@ function at(value: Json, [name, ...rest]: readonly string[], step: Step): Json {
     if (inner === undefined) throw refused(step, 'its path leads nowhere')
     return { ...value, [name]: at(inner, rest, step) }
   }
-  if (step.op === 'add') return { ...value, [name]: overTheWire(step.value) }
+  // A real one takes `replace` of what is not there for `add`, too.
+  if (step.op === 'add' || step.op === 'replace') return { ...value, [name]: overTheWire(step.value) }
   if (step.op === 'test' && inner === undefined && step.value === null) return value
   if (inner === undefined) throw refused(step, 'nothing is there')
   return step.op === 'remove' ? without(value, name) : { ...value, [name]: atEnd(inner, step) }

@@ -12,7 +12,7 @@ import {
 } from '../../../kube/api.ts'
 import type { Seeded } from '../seeded.ts'
 import { type Definition, usualDefinitions } from './definitions.ts'
-import { Fields, type Managers, apply, written } from './fields.ts'
+import { Fields, type FieldOwners, apply, written } from './fields.ts'
 import { patched } from './json-patch.ts'
 import {
   type Json,
@@ -37,7 +37,7 @@ export type Kept = {
   readonly gone: JsonMap | undefined
 }
 
-type Entry = { readonly object: JsonMap; readonly managers: Managers }
+type Entry = { readonly object: JsonMap; readonly managers: FieldOwners }
 type Kind = Pick<Resource, 'group' | 'version' | 'kind' | 'plural' | 'namespaced'>
 type Subresource = 'status' | 'scale' | undefined
 
@@ -153,6 +153,13 @@ export class Objects {
     }
     const after = patched(entry.object, patch)
     if (!isMap(after) || !isMap(after['metadata'])) throw invalid(kind, key, 'it is no object any more')
+    if (metaOf(after)['uid'] !== metaOf(entry.object)['uid'])
+      throw invalid(kind, key, 'metadata.uid: field is immutable')
+    if (keyOf(after).name !== key.name || keyOf(after).namespace !== key.namespace)
+      throw new ApiError('the name of the object does not match the name on the URL', {
+        code: 400,
+        reason: 'BadRequest',
+      })
     return this.#update(kind, entry, after, subresource)
   }
 
@@ -200,33 +207,38 @@ export class Objects {
     return true
   }
 
-  /** Deletes what has owners, of which none is there any more. Answers how many that were. */
-  collectGarbage(): number {
-    const all = [...this.#kinds].flatMap(([id, objects]) =>
-      [...objects.values()].map(entry => ({ id, entry })),
-    )
-    const uids = new Set(all.map(({ entry }) => metaOf(entry.object)['uid']))
-    const orphans = all.filter(({ entry }) => {
+  /** Deletes what has owners, of which none is there any more; of other objects only the owners that are gone. */
+  collectGarbage(): void {
+    const uids = new Set(this.#all().map(({ entry }) => metaOf(entry.object)['uid']))
+    for (const { kind, entry } of this.#all()) {
       const owners = ownersOf(entry.object)
-      return owners.length > 0 && !owners.some(owner => uids.has(owner['uid']))
-    })
-    for (const { id, entry } of orphans) this.delete(kindOf(id, entry.object), keyOf(entry.object), {})
-    return orphans.length
+      const left = owners.filter(owner => uids.has(owner['uid']))
+      if (owners.length > 0 && left.length === 0) this.delete(kind, keyOf(entry.object), {})
+      else if (left.length < owners.length) this.#setOwners(kind, entry, left)
+    }
   }
 
   #orphan(uid: string): void {
-    for (const [id, objects] of this.#kinds)
-      for (const entry of objects.values()) {
-        const owners = ownersOf(entry.object)
-        const left = owners.filter(owner => owner['uid'] !== uid)
-        if (left.length === owners.length) continue
-        const metadata = withKey(
-          metaOf(entry.object),
-          'ownerReferences',
-          left.length === 0 ? undefined : left,
-        )
-        this.#keep(kindOf(id, entry.object), entry, { ...entry.object, metadata }, () => entry.managers)
-      }
+    for (const { kind, entry } of this.#all()) {
+      const owners = ownersOf(entry.object)
+      const left = owners.filter(owner => owner['uid'] !== uid)
+      if (left.length < owners.length) this.#setOwners(kind, entry, left)
+    }
+  }
+
+  #setOwners(kind: Kind, entry: Entry, owners: readonly JsonMap[]): void {
+    const metadata = withKey(
+      metaOf(entry.object),
+      'ownerReferences',
+      owners.length === 0 ? undefined : owners,
+    )
+    this.#keep(kind, entry, { ...entry.object, metadata }, () => entry.managers)
+  }
+
+  #all(): { readonly kind: Kind; readonly entry: Entry }[] {
+    return [...this.#kinds].flatMap(([id, objects]) =>
+      [...objects.values()].map(entry => ({ kind: kindOf(id, entry.object), entry })),
+    )
   }
 
   #update(kind: Kind, entry: Entry, sent: JsonMap, subresource: Subresource): JsonMap {
@@ -258,7 +270,7 @@ export class Objects {
     kind: Kind,
     entry: Entry | undefined,
     wanted: JsonMap,
-    managersOf: (after: JsonMap) => Managers,
+    managersOf: (after: JsonMap) => FieldOwners,
   ): JsonMap {
     const before = entry?.object
     const definition = this.#definitionOf(kind)

@@ -1,0 +1,82 @@
+import type { LogCluster } from '../../control/kubernetes/resources/log-cluster.ts'
+import { annotations, configName } from '../../control/kubernetes/resources/names.ts'
+import { propertiesKey, propertiesText } from '../resources/configuration.ts'
+import { externalAddress } from '../resources/external-address.ts'
+import { revisionOf, type BrokerPod } from '../resources/pod.ts'
+import { membersOf, type Member } from './members.ts'
+import type { Observed } from './observed.ts'
+import { settingFaults } from './settings.ts'
+import { topicIdOf, topicsOf, type Topics } from './topics.ts'
+
+/** What was observed of a LogCluster, and what follows from it at once. */
+export type Seen = Observed & {
+  readonly cluster: LogCluster
+  readonly members: readonly Member[]
+  readonly topicViews: Topics['views']
+  /** Slices that belong to no LogTopic. */
+  readonly orphans: Topics['orphans']
+  /** Kafka's cluster id. */
+  readonly clusterId: string
+  /** One sentence for each mistake in spec.config. */
+  readonly settingFaults: readonly string[]
+  /** The pods that members are to have; none while their configuration or their addresses outside are not known. */
+  readonly wanted: ReadonlyMap<number, BrokerPod>
+  /** The digests of these. */
+  readonly revisions: ReadonlyMap<number, string>
+  /** What brokers are started with: the last good configuration, undefined when there never was one. */
+  readonly properties: string | undefined
+}
+
+export function see(observed: Observed, cluster: LogCluster): Seen {
+  const faults = settingFaults('broker', cluster.spec.config)
+  const now = observed.configMaps.get(configName(cluster.metadata.name))?.data?.[propertiesKey]
+  const { views, orphans } = topicsOf(observed)
+  const members = membersOf(observed, cluster)
+  const clusterId = clusterIdOf(observed, cluster)
+  const properties = faults.length === 0 ? propertiesText(cluster.spec.config) : now
+  const wanted = new Map<number, BrokerPod>()
+  for (const member of members) {
+    const pod =
+      properties === undefined
+        ? undefined
+        : wantedPod(member, { cluster, clusterId, properties, image: cluster.spec.image ?? observed.image })
+    if (pod !== undefined) wanted.set(member.id, pod)
+  }
+  return {
+    ...observed,
+    cluster,
+    members,
+    topicViews: views,
+    orphans,
+    clusterId,
+    settingFaults: faults,
+    wanted,
+    revisions: new Map([...wanted].map(([id, pod]) => [id, revisionOf(pod)])),
+    properties,
+  }
+}
+
+/** The first cluster's uid: the volumes know it, so that a LogCluster made again under Retain has the same. */
+function clusterIdOf({ claims }: Observed, { metadata, status }: LogCluster): string {
+  const told = [...claims.values()]
+    .sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1))
+    .map(claim => claim.metadata.annotations?.[annotations.clusterId])
+    .find(id => id !== undefined)
+  return told ?? status?.clusterId ?? topicIdOf(metadata.uid ?? '')
+}
+
+/** A member that is in excess and holds nothing: it is on its way out. */
+export const isLeaving = (member: Member): boolean => member.excess && member.tablets === 0
+
+/** The pod a member is to have; undefined while its configuration or its address outside is not known. */
+export const podOf = (seen: Seen, member: Member): BrokerPod | undefined => seen.wanted.get(member.id)
+
+function wantedPod(
+  { id, zone, external }: Member,
+  shared: Pick<BrokerPod, 'cluster' | 'clusterId' | 'properties' | 'image'>,
+): BrokerPod | undefined {
+  const [listener] = shared.cluster.spec.listeners ?? []
+  if (listener === undefined) return { ...shared, id, zone, external: undefined }
+  const address = externalAddress(listener, id, external)
+  return address === undefined ? undefined : { ...shared, id, zone, external: address }
+}
