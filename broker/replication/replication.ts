@@ -108,15 +108,10 @@ export class Replication {
     const before = this.#followed.get(key)
     if (before !== undefined && before.followed !== followed) this.#unfollow(key)
     if (replica.role === 'offline') this.#withdraw(replica)
-    if (led === undefined && followed === undefined) {
-      this.#replicas.delete(key)
-      return
-    }
-    this.#replicas.set(key, replica)
-    if (followed !== undefined) {
-      if (before?.followed !== followed) this.#follow(key, followed)
-      this.#renew(replica)
-    }
+    if (replica.role === 'leader' || replica.role === 'follower') this.#replicas.set(key, replica)
+    else this.#replicas.delete(key)
+    if (followed !== undefined && before?.followed !== followed) this.#follow(key, followed)
+    if (replica.role === 'follower') this.#renew(replica)
   }
 
   #follow(key: string, followed: Followed): void {

@@ -84,7 +84,8 @@ export class Following implements Followed {
     const { log, epochs } = this.#state
     const end = log.end.offset
     if (this.#cutting !== undefined || this.#owner.durableEnd < end) return undefined
-    return { epoch: this.epoch, offset: end, lastEpoch: epochs.latest ?? -1, logStart: this.#owner.logStart }
+    const lastEpoch = end === log.firstOffset ? -1 : (epochs.latest ?? -1)
+    return { epoch: this.epoch, offset: end, lastEpoch, logStart: this.#owner.logStart }
   }
 
   onReady(listener: () => void): void {
@@ -140,9 +141,9 @@ export class Following implements Followed {
   cutBack(diverging: Diverging): Promise<void> {
     const { log, epochs } = this.#state
     const own = epochs.endOf(diverging.epoch, Infinity as Epoch, log.end.offset)
-    const to = this.#rules.cutAt(diverging, own, this.#owner.logStart)
+    const to = this.#rules.cutAt(diverging, own, log.firstOffset)
     if (to === undefined || to >= log.end.offset) return Promise.resolve()
-    return this.#cut(() => this.#keeping.truncate(offset(Math.max(to, this.#owner.logStart))))
+    return this.#cut(() => this.#keeping.truncate(offset(Math.max(to, log.firstOffset))))
   }
 
   restartAt(start: Offset): Promise<void> {

@@ -216,8 +216,10 @@ export class Keeping implements CompactionOwner {
     await this.#shared.checkpoints.setLogStart(this.#kept.identity.name, start)
     if (start <= this.#logStart || !this.serves) return
     this.#logStart = start
-    this.#state.epochs.startAt(start)
-    const names = this.#state.log.dropBefore(start)
+    const { log, epochs } = this.#state
+    const names = log.dropBefore(start)
+    // What is still in the files may still be compared with another replica's.
+    epochs.startAt(log.firstOffset)
     this.#log.info(
       { logStart: start, segments: names.filter(name => name.endsWith('.log.deleted')).length, why },
       'log start moved',

@@ -78,7 +78,7 @@ async function open(
   }
   if (wasRemoved(tablet)) return recovered.log.close()
   const logStart = offset(Math.max(checkpoint?.logStart ?? 0, recovered.log.firstOffset))
-  epochs.startAt(logStart)
+  epochs.startAt(recovered.log.firstOffset)
   const known = offset(Math.max(logStart, checkpoint?.highWatermark ?? 0))
   const mark = shared.replication === undefined ? recovered.log.end : await recovered.log.placeOf(known)
   if (wasRemoved(tablet)) return recovered.log.close()

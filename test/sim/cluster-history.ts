@@ -241,6 +241,10 @@ export class ClusterHistory {
       node.sim.disk.heal()
       node.sim.disk.syncMs = { min: 0.05, max: 2 }
       if (node.paused) node.resume()
+    }
+    // What was under way on failing disks fails before the nodes are looked at.
+    await this.#pass(200)
+    for (const node of cluster.nodes) {
       // What a failing disk took out of service comes back with the next run.
       if (node.isAiling) node.kill()
       if (!node.runs) node.start()
