@@ -103,6 +103,15 @@ export class Fetcher {
     return this.#downMs
   }
 
+  /** It may be gone, or it is slow to answer. */
+  get isAway(): boolean {
+    const { clock } = this.#options.world
+    return (
+      this.#downMs !== undefined ||
+      (this.#silentMs !== undefined && clock.monotonicMs() - this.#silentMs > 2 * maxWaitMs)
+    )
+  }
+
   /** Since when nothing was heard of it although it was asked; monotonic. */
   get silentMs(): number | undefined {
     return this.#silentMs

@@ -33,6 +33,7 @@ const lookMs = 100
 const reviewMs = 500
 /** Those in sync claim one after the other, in the order of the replicas. */
 const rankMs = 250
+const suspectMs = 30_000
 
 export class Replication {
   readonly self: FollowerRun
@@ -46,6 +47,8 @@ export class Replication {
   readonly #followed = new Map<string, { readonly followed: Followed; readonly fetcher: Fetcher }>()
   readonly #fetchers = new Map<BrokerId, Fetcher>()
   readonly #sessions = new Set<Session>()
+  /** Brokers whose run may be over, and until when that is looked at: between two looks nothing else is. */
+  readonly #suspects = new Map<BrokerId, number>()
   /** Since when the leader of a tablet counts as lost. */
   readonly #lostMs = new Map<string, number>()
   #listener: Listener | undefined
@@ -70,7 +73,9 @@ export class Replication {
     const { world, store } = this.#options
     this.#unwatch = store.watch(event => {
       if ('topic' in event) this.#changes.seen(event.topic.id)
-      if (event.kind === 'broker-changed') this.#fetchers.get(event.broker.brokerId)?.look()
+      if (event.kind !== 'broker-changed') return
+      this.#suspect(event.broker.brokerId)
+      this.#fetchers.get(event.broker.brokerId)?.look()
     })
     this.#listener = await world.network.listen(at, connection => this.#accept(connection))
     this.#look()
@@ -134,6 +139,7 @@ export class Replication {
       this.#fetchers.set(leader, fetcher)
     }
     this.#followed.set(key, { followed, fetcher })
+    this.#suspect(leader)
     fetcher.add(followed)
   }
 
@@ -227,13 +233,25 @@ export class Replication {
     if (this.#stopped) return
     const { clock } = this.#options.world
     const nowMs = clock.monotonicMs()
-    for (const [key, { fetcher }] of this.#followed) this.#lookAfter(key, fetcher, nowMs)
+    if (this.#isAnyoneSuspect(nowMs))
+      for (const [key, { fetcher }] of this.#followed) this.#lookAfter(key, fetcher, nowMs)
     if (nowMs - this.#reviewedMs >= reviewMs) {
       this.#reviewedMs = nowMs
       for (const led of this.#led.values()) led.review()
       for (const fetcher of this.#fetchers.values()) fetcher.hurry(nowMs)
     }
     this.#timer = clock.after(lookMs, () => this.#look())
+  }
+
+  #suspect(broker: BrokerId): void {
+    this.#suspects.set(broker, this.#options.world.clock.monotonicMs() + suspectMs)
+  }
+
+  /** Thousands of tablets of leaders that are well need no look. */
+  #isAnyoneSuspect(nowMs: number): boolean {
+    for (const [broker, untilMs] of this.#suspects) if (untilMs < nowMs) this.#suspects.delete(broker)
+    if (this.#suspects.size > 0 || this.#lostMs.size > 0) return true
+    return [...this.#fetchers.values()].some(({ isAway }) => isAway)
   }
 
   /** Claims the tablet when its leader is lost, the first in sync first. */
