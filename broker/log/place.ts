@@ -14,7 +14,7 @@ import { newestOf, Segment } from './segment.ts'
 import type { IndexEntry } from './sparse-index.ts'
 
 /** A batch as the indexes are told of it. */
-export type WalkedBatch = {
+type WalkedBatch = {
   readonly last: number
   readonly position: number
   readonly bytes: number
