@@ -28,7 +28,8 @@ export function carryTopic(loads: Loads, { tablets }: Topic): void {
   for (const { replicas } of tablets) carry(loads, replicas)
 }
 
-function carry(loads: Loads, replicas: readonly BrokerId[]): void {
+/** Counts one tablet with these replicas into `loads`. */
+export function carry(loads: Loads, replicas: readonly BrokerId[]): void {
   for (const [at, id] of replicas.entries()) {
     const load = loads.get(id)
     if (load === undefined) continue
@@ -37,12 +38,28 @@ function carry(loads: Loads, replicas: readonly BrokerId[]): void {
   }
 }
 
+/** What is known of the brokers beside their load. */
+export type Terrain = {
+  /** Where a broker stands; brokers of which it is not known stand in one place. */
+  readonly zoneOf?: (id: BrokerId) => string | undefined
+  /** Who may lead a new tablet; everyone when it is not given, or when it is so of nobody. */
+  readonly mayLead?: (id: BrokerId) => boolean
+  /** The number of the first new tablet; 0 when it is not given. */
+  readonly first?: number
+}
+
 /**
  * Places `tablets` new tablets with `replication` replicas each: every leader on the broker that leads least, every further
- * replica on the broker that holds least, and round robin from broker to broker where they are even.
+ * replica in a zone with the fewest replicas of this tablet, there on the broker that holds least, and round robin from broker to
+ * broker where they are even.
  * @throws Refusal INVALID_PARTITIONS, INVALID_REPLICATION_FACTOR
  */
-export function place(loads: ReadonlyLoads, tablets: number, replication: number): BrokerId[][] {
+export function place(
+  loads: ReadonlyLoads,
+  tablets: number,
+  replication: number,
+  terrain: Terrain = {},
+): BrokerId[][] {
   if (!Number.isInteger(replication) || replication < 1 || replication > loads.size) {
     throw new Refusal(
       'INVALID_REPLICATION_FACTOR',
@@ -52,19 +69,42 @@ export function place(loads: ReadonlyLoads, tablets: number, replication: number
   checkTabletCount(tablets)
   const ring = [...loads.keys()]
   const running: Loads = new Map([...loads].map(([id, load]) => [id, { ...load }]))
-  return Array.from({ length: tablets }, (_, tablet) => placeOne(ring, tablet, running, replication))
+  const first = terrain.first ?? 0
+  return Array.from({ length: tablets }, (_, at) => placeOne(ring, first + at, running, replication, terrain))
 }
 
-function placeOne(ring: readonly BrokerId[], start: number, loads: Loads, replication: number): BrokerId[] {
-  const leader = lightest(turned(ring, start), loads, 'leads')
+function placeOne(
+  ring: readonly BrokerId[],
+  start: number,
+  loads: Loads,
+  replication: number,
+  { zoneOf, mayLead }: Terrain,
+): BrokerId[] {
+  const round = turned(ring, start)
+  const leaders = mayLead === undefined ? round : round.filter(mayLead)
+  const leader = lightest(leaders.length > 0 ? leaders : round, loads, 'leads')
   const others = turned(ring, ring.indexOf(leader) + 1 + Math.floor(start / ring.length))
   const replicas = [leader]
   while (replicas.length < replication) {
     const free = others.filter(id => !replicas.includes(id))
-    replicas.push(lightest(free, loads, 'holds'))
+    replicas.push(
+      lightest(zoneOf === undefined ? free : inEmptiestZone(free, replicas, zoneOf), loads, 'holds'),
+    )
   }
   carry(loads, replicas)
   return replicas
+}
+
+/** Those of `free` that stand where the fewest of `replicas` are. */
+function inEmptiestZone(
+  free: readonly BrokerId[],
+  replicas: readonly BrokerId[],
+  zoneOf: (id: BrokerId) => string | undefined,
+): BrokerId[] {
+  const taken = Map.groupBy(replicas, zoneOf)
+  const countIn = (id: BrokerId): number => taken.get(zoneOf(id))?.length ?? 0
+  const fewest = Math.min(...free.map(countIn))
+  return free.filter(id => countIn(id) === fewest)
 }
 
 /** The broker of `ids` with the smallest `count`; the first one where they are even. */

@@ -4,8 +4,8 @@
  */
 import { Refusal } from '../../base/refusals.ts'
 import type { SettingsChange } from '../../control/store.ts'
-import { named, valueOf } from './lookup.ts'
-import type { Level } from './lookup.ts'
+import { named, valueOf } from '../../control/settings/lookup.ts'
+import type { Level } from '../../control/settings/lookup.ts'
 import { describeBroker, describeTopic } from './resolve.ts'
 import type { Sources } from './resolve.ts'
 

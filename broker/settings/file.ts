@@ -3,7 +3,7 @@
  * checked settings under the broker's names out. Words win over the file; every mistake is told at once, with its place.
  */
 import { Refusal } from '../../base/refusals.ts'
-import { named, valueOf } from './lookup.ts'
+import { named, valueOf } from '../../control/settings/lookup.ts'
 import { parseProperties } from './properties.ts'
 
 export type Given = {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { Refusal } from '../../base/refusals.ts'
-import { brokerRows, topicRows } from './definitions.ts'
+import { brokerRows, topicRows } from '../../control/settings/definitions.ts'
 import { describeBroker, describeTopic, resolveBroker, resolveTopic } from './resolve.ts'
 
 const none = { dynamic: {}, static: {} }

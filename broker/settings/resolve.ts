@@ -4,12 +4,12 @@
  */
 import { assert } from '../../base/assert.ts'
 import { Refusal } from '../../base/refusals.ts'
-import { brokerRows, topicRows } from './definitions.ts'
-import type { Row } from './definitions.ts'
-import { readValue, valueOf } from './lookup.ts'
-import type { Level, Named } from './lookup.ts'
-import { isEveryInterface } from './listeners.ts'
-import type { KafkaType } from './values.ts'
+import { brokerRows, topicRows } from '../../control/settings/definitions.ts'
+import type { Row } from '../../control/settings/definitions.ts'
+import { readValue, valueOf } from '../../control/settings/lookup.ts'
+import type { Level, Named } from '../../control/settings/lookup.ts'
+import { isEveryInterface } from '../../control/settings/listeners.ts'
+import type { KafkaType } from '../../control/settings/values.ts'
 
 type Texts = Readonly<Record<string, string>>
 

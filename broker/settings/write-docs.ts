@@ -2,13 +2,13 @@
  * The page about settings, written from their table: `node broker/settings/write-docs.ts > docs/settings.md`. Nothing
  * comes in; the same table always gives the same page.
  */
-import { brokerRows, topicRows } from './definitions.ts'
-import type { Row } from './definitions.ts'
+import { brokerRows, topicRows } from '../../control/settings/definitions.ts'
+import type { Row } from '../../control/settings/definitions.ts'
 
 export const settingsPage = (): string =>
   `${[
     '# Settings',
-    'This page is written from the table in `broker/settings/definitions.ts`; after changing it run `node broker/settings/write-docs.ts > docs/settings.md`.',
+    'This page is written from the table in `control/settings/definitions.ts`; after changing it run `node broker/settings/write-docs.ts > docs/settings.md`.',
     'Names and meanings are Kafka’s wherever Kafka has the setting; Stele’s own begin with `stele.`. A broker is given its settings with `--config FILE` (a properties file) and `--set NAME=VALUE`, which wins. A name that is not here is refused, so that nothing is silently without effect.',
     '## Topics',
     'Each can be set for one topic when it is made or at any time later, or for all topics under the broker’s name for it: at the broker’s start, or while it runs. The topic’s own value wins, then what was changed while running, then what the broker was started with.',

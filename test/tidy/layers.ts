@@ -54,9 +54,9 @@ const packages = new Map<string, readonly string[]>([
   ['base', ['@node-rs/crc32']],
   ['protocol', ['snappy', 'lz4-napi']],
   ['kube', ['@kubernetes/client-node']],
-  ['control', ['zod/mini', 'zod/v4/locales/en.js']],
+  ['control', ['fastest-levenshtein', 'zod/mini', 'zod/v4/locales/en.js']],
   ['broker/world', ['fs-native-extensions']],
-  ['broker/settings', ['fastest-levenshtein', 'zod']],
+  ['broker/settings', []],
   ...floors.slice(1).map((floor): [string, string[]] => [floor, ['pino']]),
 ])
 

@@ -12,6 +12,8 @@ export const labels = {
   brokerId: 'stele.dev/broker-id',
   /** On TabletSlices. */
   topicId: 'stele.dev/topic-id',
+  /** "true" on the claim and the Lease of a broker that was removed: its id is never given again. */
+  retired: 'stele.dev/retired',
   component: 'app.kubernetes.io/component',
   managedBy: 'app.kubernetes.io/managed-by',
   name: 'app.kubernetes.io/name',
@@ -25,6 +27,16 @@ export const annotations = {
   broker: 'stele.dev/broker',
   /** On a LogTopic: where its first tablets shall go, as JSON: one list of broker ids a tablet. */
   assignment: 'stele.dev/assignment',
+  /** On TabletSlices: the uid of the LogTopic they belong to; not the topic's id where a LogTopic made again took them over. */
+  logTopic: 'stele.dev/log-topic',
+  /** On claims: Kafka's cluster id, so that a LogCluster made again has the same. */
+  clusterId: 'stele.dev/cluster-id',
+  /** On brokers' StatefulSets: the zone their pod was in last. */
+  zone: 'stele.dev/zone',
+  /** A digest of what the operator applied last. */
+  applied: 'stele.dev/applied',
+  /** On brokers' pods: a digest of all that a running broker has to be restarted for. */
+  revision: 'stele.dev/revision',
 } as const
 
 export const brokerName = (cluster: string, id: BrokerId): string => `${cluster}-broker-${id}`
@@ -35,5 +47,15 @@ export const bootstrapName = (cluster: string): string => `${cluster}-kafka`
 export const configName = (cluster: string): string => `${cluster}-config`
 /** Settings that Kafka's tools changed while brokers run; written by brokers. */
 export const dynamicConfigName = (cluster: string): string => `${cluster}-dynamic-config`
+
+/** ServiceAccount, Role and RoleBinding of the brokers. */
+export const accountName = (cluster: string): string => `${cluster}-broker`
+/** The Service by which clients outside reach one broker. */
+export const externalName = (cluster: string, id: BrokerId): string => `${brokerName(cluster, id)}-external`
+/** PodDisruptionBudget and NetworkPolicy of the brokers. */
+export const guardName = (cluster: string): string => `${cluster}-brokers`
+/** Slice number `slice` of the topic with this id, a UUID's 32 hex digits. */
+export const sliceName = (cluster: string, topicHex: string, slice: number): string =>
+  `${cluster}-${topicHex}-${slice}`
 
 export const ports = { kafka: 9092, external: 9094, http: 8080 } as const

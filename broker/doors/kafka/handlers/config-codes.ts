@@ -1,5 +1,5 @@
 import type { Source } from '../../../settings/resolve.ts'
-import type { KafkaType } from '../../../settings/values.ts'
+import type { KafkaType } from '../../../../control/settings/values.ts'
 
 /** Kafka's ConfigResource.Type. */
 export const topicResource = 2

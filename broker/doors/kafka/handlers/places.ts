@@ -1,4 +1,4 @@
-import { isEveryInterface } from '../../../settings/listeners.ts'
+import { isEveryInterface } from '../../../../control/settings/listeners.ts'
 import type { Call } from './handler.ts'
 
 export type BrokerPlace = {

@@ -3,7 +3,7 @@
  * Each door listens at most once.
  */
 import { Refusal } from '../../base/refusals.ts'
-import type { Addresses } from '../../control/model.ts'
+import type { Addresses } from '../model.ts'
 
 export type DoorName = keyof Addresses
 

@@ -1,0 +1,110 @@
+/**
+ * Does steps, and decides nothing: steps enter, what the API server would not have leaves. What always holds: nothing that is not ours is
+ * touched, and what fails for a while fails the whole run, which comes again.
+ */
+import { logTopics } from '../../control/kubernetes/resources/log-topic.ts'
+import type { LogCluster } from '../../control/kubernetes/resources/log-cluster.ts'
+import { ApiError, type KubeApi, type KubeObject, type Resource } from '../../kube/api.ts'
+import type { Fact } from '../../kube/events.ts'
+import type { Fault } from '../judge/fault.ts'
+import { isOurs } from '../plan/put.ts'
+import { keyOf, targetOf, type Step } from '../plan/step.ts'
+import { manager } from '../resources/labels.ts'
+import { inParallel } from './parallel.ts'
+
+export type ApplyOptions = {
+  readonly api: KubeApi
+  readonly cluster: LogCluster | undefined
+  /** Our own writes, to be seen at once. */
+  readonly wrote: (resource: Resource, object: KubeObject) => void
+  readonly deleted: (resource: Resource, object: KubeObject) => void
+  readonly record: (fact: Omit<Fact, 'regarding'>) => void
+  readonly signal: AbortSignal
+}
+
+/** `moved`: something is different now. `stale`: what was seen is not how it is. */
+export type Applied = { readonly moved: boolean; readonly stale: boolean; readonly refused: readonly Fault[] }
+
+type Outcome = 'done' | 'nothing' | 'stale' | Fault
+
+/** As many writes at once as a small API server takes without noticing. */
+export const writesAtOnce = 16
+
+/** @throws ApiError when the API server cannot answer now */
+export async function apply(steps: readonly Step[], options: ApplyOptions): Promise<Applied> {
+  const outcomes = await inParallel(steps, writesAtOnce, step => outcomeOf(step, options))
+  return {
+    moved: outcomes.includes('done'),
+    stale: outcomes.includes('stale'),
+    refused: outcomes.filter(outcome => typeof outcome === 'object'),
+  }
+}
+
+async function outcomeOf(step: Step, options: ApplyOptions): Promise<Outcome> {
+  options.signal.throwIfAborted()
+  try {
+    const outcome = await take(step, options)
+    if (outcome === 'done' && step.event !== undefined) options.record(step.event)
+    return outcome
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error
+    return judge(step, error)
+  }
+}
+
+/** What an answer that is no success means for the step. Of what passes by itself the queue tries again. */
+function judge(step: Step, error: ApiError): Fault | 'stale' {
+  const target = targetOf(step)
+  const guarded = step.kind === 'patch' && error.code === 422
+  if (guarded || error.code === 404 || error.code === 409) return 'stale'
+  if (![400, 403, 422].includes(error.code)) throw error
+  return {
+    reason: error.code === 403 ? 'Forbidden' : 'Rejected',
+    message: `${target}: the API server refuses it: ${error.message}`,
+  }
+}
+
+async function take(step: Step, options: ApplyOptions): Promise<Outcome> {
+  const { api } = options
+  switch (step.kind) {
+    case 'apply':
+      return applyObject(step, options)
+    case 'create':
+      options.wrote(step.resource, await api.create(step.resource, step.object))
+      return 'done'
+    case 'patch':
+      options.wrote(step.resource, await api.patch(step.resource, step.key, step.patch))
+      return 'done'
+    case 'delete':
+      return remove(step, options)
+  }
+}
+
+async function applyObject(step: Step & { kind: 'apply' }, options: ApplyOptions): Promise<Outcome> {
+  const { api, cluster } = options
+  const { resource, object } = step
+  const there = step.isNew ? await api.get(resource, keyOf(object)) : undefined
+  if (there !== undefined && (cluster === undefined || !isOurs(there, cluster))) {
+    return {
+      reason: 'NotOurs',
+      message: `there is a ${targetOf(step)} that the operator did not make, and it leaves it alone: rename or delete it, or rename the LogCluster`,
+    }
+  }
+  if (there?.metadata.deletionTimestamp !== undefined) return 'nothing'
+  options.wrote(resource, await api.apply(resource, object, { manager, force: true }))
+  return 'done'
+}
+
+async function remove(step: Step & { kind: 'delete' }, options: ApplyOptions): Promise<Outcome> {
+  const { api } = options
+  const { resource, key, uid, unlessTopic } = step
+  if (unlessTopic !== undefined) {
+    const { items } = await api.list(logTopics, { namespace: key.namespace })
+    if (items.some(({ metadata }) => unlessTopic.includes(metadata.uid ?? ''))) return 'stale'
+  }
+  const was = await api.delete(resource, key, { uid })
+  const { group, version, kind } = resource
+  const apiVersion = group === '' ? version : `${group}/${version}`
+  options.deleted(resource, { apiVersion, kind, metadata: { ...key, uid } })
+  return was ? 'done' : 'nothing'
+}

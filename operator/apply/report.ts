@@ -1,0 +1,106 @@
+import { isDeepStrictEqual } from 'node:util'
+import type { Condition } from '../../control/kubernetes/resources/condition.ts'
+import { logClusters } from '../../control/kubernetes/resources/log-cluster.ts'
+import {
+  logTopics,
+  type LogTopic,
+  type LogTopicStatus,
+} from '../../control/kubernetes/resources/log-topic.ts'
+import { ApiError, type KubeApi, type KubeObject, type Resource } from '../../kube/api.ts'
+import type { Fact } from '../../kube/events.ts'
+import type { Fault } from '../judge/fault.ts'
+import { groundOf } from '../judge/topic.ts'
+import { isGoing } from '../observe/members.ts'
+import type { Observed } from '../observe/observed.ts'
+import { see } from '../observe/seen.ts'
+import { keyOf } from '../plan/step.ts'
+import { clusterReport } from '../status/cluster.ts'
+import { strandedStatus, topicStatus } from '../status/topic.ts'
+import { writesAtOnce } from './apply.ts'
+import { inParallel } from './parallel.ts'
+
+export type ReportOptions = {
+  readonly api: KubeApi
+  readonly wrote: (resource: Resource, object: KubeObject) => void
+  readonly record: (fact: Fact) => void
+  readonly signal: AbortSignal
+}
+
+/** Writes the status of the LogCluster and of its topics, where it is different, and tells what is new in it. */
+export async function report(
+  observed: Observed,
+  refused: readonly Fault[],
+  options: ReportOptions,
+): Promise<void> {
+  const { cluster, nowMs } = observed
+  if (cluster === undefined || isGoing(cluster)) {
+    if (cluster !== undefined) return
+    const stranded = [...observed.topics.values()].map((topic): Wanted => [
+      topic,
+      strandedStatus(topic, nowMs),
+    ])
+    await reportTopics(stranded, options)
+    return
+  }
+  const seen = see(observed, cluster)
+  const ground = groundOf(seen)
+  await reportTopics(
+    seen.topicViews.map((view): Wanted => [view.topic, topicStatus(seen, view, ground)]),
+    options,
+  )
+  const { status, news } = clusterReport(seen, refused)
+  if (isDeepStrictEqual(status, cluster.status)) return
+  if (!(await write(logClusters, cluster, status, options))) return
+  for (const { reason, message } of news) {
+    options.record({ regarding: cluster, type: 'Warning', reason, action: 'Check', note: message })
+  }
+}
+
+type Wanted = readonly [LogTopic, LogTopicStatus]
+
+async function reportTopics(wanted: readonly Wanted[], options: ReportOptions): Promise<void> {
+  const different = wanted.filter(
+    ([topic, status]) => !isGoing(topic) && !isDeepStrictEqual(status, topic.status),
+  )
+  await inParallel(different, writesAtOnce, async ([topic, status]) => {
+    options.signal.throwIfAborted()
+    if (!(await write(logTopics, topic, status, options))) return
+    const [now] = status.conditions ?? []
+    const [before] = topic.status?.conditions ?? []
+    if (now !== undefined && isNews(before, now)) {
+      options.record({
+        regarding: topic,
+        type: 'Warning',
+        reason: now.reason,
+        action: 'Check',
+        note: now.message,
+      })
+    }
+  })
+}
+
+/** These pass by themselves. */
+const passing = new Set(['WaitingForBrokers', 'Placing'])
+
+const isNews = (before: Condition | undefined, now: Condition): boolean =>
+  now.status === 'False' && !passing.has(now.reason) && now.message !== before?.message
+
+/** False when the object is gone. */
+async function write<T extends KubeObject>(
+  resource: Resource<T>,
+  object: T,
+  status: unknown,
+  { api, wrote }: ReportOptions,
+): Promise<boolean> {
+  try {
+    const patch = [
+      { op: 'test', path: '/metadata/uid', value: object.metadata.uid },
+      { op: 'add', path: '/status', value: status },
+    ] as const
+    wrote(resource, await api.patch(resource, keyOf(object), patch, { subresource: 'status' }))
+    return true
+  } catch (error) {
+    if (error instanceof ApiError && [404, 422].includes(error.code)) return false
+    throw error
+  }
+}

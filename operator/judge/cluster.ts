@@ -1,0 +1,168 @@
+import { labels } from '../../control/kubernetes/resources/names.ts'
+import { isLeaving, podOf, type Seen } from '../observe/seen.ts'
+import type { Member } from '../observe/members.ts'
+import type { Fault } from './fault.ts'
+import { podFault } from './pod.ts'
+import { sizeOf } from './volume.ts'
+
+/** What is wrong with a LogCluster, the worst first. `refused`: what the API server would not have. */
+export function clusterFaults(seen: Seen, refused: readonly Fault[]): Fault[] {
+  const { cluster, settingFaults } = seen
+  const staying = seen.members.filter(member => !isLeaving(member))
+  return [
+    ...refused,
+    ...(settingFaults.length > 0
+      ? [{ reason: 'UnknownSetting', message: `spec.config: ${settingFaults.join('; ')}${kept(seen)}` }]
+      : []),
+    ...volumeFaults(seen, staying),
+    ...gathered(staying, member => (member.pod === undefined ? undefined : podFault(member.pod))),
+    ...gathered(staying, member => listenerFault(seen, member)),
+    ...drainFaults(seen),
+    ...tabletFaults(seen, cluster.metadata.name),
+  ]
+}
+
+const kept = ({ properties }: Seen): string =>
+  properties === undefined
+    ? '; no broker is started before that is corrected'
+    : '; brokers go on with the settings before'
+
+/** The same fault of several brokers is one. */
+function gathered(members: readonly Member[], faultOf: (member: Member) => Fault | undefined): Fault[] {
+  const found = new Map<string, { fault: Fault; ids: number[] }>()
+  for (const member of members) {
+    const fault = faultOf(member)
+    if (fault === undefined) continue
+    const key = `${fault.reason} ${fault.message}`
+    const entry = found.get(key) ?? { fault, ids: [] }
+    entry.ids.push(member.id)
+    found.set(key, entry)
+  }
+  return [...found.values()].map(({ fault, ids }) => ({
+    reason: fault.reason,
+    message: `${brokersText(ids)}: ${fault.message}`,
+  }))
+}
+
+export function brokersText(ids: readonly number[]): string {
+  const more = ids.length > 10 ? ` and ${ids.length - 10} more` : ''
+  return `${ids.length === 1 ? 'broker' : 'brokers'} ${ids.slice(0, 10).join(', ')}${more}`
+}
+
+function volumeFaults(seen: Seen, staying: readonly Member[]): Fault[] {
+  const { size, storageClassName } = seen.cluster.spec.storage
+  const waiting = staying.some(({ claim }) => claim !== undefined && claim.status?.phase !== 'Bound')
+  const missing =
+    storageClassName !== undefined && storageClassName !== '' && !seen.storageClasses.has(storageClassName)
+  const notFound: Fault[] =
+    missing && waiting
+      ? [
+          {
+            reason: 'StorageClassNotFound',
+            message: `spec.storage.storageClassName: there is no StorageClass ${storageClassName}${classesText(seen)}: make it; a claim's class cannot be changed, so to use another one delete the claims that wait (${labels.cluster}=${seen.cluster.metadata.name}) too`,
+          },
+        ]
+      : []
+  return [...notFound, ...gathered(staying, member => volumeFault(seen, member, size))]
+}
+
+const classesText = ({ storageClasses }: Seen): string =>
+  storageClasses.size === 0 ? '' : `, there are ${[...storageClasses.keys()].sort().slice(0, 10).join(', ')}`
+
+function volumeFault(seen: Seen, member: Member, size: string): Fault | undefined {
+  const { problem, size: now } = sizeOf(seen, member)
+  if (problem === 'shrinks') {
+    return {
+      reason: 'VolumeCannotShrink',
+      message: `spec.storage.size is ${size}, the volume has ${now} and volumes never shrink: set it to ${now} or more`,
+    }
+  }
+  if (problem === 'cannot grow') {
+    return {
+      reason: 'VolumeCannotGrow',
+      message: `spec.storage.size is ${size}, the volume has ${now} and its StorageClass does not allow growing: set allowVolumeExpansion on the class, or spec.storage.size to ${now}`,
+    }
+  }
+  return member.claim?.status?.phase === 'Lost'
+    ? {
+        reason: 'VolumeLost',
+        message: `the volume of the claim ${member.claim.metadata.name} is gone: restore it`,
+      }
+    : undefined
+}
+
+function listenerFault(seen: Seen, member: Member): Fault | undefined {
+  const [listener] = seen.cluster.spec.listeners ?? []
+  if (listener === undefined || seen.properties === undefined || podOf(seen, member) !== undefined)
+    return undefined
+  return {
+    reason: 'AddressPending',
+    message: `spec.listeners: the Service for clients outside has no ${listener.type === 'NodePort' ? 'port of nodes' : 'address of a load balancer'} yet; the broker waits for it`,
+  }
+}
+
+function drainFaults(seen: Seen): Fault[] {
+  const blocked = seen.members.filter(member => member.excess && !isLeaving(member))
+  if (blocked.length === 0) return []
+  const ids = new Set<number>(blocked.map(({ id }) => id))
+  const names = new Set<string>()
+  let tablets = 0
+  for (const { topic, tablets: placed } of seen.slices.values()) {
+    for (const { replicas } of placed) {
+      if (!replicas.some(id => ids.has(id))) continue
+      tablets += 1
+      names.add(topic.name)
+    }
+  }
+  const sorted = [...names].sort()
+  const more = sorted.length > 5 ? ` and ${sorted.length - 5} more` : ''
+  const remedy = `spec.brokers is ${seen.cluster.spec.brokers}: set it to ${seen.members.length}, or delete these topics; tablets are not copied to other brokers yet`
+  return [
+    {
+      reason: 'DrainBlocked',
+      message: `${brokersText([...ids])} cannot be removed, ${tablets} tablets of ${sorted.slice(0, 5).join(', ')}${more} are there; ${remedy}`,
+    },
+  ]
+}
+
+/** How the tablets stand. */
+export type TabletCounts = {
+  readonly total: number
+  readonly underReplicated: number
+  readonly offline: number
+  readonly moving: number
+}
+
+export function countTablets({ slices, orphans, members }: Seen): TabletCounts {
+  const left = new Set(orphans)
+  const ready = new Set<number>(members.filter(member => member.ready).map(({ id }) => id))
+  const count = { total: 0, underReplicated: 0, offline: 0, moving: 0 }
+  for (const slice of slices.values()) {
+    if (left.has(slice)) continue
+    for (const { leader, replicas, isr, adding, removing } of slice.tablets) {
+      count.total += 1
+      if (isr.length < replicas.length) count.underReplicated += 1
+      if (leader === undefined || !ready.has(leader)) count.offline += 1
+      if (adding.length > 0 || removing.length > 0) count.moving += 1
+    }
+  }
+  return count
+}
+
+function tabletFaults(seen: Seen, name: string): Fault[] {
+  const { total, offline, underReplicated } = countTablets(seen)
+  const faults: Fault[] = []
+  if (offline > 0) {
+    faults.push({
+      reason: 'TabletsOffline',
+      message: `${offline} of ${total} tablets are led by no broker that is ready: kubectl get tabletslices -l ${labels.cluster}=${name} shows which`,
+    })
+  }
+  if (underReplicated > 0) {
+    faults.push({
+      reason: 'UnderReplicated',
+      message: `${underReplicated} of ${total} tablets have fewer copies in sync than replicas`,
+    })
+  }
+  return faults
+}

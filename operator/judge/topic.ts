@@ -1,0 +1,124 @@
+import { Refusal } from '../../base/refusals.ts'
+import { brokerId, type BrokerId } from '../../base/quantities.ts'
+import { annotations } from '../../control/kubernetes/resources/names.ts'
+import { checkTopicName } from '../../control/names.ts'
+import { topicTabletsMax } from '../../control/placement.ts'
+import type { Member } from '../observe/members.ts'
+import type { Seen } from '../observe/seen.ts'
+import { settingFaults } from '../observe/settings.ts'
+import type { TopicView } from '../observe/topics.ts'
+import { isBroken } from './pod.ts'
+import type { Fault } from './fault.ts'
+
+/** What keeps a LogTopic's new tablets from being placed, whatever the brokers do; undefined when nothing does. */
+export function topicFault(seen: Seen, view: TopicView): Fault | undefined {
+  const { topic, name, takenBy } = view
+  if (takenBy !== undefined) {
+    return {
+      reason: 'NameTaken',
+      message: `the LogTopic ${takenBy.metadata.name} already has the name ${name} in the LogCluster ${topic.spec.cluster}: give spec.name another one, or delete one of the two`,
+    }
+  }
+  return nameFault(name) ?? settingFault(view) ?? sizeFault(seen, view) ?? assignmentFault(seen, view)
+}
+
+function nameFault(name: string): Fault | undefined {
+  try {
+    checkTopicName(name)
+    return undefined
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error
+    return { reason: 'InvalidName', message: `spec.name: ${error.message}` }
+  }
+}
+
+function settingFault({ topic }: TopicView): Fault | undefined {
+  const faults = settingFaults('topic', topic.spec.config)
+  return faults.length === 0
+    ? undefined
+    : { reason: 'UnknownSetting', message: `spec.config: ${faults.join('; ')}` }
+}
+
+function sizeFault({ cluster }: Seen, { topic, slices }: TopicView): Fault | undefined {
+  const { tablets, replication } = topic.spec
+  const placed = slices[0]?.tablets[0]?.replicas.length
+  if (tablets > topicTabletsMax) {
+    return {
+      reason: 'TooManyTablets',
+      message: `spec.tablets is ${tablets}: at most ${topicTabletsMax} are served`,
+    }
+  }
+  if (placed === undefined && replication > cluster.spec.brokers) {
+    return {
+      reason: 'ReplicationTooHigh',
+      message: `spec.replication is ${replication}, the LogCluster ${cluster.metadata.name} has ${cluster.spec.brokers} brokers: lower it, or raise spec.brokers of the LogCluster`,
+    }
+  }
+  return undefined
+}
+
+/** The brokers of the first tablets as their maker has chosen them; undefined when there is no choice. */
+export function assignmentOf({
+  topic,
+}: TopicView): readonly (readonly BrokerId[])[] | 'unreadable' | undefined {
+  const text = topic.metadata.annotations?.[annotations.assignment]
+  if (text === undefined) return undefined
+  try {
+    const lists: unknown = JSON.parse(text)
+    if (!Array.isArray(lists)) return 'unreadable'
+    const isList = (list: unknown): list is number[] =>
+      Array.isArray(list) && list.every(id => Number.isSafeInteger(id) && id >= 0)
+    return lists.every(isList) ? lists.map(list => list.map(brokerId)) : 'unreadable'
+  } catch {
+    return 'unreadable'
+  }
+}
+
+function assignmentFault(seen: Seen, view: TopicView): Fault | undefined {
+  const assignment = assignmentOf(view)
+  const where = `the annotation ${annotations.assignment}`
+  if (assignment === undefined) return undefined
+  if (assignment === 'unreadable') {
+    return {
+      reason: 'InvalidAssignment',
+      message: `${where} is not a list of lists of broker ids, as [[0,1],[1,2]]: correct or remove it`,
+    }
+  }
+  const placed = tabletCount(view)
+  const ids = new Set(seen.members.filter(member => !member.excess).map(member => member.id))
+  for (const [tablet, replicas] of assignment.entries()) {
+    if (tablet < placed) continue
+    const unknown = replicas.find(id => !ids.has(id))
+    const twice = new Set(replicas).size < replicas.length
+    if (replicas.length > 0 && unknown === undefined && !twice) continue
+    const why =
+      unknown === undefined ? 'on no broker or twice on one' : `on broker ${unknown}, which is not there`
+    return {
+      reason: 'InvalidAssignment',
+      message: `${where} puts tablet ${tablet} ${why}; there are brokers ${[...ids].join(', ')}: correct or remove it`,
+    }
+  }
+  return undefined
+}
+
+export const tabletCount = ({ slices }: TopicView): number =>
+  slices.reduce((sum, slice) => sum + slice.tablets.length, 0)
+
+/** Where new tablets may go now. */
+export type Ground = {
+  /** Brokers that have registered. */
+  readonly members: readonly Member[]
+  /** Whether it is too early: brokers of a new cluster are still starting, and the first would get everything. */
+  readonly tooEarly: boolean
+}
+
+export function groundOf(seen: Seen): Ground {
+  const staying = seen.members.filter(member => !member.excess)
+  const members = staying.filter(member => member.record !== undefined)
+  const starting = staying.some(member => !member.ready && !isStuck(member))
+  const someReady = members.some(member => member.ready)
+  return { members, tooEarly: !someReady || (seen.slices.size === 0 && starting) }
+}
+
+const isStuck = ({ pod }: Member): boolean =>
+  pod !== undefined && (isBroken(pod) || pod.spec?.nodeName === undefined)

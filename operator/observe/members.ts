@@ -1,0 +1,122 @@
+import { brokerId, type BrokerId } from '../../base/quantities.ts'
+import type { LogCluster } from '../../control/kubernetes/resources/log-cluster.ts'
+import { annotations, brokerName, externalName, labels } from '../../control/kubernetes/resources/names.ts'
+import type { Broker } from '../../control/model.ts'
+import type { KubeObject } from '../../kube/api.ts'
+import type { KubeService, Lease, PersistentVolumeClaim, Pod, StatefulSet } from '../../kube/resources.ts'
+import type { Observed } from './observed.ts'
+
+/** A broker that is, or is to be. */
+export type Member = {
+  readonly id: BrokerId
+  readonly statefulSet: StatefulSet | undefined
+  readonly pod: Pod | undefined
+  readonly claim: PersistentVolumeClaim | undefined
+  readonly lease: Lease | undefined
+  readonly external: KubeService | undefined
+  /** What it said of itself when it last started; undefined before its first start. */
+  readonly record: (Pick<Broker, 'incarnation'> & Partial<Pick<Broker, 'diskId'>>) | undefined
+  readonly zone: string | undefined
+  readonly ready: boolean
+  /** How many tablets name it. */
+  readonly tablets: number
+  /** More than spec.brokers: gets no new tablets, and goes when it has none. */
+  readonly excess: boolean
+}
+
+/**
+ * The brokers of a cluster in the order of their ids: those that anything names and that were not removed; and while these are too
+ * few, new ones under the smallest ids that nothing has ever named. The highest ones are in excess when there are too many.
+ */
+export function membersOf(seen: Observed, cluster: LogCluster): Member[] {
+  const tablets = tabletsByBroker(seen)
+  const { there, retired } = idsIn(seen, tablets)
+  const ids = new Set(there)
+  for (let id = 0; ids.size < cluster.spec.brokers; id += 1) if (!retired.has(id)) ids.add(id)
+  const sorted = [...ids].sort((a, b) => a - b)
+  return sorted.map((id, place) =>
+    memberOf(seen, cluster, brokerId(id), {
+      tablets: tablets.get(id) ?? 0,
+      excess: place >= cluster.spec.brokers,
+    }),
+  )
+}
+
+/** How many tablets name each broker, in whatever role. */
+function tabletsByBroker(seen: Observed): Map<number, number> {
+  const count = new Map<number, number>()
+  for (const slice of seen.slices.values()) {
+    for (const { replicas, adding, removing, isr } of slice.tablets) {
+      const named = new Set([...replicas, ...adding, ...removing, ...isr.map(member => member.broker)])
+      for (const id of named) count.set(id, (count.get(id) ?? 0) + 1)
+    }
+  }
+  return count
+}
+
+function idsIn(seen: Observed, tablets: ReadonlyMap<number, number>) {
+  const there = new Set<number>(tablets.keys())
+  const retired = new Set<number>()
+  const claimed = new Set<number>()
+  const note = (object: KubeObject, into: Set<number>): void => {
+    const id = idOf(object)
+    if (id !== undefined) into.add(id)
+  }
+  for (const claim of seen.claims.values()) note(claim, isRetired(claim) ? retired : claimed)
+  for (const lease of seen.leases.values()) note(lease, isRetired(lease) ? retired : there)
+  for (const set of seen.statefulSets.values()) note(set, there)
+  // What is left of a removed broker is on its way out, unless a tablet names it after all.
+  for (const id of retired) if (!claimed.has(id) && !tablets.has(id)) there.delete(id)
+  for (const id of claimed) there.add(id)
+  return { there, retired }
+}
+
+/** The id on an object's label; undefined when it has none that could be one. */
+export function idOf({ metadata }: KubeObject): number | undefined {
+  const text = metadata.labels?.[labels.brokerId]
+  return text !== undefined && /^\d{1,9}$/.test(text) ? Number(text) : undefined
+}
+
+export const isRetired = ({ metadata }: KubeObject): boolean => metadata.labels?.[labels.retired] === 'true'
+export const isGoing = ({ metadata }: KubeObject): boolean => metadata.deletionTimestamp !== undefined
+
+function memberOf(
+  seen: Observed,
+  cluster: LogCluster,
+  id: BrokerId,
+  rest: Pick<Member, 'tablets' | 'excess'>,
+): Member {
+  const name = brokerName(cluster.metadata.name, id)
+  const pod = seen.pods.get(`${name}-0`)
+  const lease = seen.leases.get(name)
+  const node = pod?.spec?.nodeName
+  const statefulSet = seen.statefulSets.get(name)
+  return {
+    id,
+    statefulSet,
+    pod,
+    claim: seen.claims.get(name),
+    lease,
+    external: seen.services.get(externalName(cluster.metadata.name, id)),
+    record: lease === undefined ? undefined : recordOf(lease),
+    // While it has no pod it is where it was.
+    zone: seen.zones.get(node ?? '') ?? statefulSet?.metadata.annotations?.[annotations.zone],
+    ready: pod !== undefined && isReady(pod),
+    ...rest,
+  }
+}
+
+const isReady = (pod: Pod): boolean =>
+  !isGoing(pod) &&
+  (pod.status?.conditions ?? []).some(({ type, status }) => type === 'Ready' && status === 'True')
+
+/** A broker writes it; what cannot be read is as good as nothing. */
+function recordOf({ metadata }: Lease): Member['record'] {
+  try {
+    const { incarnation, diskId } = JSON.parse(metadata.annotations?.[annotations.broker] ?? 'null') as Broker
+    if (!Number.isSafeInteger(incarnation)) return undefined
+    return { incarnation, ...(typeof diskId === 'string' && { diskId }) }
+  } catch {
+    return undefined
+  }
+}

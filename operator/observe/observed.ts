@@ -1,0 +1,47 @@
+import type { LogCluster } from '../../control/kubernetes/resources/log-cluster.ts'
+import type { LogTopic } from '../../control/kubernetes/resources/log-topic.ts'
+import type { TabletSlice } from '../../control/kubernetes/resources/tablet-slice.ts'
+import type { ObjectKey } from '../../kube/api.ts'
+import type {
+  ConfigMap,
+  KubeService,
+  Lease,
+  NetworkPolicy,
+  PersistentVolumeClaim,
+  Pod,
+  PodDisruptionBudget,
+  Role,
+  RoleBinding,
+  ServiceAccount,
+  StatefulSet,
+  StorageClass,
+} from '../../kube/resources.ts'
+
+type Named<T> = ReadonlyMap<string, T>
+
+/** All that is known of one LogCluster at one moment, its objects by name. Nothing here changes under the reader. */
+export type Observed = {
+  readonly key: ObjectKey
+  /** By the wall clock, milliseconds since 1970. */
+  readonly nowMs: number
+  /** Undefined: there is none of this name, but topics or slices that name it. */
+  readonly cluster: LogCluster | undefined
+  readonly topics: Named<LogTopic>
+  readonly slices: Named<TabletSlice>
+  readonly leases: Named<Lease>
+  readonly claims: Named<PersistentVolumeClaim>
+  readonly statefulSets: Named<StatefulSet>
+  readonly pods: Named<Pod>
+  readonly services: Named<KubeService>
+  readonly configMaps: Named<ConfigMap>
+  readonly serviceAccounts: Named<ServiceAccount>
+  readonly roles: Named<Role>
+  readonly roleBindings: Named<RoleBinding>
+  readonly budgets: Named<PodDisruptionBudget>
+  readonly policies: Named<NetworkPolicy>
+  readonly storageClasses: Named<StorageClass>
+  /** The zone of each node on which a broker stands, where the node says. */
+  readonly zones: ReadonlyMap<string, string>
+  /** The brokers' image where a LogCluster names none. */
+  readonly image: string
+}

@@ -1,0 +1,159 @@
+/**
+ * What the API server holds, watched: changes come in, out come the keys of the LogClusters that they concern, and at any time all that is
+ * known of one of them. What always holds: our own writes are seen at once.
+ */
+import type { Clock, Random } from '../../base/world.ts'
+import type { KubeApi, KubeObject, Resource } from '../../kube/api.ts'
+import { type Change, ListWatch, type ListWatchTimings } from '../../kube/list-watch.ts'
+import type { Log } from '../../kube/log.ts'
+import { nodes, storageClasses, type Lease, type StorageClass } from '../../kube/resources.ts'
+import { annotations, labels } from '../../control/kubernetes/resources/names.ts'
+import { Copy } from './copy.ts'
+import type { Observed } from './observed.ts'
+import { watched } from './watched.ts'
+
+export type WatchesOptions = {
+  readonly api: KubeApi
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  /** All namespaces when it is not given. */
+  readonly namespace?: string
+  /** Told of each LogCluster (`namespace/name`) of which something changed. */
+  readonly onChange: (key: string) => void
+  readonly timings?: Partial<ListWatchTimings>
+}
+
+type Copies = {
+  readonly [Kind in keyof typeof watched]: Copy<
+    (typeof watched)[Kind]['resource'] extends Resource<infer T> ? T : never
+  >
+}
+
+export class Watches {
+  readonly #options: WatchesOptions
+  readonly #copies: Copies
+  readonly #byPlural = new Map<string, Copy<KubeObject>>()
+  readonly #watches: ListWatch<KubeObject>[] = []
+  readonly #storageClasses: ListWatch<StorageClass>
+  readonly #zones = new Map<string, string | undefined>()
+
+  constructor(options: WatchesOptions) {
+    this.#options = options
+    const { clock } = options
+    const copies = Object.entries(watched).map(([kind, { resource, clusterOf, ...selection }]) => {
+      const copy = new Copy<KubeObject>(clock, clusterOf as (object: KubeObject) => string | undefined)
+      this.#byPlural.set(resource.plural, copy)
+      this.#watches.push(this.#watch(resource as Resource, copy, selection))
+      return [kind, copy]
+    })
+    this.#copies = Object.fromEntries(copies) as Copies
+    this.#storageClasses = new ListWatch({
+      ...this.#shared(),
+      resource: storageClasses,
+      onChange: () => this.#copies.clusters.clusters().forEach(options.onChange),
+    })
+  }
+
+  /** Resolves when everything was listed once. */
+  async start(): Promise<void> {
+    for (const watch of this.#all()) watch.start()
+    await Promise.all(this.#all().map(watch => watch.synced))
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.#all().map(watch => watch.stop()))
+  }
+
+  /** Rejects when one of them ended of a bug. */
+  get stopped(): Promise<unknown> {
+    return Promise.all(this.#all().map(watch => watch.stopped))
+  }
+
+  /** Whether the server said something to each of them of late. */
+  isHealthy(withinMs: number): boolean {
+    return this.#all().every(watch => watch.isHealthy(withinMs))
+  }
+
+  /** All LogClusters that are, or that anything names. */
+  keys(): string[] {
+    return [...new Set([...this.#byPlural.values()].flatMap(copy => copy.clusters()))]
+  }
+
+  /** Takes the answer of a write of ours. */
+  wrote(resource: Resource, object: KubeObject): void {
+    this.#byPlural.get(resource.plural)?.wrote(object)
+  }
+
+  deleted(resource: Resource, object: KubeObject): void {
+    this.#byPlural.get(resource.plural)?.deleted(object)
+  }
+
+  /** Everything known of a LogCluster now. The zone of a node is asked for once. */
+  async observe(key: string, image: string): Promise<Observed> {
+    for (const copy of this.#byPlural.values()) copy.dropUnseen().forEach(this.#options.onChange)
+    await this.#learnZones(key)
+    const at = key.indexOf('/')
+    const name = key.slice(at + 1)
+    const { clusters, ...rest } = this.#copies
+    const of = Object.fromEntries(Object.entries(rest).map(([kind, copy]) => [kind, copy.of(key)]))
+    return {
+      ...(of as Omit<Observed, 'key' | 'nowMs' | 'cluster' | 'storageClasses' | 'zones' | 'image'>),
+      key: { namespace: key.slice(0, at), name },
+      nowMs: this.#options.clock.nowMs(),
+      cluster: clusters.of(key).get(name),
+      storageClasses: new Map(this.#storageClasses.items().map(one => [one.metadata.name, one])),
+      zones: new Map([...this.#zones].flatMap(([node, zone]) => (zone === undefined ? [] : [[node, zone]]))),
+      image,
+    }
+  }
+
+  /** Nodes are not watched: they change all the time, and their zones never. */
+  async #learnZones(key: string): Promise<void> {
+    const names = [...this.#copies.pods.of(key).values()].map(pod => pod.spec?.nodeName)
+    const unknown = [...new Set(names)].filter(name => name !== undefined && !this.#zones.has(name))
+    for (const name of unknown) {
+      if (name === undefined) continue
+      const node = await this.#options.api.get(nodes, { namespace: '', name })
+      this.#zones.set(name, node?.metadata.labels?.['topology.kubernetes.io/zone'])
+    }
+  }
+
+  #watch(resource: Resource, copy: Copy<KubeObject>, selection: { readonly labelSelector?: string }) {
+    const { namespace, onChange } = this.#options
+    return new ListWatch<KubeObject>({
+      ...this.#shared(),
+      resource,
+      selection: { ...selection, ...(namespace !== undefined && { namespace }) },
+      onChange: change => {
+        const keys = copy.told(change)
+        if (!isHeartbeat(change)) keys.forEach(onChange)
+      },
+    })
+  }
+
+  #shared() {
+    const { api, clock, random, log, timings } = this.#options
+    return { api, clock, random, log, ...(timings !== undefined && { timings }) }
+  }
+
+  #all(): ListWatch<KubeObject>[] {
+    return [...this.#watches, this.#storageClasses as unknown as ListWatch<KubeObject>]
+  }
+}
+
+/** A broker that lives renews its Lease every few seconds: that alone is no reason to look at its cluster. */
+function isHeartbeat({ before, after }: Change<KubeObject>): boolean {
+  if (before?.kind !== 'Lease' || after === undefined) return false
+  return facts(before as Lease) === facts(after as Lease)
+}
+
+const facts = ({ metadata }: Lease): string =>
+  JSON.stringify([
+    metadata.uid,
+    metadata.annotations?.[annotations.broker],
+    metadata.labels?.[labels.retired],
+    metadata.labels?.[labels.brokerId],
+    metadata.ownerReferences,
+    metadata.deletionTimestamp,
+  ])

@@ -1,0 +1,48 @@
+/**
+ * What is to be written, decided purely: what was seen of one LogCluster enters, the steps leave, in the order in which they are done.
+ * What always holds: where everything is as it is wanted there are no steps, and no step loses data.
+ */
+import { annotations } from '../../control/kubernetes/resources/names.ts'
+import { isGoing } from '../observe/members.ts'
+import type { Observed } from '../observe/observed.ts'
+import { see, type Seen } from '../observe/seen.ts'
+import { topicsOf } from '../observe/topics.ts'
+import { brokers } from './rules/brokers.ts'
+import { furnish } from './rules/furnish.ts'
+import { leave } from './rules/leave.ts'
+import { owners } from './rules/owners.ts'
+import { replaceBroken } from './rules/replace-broken.ts'
+import { roll } from './rules/roll.ts'
+import { tablets } from './rules/tablets.ts'
+import { topics } from './rules/topics.ts'
+import { volumes } from './rules/volumes.ts'
+import type { Step } from './step.ts'
+
+type Rule = (seen: Seen) => Step[]
+
+/** Volumes before what needs them; healing before placing; placing before brokers go; restarts last. */
+const rules: readonly Rule[] = [
+  volumes,
+  furnish,
+  brokers,
+  owners,
+  replaceBroken,
+  ({ topicViews, orphans }) => topics({ views: topicViews, orphans }),
+  tablets,
+  leave,
+  roll,
+]
+
+/** The steps by rule: those of one rule may be done side by side, those of the next one after them. */
+export function plan(observed: Observed): Step[][] {
+  const { cluster } = observed
+  if (cluster === undefined) return [topics(topicsOf(observed))].filter(some)
+  if (isGoing(cluster) || isPaused(cluster)) return []
+  const seen = see(observed, cluster)
+  return rules.map(rule => rule(seen)).filter(some)
+}
+
+const some = (steps: readonly Step[]): boolean => steps.length > 0
+
+export const isPaused = ({ metadata }: NonNullable<Observed['cluster']>): boolean =>
+  metadata.annotations?.[annotations.paused] === 'true'

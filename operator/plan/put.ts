@@ -1,0 +1,59 @@
+import type { LogCluster } from '../../control/kubernetes/resources/log-cluster.ts'
+import { annotations, labels } from '../../control/kubernetes/resources/names.ts'
+import type { KubeObject, Resource } from '../../kube/api.ts'
+import { isGoing } from '../observe/members.ts'
+import { digestOf } from '../resources/digest.ts'
+import { manager } from '../resources/labels.ts'
+import { covers } from './covers.ts'
+import type { Step } from './step.ts'
+
+/** Whether we made it, for this LogCluster or an earlier one of its name. */
+export function isOurs({ metadata }: KubeObject, cluster: LogCluster): boolean {
+  const owners = metadata.ownerReferences ?? []
+  if (owners.some(({ uid }) => uid === cluster.metadata.uid)) return true
+  const foreign = owners.some(({ controller, kind }) => controller === true && kind !== 'LogCluster')
+  return (
+    !foreign &&
+    metadata.labels?.[labels.cluster] === cluster.metadata.name &&
+    metadata.labels[labels.managedBy] === manager
+  )
+}
+
+/**
+ * The step that makes the API server's object what is wanted; none when it is that already, or is on its way out.
+ * What is there and not ours looks like nothing from here: who does the step finds it and leaves it alone.
+ * What changed since the last time is told by a digest, what was edited by hand by a comparison: so nothing is written to find out.
+ */
+export function put<T extends KubeObject>(
+  cluster: LogCluster,
+  resource: Resource<T>,
+  live: T | undefined,
+  wanted: T,
+): Step[] {
+  const object = withDigest(wanted)
+  const step = { kind: 'apply', resource, object } as const
+  if (live === undefined || !isOurs(live, cluster)) return [{ ...step, isNew: true, reason: 'it is missing' }]
+  if (isGoing(live)) return []
+  const applied = live.metadata.annotations?.[annotations.applied]
+  if (applied !== object.metadata.annotations?.[annotations.applied])
+    return [{ ...step, isNew: false, reason: 'something else is wanted now' }]
+  const missesOwner = wanted.metadata.ownerReferences === undefined && ownedBy(live, cluster)
+  if (covers(live, object) && !missesOwner) return []
+  return [{ ...step, isNew: false, reason: 'it was edited by hand', event: putBack(wanted) }]
+}
+
+const putBack = ({ kind, metadata }: KubeObject): NonNullable<Step['event']> => ({
+  type: 'Normal',
+  reason: 'PutBack',
+  action: 'PutBack',
+  note: `the ${kind} ${metadata.name} was edited, and is as the operator made it again: change the LogCluster instead`,
+})
+
+const ownedBy = ({ metadata }: KubeObject, cluster: LogCluster): boolean =>
+  (metadata.ownerReferences ?? []).some(({ uid }) => uid === cluster.metadata.uid)
+
+function withDigest<T extends KubeObject>(object: T): T {
+  const { metadata } = object
+  const digest = { [annotations.applied]: digestOf(object) }
+  return { ...object, metadata: { ...metadata, annotations: { ...metadata.annotations, ...digest } } }
+}

@@ -1,0 +1,35 @@
+import { services, statefulSets } from '../../../kube/resources.ts'
+import { isLeaving, podOf, type Seen } from '../../observe/seen.ts'
+import type { Member } from '../../observe/members.ts'
+import { externalService } from '../../resources/services.ts'
+import { statefulSet } from '../../resources/stateful-set.ts'
+import { put } from '../put.ts'
+import type { Step } from '../step.ts'
+
+/** Each broker's StatefulSet, and its Service for clients outside, whose address has to be known before the broker starts. */
+export function brokers(seen: Seen): Step[] {
+  const staying = seen.members.filter(member => !isLeaving(member))
+  return [
+    ...staying.flatMap(member => external(seen, member)),
+    ...staying.flatMap(member => set(seen, member)),
+  ]
+}
+
+function external({ cluster }: Seen, { id, external: live }: Member): Step[] {
+  const [listener] = cluster.spec.listeners ?? []
+  return listener === undefined ? [] : put(cluster, services, live, externalService(cluster, id, listener))
+}
+
+function set(seen: Seen, member: Member): Step[] {
+  const pod = podOf(seen, member)
+  if (pod === undefined) return []
+  const steps = put(seen.cluster, statefulSets, member.statefulSet, statefulSet(pod))
+  return member.statefulSet === undefined ? steps.map(step => ({ ...step, event: created(member) })) : steps
+}
+
+const created = ({ id }: Member): NonNullable<Step['event']> => ({
+  type: 'Normal',
+  reason: 'BrokerCreated',
+  action: 'CreateBroker',
+  note: `broker ${id} is created`,
+})

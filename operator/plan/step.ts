@@ -1,0 +1,43 @@
+import type { JsonPatch, KubeObject, ObjectKey, Resource } from '../../kube/api.ts'
+import type { Fact } from '../../kube/events.ts'
+
+/** One write, and the one reason for it. */
+export type Step = {
+  readonly reason: string
+  /** Told when the step is done. */
+  readonly event?: Omit<Fact, 'regarding'>
+} & (
+  | {
+      /** Server-side apply. `isNew`: nothing of ours was seen there, so a stranger of this name is left alone. */
+      readonly kind: 'apply'
+      readonly resource: Resource
+      readonly object: KubeObject
+      readonly isNew: boolean
+    }
+  | { readonly kind: 'create'; readonly resource: Resource; readonly object: KubeObject }
+  | {
+      readonly kind: 'patch'
+      readonly resource: Resource
+      readonly key: ObjectKey
+      readonly patch: JsonPatch
+    }
+  | {
+      /** Only this very object. With `unlessTopic`: only when the API server itself says that no LogTopic has one of these uids. */
+      readonly kind: 'delete'
+      readonly resource: Resource
+      readonly key: ObjectKey
+      readonly uid: string
+      readonly unlessTopic?: readonly string[]
+    }
+)
+
+export const keyOf = ({ metadata }: KubeObject): ObjectKey => ({
+  namespace: metadata.namespace ?? '',
+  name: metadata.name,
+})
+
+const keyOfStep = (step: Step): ObjectKey =>
+  step.kind === 'apply' || step.kind === 'create' ? keyOf(step.object) : step.key
+
+/** As people read it: `StatefulSet events-broker-0`. */
+export const targetOf = (step: Step): string => `${step.resource.kind} ${keyOfStep(step).name}`

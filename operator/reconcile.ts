@@ -1,0 +1,63 @@
+import type { KubeApi } from '../kube/api.ts'
+import type { EventRecorder } from '../kube/events.ts'
+import type { Log } from '../kube/log.ts'
+import type { Work } from '../kube/work-queue.ts'
+import { apply } from './apply/apply.ts'
+import { report } from './apply/report.ts'
+import type { Fault } from './judge/fault.ts'
+import type { Watches } from './observe/watches.ts'
+import { plan } from './plan/plan.ts'
+import { targetOf } from './plan/step.ts'
+
+export type ReconcileOptions = {
+  readonly api: KubeApi
+  readonly watches: Watches
+  readonly events: EventRecorder
+  readonly log: Log
+  /** The brokers' image where a LogCluster names none. */
+  readonly image: string
+}
+
+/** What is done after a step often allows the next one at once; it need not wait for the watches to tell of it. */
+const roundsMax = 8
+/** What was refused is tried again after so long, and what time alone changes is looked at. */
+const againMs = { refused: 30_000, settled: 120_000 } as const
+
+/** Brings one LogCluster (`namespace/name`) nearer to what it is to be, as far as it goes now, and tells how it is. */
+export const reconciler =
+  ({ api, watches, events, log, image }: ReconcileOptions): Work =>
+  async (key, signal) => {
+    const wrote = watches.wrote.bind(watches)
+    const deleted = watches.deleted.bind(watches)
+    let refused: readonly Fault[] = []
+    let unsettled = false
+    for (let round = 0; round < roundsMax; round += 1) {
+      const observed = await watches.observe(key, image)
+      const { cluster } = observed
+      const record = (fact: Omit<Parameters<EventRecorder['record']>[0], 'regarding'>): void => {
+        if (cluster !== undefined) events.record({ ...fact, regarding: cluster })
+      }
+      const found: Fault[] = []
+      let moved = false
+      unsettled = false
+      for (const steps of plan(observed)) {
+        for (const step of steps)
+          log.debug({ key, step: step.kind, target: targetOf(step), reason: step.reason }, 'step')
+        const applied = await apply(steps, { api, cluster, wrote, deleted, record, signal })
+        found.push(...applied.refused)
+        moved ||= applied.moved
+        unsettled ||= applied.stale
+      }
+      refused = found
+      if (!moved) break
+    }
+    const observed = await watches.observe(key, image)
+    await report(observed, refused, {
+      api,
+      wrote,
+      record: fact => events.record(fact),
+      signal,
+    })
+    if (observed.cluster === undefined && observed.topics.size === 0 && !unsettled) return undefined
+    return { againAfterMs: refused.length > 0 || unsettled ? againMs.refused : againMs.settled }
+  }

@@ -1,0 +1,56 @@
+import type { BrokerId } from '../../base/quantities.ts'
+import type { ExternalListener, LogCluster } from '../../control/kubernetes/resources/log-cluster.ts'
+import {
+  bootstrapName,
+  externalName,
+  headlessName,
+  labels,
+  ports,
+} from '../../control/kubernetes/resources/names.ts'
+import type { KubeService } from '../../kube/resources.ts'
+import { brokerLabels, brokerSelector, clusterLabels, ownedMeta } from './labels.ts'
+
+const inside = [
+  { name: 'kafka', port: ports.kafka, targetPort: 'kafka', protocol: 'TCP' },
+  { name: 'http', port: ports.http, targetPort: 'http', protocol: 'TCP' },
+]
+
+/** Gives each broker's pod its name, also while it is not ready: or brokers could not find each other to become so. */
+export const headlessService = (cluster: LogCluster): KubeService => ({
+  apiVersion: 'v1',
+  kind: 'Service',
+  metadata: ownedMeta(cluster, headlessName(cluster.metadata.name), clusterLabels(cluster.metadata.name)),
+  spec: {
+    clusterIP: 'None',
+    publishNotReadyAddresses: true,
+    selector: brokerSelector(cluster.metadata.name),
+    ports: inside,
+  },
+})
+
+/** Where clients in the cluster begin: any broker that is ready. */
+export const bootstrapService = (cluster: LogCluster): KubeService => ({
+  apiVersion: 'v1',
+  kind: 'Service',
+  metadata: ownedMeta(cluster, bootstrapName(cluster.metadata.name), clusterLabels(cluster.metadata.name)),
+  spec: { type: 'ClusterIP', selector: brokerSelector(cluster.metadata.name), ports: inside },
+})
+
+/** The address of one broker for clients outside. */
+export function externalService(cluster: LogCluster, id: BrokerId, listener: ExternalListener): KubeService {
+  const { name } = cluster.metadata
+  const meta = ownedMeta(cluster, externalName(name, id), brokerLabels(name, id))
+  return {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { ...meta, ...(listener.annotations !== undefined && { annotations: listener.annotations }) },
+    spec: {
+      type: listener.type,
+      // Only the broker's own node answers: one hop less, and the client's address stays.
+      externalTrafficPolicy: 'Local',
+      publishNotReadyAddresses: true,
+      selector: { ...brokerSelector(name), [labels.brokerId]: String(id) },
+      ports: [{ name: 'external', port: ports.external, targetPort: 'external', protocol: 'TCP' }],
+    },
+  }
+}

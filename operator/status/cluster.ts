@@ -1,0 +1,140 @@
+/**
+ * What is told of a LogCluster and its topics: purely from what was seen. A status leaves that is equal to the one before unless something
+ * is different, and the facts that are new in it.
+ */
+import type { LogClusterStatus } from '../../control/kubernetes/resources/log-cluster.ts'
+import { bootstrapName, ports } from '../../control/kubernetes/resources/names.ts'
+import { brokersText, clusterFaults, countTablets } from '../judge/cluster.ts'
+import type { Fault } from '../judge/fault.ts'
+import { isBroken } from '../judge/pod.ts'
+import { isOutdated } from '../judge/revision.ts'
+import { groundOf, tabletCount, topicFault } from '../judge/topic.ts'
+import { isLeaving, podOf, type Seen } from '../observe/seen.ts'
+import { isPaused } from '../plan/plan.ts'
+import { nodeHost } from '../resources/external-address.ts'
+import { brokerSelector } from '../resources/labels.ts'
+import type { Member } from '../observe/members.ts'
+import { brokerStatus } from './broker.ts'
+import { conditionsOf, type Judgement } from './conditions.ts'
+
+export type ClusterReport = {
+  readonly status: LogClusterStatus
+  /** Faults that were not told before. */
+  readonly news: readonly Fault[]
+}
+
+export function clusterReport(seen: Seen, refused: readonly Fault[]): ClusterReport {
+  const { cluster, members } = seen
+  const { name, namespace, generation } = cluster.metadata
+  const faults = clusterFaults(seen, refused)
+  const before = cluster.status?.conditions
+  const told = before?.find(({ type }) => type === 'Degraded')?.message ?? ''
+  const counts = countTablets(seen)
+  const external = members.flatMap(member => externalText(seen, member) ?? [])
+  const status: LogClusterStatus = {
+    ...(generation !== undefined && { observedGeneration: generation }),
+    conditions: conditionsOf(
+      before,
+      [available(seen, counts.offline), progressing(seen, faults), degraded(faults)],
+      {
+        generation,
+        nowMs: seen.nowMs,
+      },
+    ),
+    replicas: members.length,
+    selector: Object.entries(brokerSelector(name))
+      .map(([key, value]) => `${key}=${value}`)
+      .join(','),
+    brokers: members.map(member => brokerStatus(name, member)),
+    tablets: counts,
+    bootstrap: `${bootstrapName(name)}.${namespace}.svc:${ports.kafka}`,
+    ...(external.length > 0 && { externalBootstrap: external.join(',') }),
+    clusterId: seen.clusterId,
+  }
+  return { status, news: faults.filter(({ message }) => !told.includes(message)) }
+}
+
+function externalText(seen: Seen, member: Member): string | undefined {
+  const external = podOf(seen, member)?.external
+  const host = external?.host === nodeHost ? member.pod?.status?.hostIP : external?.host
+  return external === undefined || host === undefined ? undefined : `${host}:${external.port}`
+}
+
+function available({ members }: Seen, offline: number): Judgement {
+  const ready = members.filter(member => member.ready).length
+  const message = `${ready} of ${members.length} brokers are ready`
+  if (ready === 0) return { type: 'Available', status: 'False', reason: 'NoBrokerReady', message }
+  if (offline > 0) {
+    const why = `${message}, ${offline} tablets are led by none of them`
+    return { type: 'Available', status: 'False', reason: 'TabletsOffline', message: why }
+  }
+  return { type: 'Available', status: 'True', reason: 'Serving', message }
+}
+
+const degraded = (faults: readonly Fault[]): Judgement => ({
+  type: 'Degraded',
+  status: faults.length > 0 ? 'True' : 'False',
+  reason: faults[0]?.reason ?? 'Healthy',
+  message: faults.map(({ message }) => message).join('; ') || 'nothing is wrong',
+})
+
+const says = (status: 'True' | 'False', reason: string, message: string): Judgement => ({
+  type: 'Progressing',
+  status,
+  reason,
+  message,
+})
+
+function progressing(seen: Seen, faults: readonly Fault[]): Judgement {
+  const { cluster, members } = seen
+  if (isPaused(cluster)) {
+    return says('False', 'Paused', 'the annotation stele.dev/paused stops all changes: remove it to go on')
+  }
+  const staying = members.filter(member => !isLeaving(member))
+  if (seen.properties === undefined) {
+    return says('False', 'UnknownSetting', 'no broker is started before spec.config is corrected')
+  }
+  const outdated = staying.filter(member => isOutdated(seen, member))
+  const failed = staying.filter(({ pod }) => pod !== undefined && isBroken(pod))
+  if (failed.length > 0) {
+    const ids = brokersText(failed.map(({ id }) => id))
+    return outdated.length > 0
+      ? says(
+          'False',
+          'RollStopped',
+          `${ids} did not come back: the other brokers keep what they have until it does`,
+        )
+      : says('False', 'BrokerFailed', `${ids} cannot start`)
+  }
+  const absent = staying.filter(member => !member.ready)
+  if (absent.length > 0) {
+    return says('True', 'BrokersStarting', `${brokersText(absent.map(({ id }) => id))}: not ready yet`)
+  }
+  if (outdated.length > 0) {
+    return says(
+      'True',
+      'Rolling',
+      `${outdated.length} of ${staying.length} brokers are still to be restarted`,
+    )
+  }
+  if (staying.some(member => podOf(seen, member) === undefined)) {
+    return says(
+      'True',
+      'AddressPending',
+      'brokers wait for their addresses outside before they are told of them',
+    )
+  }
+  if (staying.length < members.length) return says('True', 'Draining', 'brokers in excess are removed')
+  const drain = faults.find(({ reason }) => reason === 'DrainBlocked')
+  if (drain !== undefined) return says('False', drain.reason, drain.message)
+  return placing(seen) ?? says('False', 'Converged', 'everything is as it is wanted')
+}
+
+function placing(seen: Seen): Judgement | undefined {
+  const waiting = seen.topicViews.filter(
+    view => tabletCount(view) < view.topic.spec.tablets && topicFault(seen, view) === undefined,
+  )
+  if (waiting.length === 0) return undefined
+  const early = groundOf(seen).tooEarly ? ', brokers have to register first' : ''
+  return says('True', 'PlacingTablets', `${waiting.length} topics wait for places for their tablets${early}`)
+}

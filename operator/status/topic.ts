@@ -1,0 +1,87 @@
+import type { LogTopic, LogTopicStatus } from '../../control/kubernetes/resources/log-topic.ts'
+import { tabletCount, topicFault, type Ground } from '../judge/topic.ts'
+import type { Fault } from '../judge/fault.ts'
+import type { Seen } from '../observe/seen.ts'
+import type { TopicView } from '../observe/topics.ts'
+import { conditionsOf, type Judgement } from './conditions.ts'
+
+export function topicStatus(seen: Seen, view: TopicView, ground: Ground): LogTopicStatus {
+  const { topic } = view
+  const { generation } = topic.metadata
+  const at = { generation, nowMs: seen.nowMs }
+  const placed = view.takenBy === undefined ? tabletCount(view) : 0
+  const led = view.slices.flatMap(slice => slice.tablets).filter(({ leader }) => leader !== undefined).length
+  return {
+    ...(generation !== undefined && { observedGeneration: generation }),
+    conditions: conditionsOf(topic.status?.conditions, [ready(seen, view, ground)], at),
+    ...(placed > 0 && { topicId: view.id }),
+    tablets: placed,
+    led: placed > 0 ? led : 0,
+  }
+}
+
+/** Of a LogTopic whose LogCluster is not there. */
+export function strandedStatus(topic: LogTopic, nowMs: number): LogTopicStatus {
+  const { generation, namespace } = topic.metadata
+  const message = `spec.cluster: there is no LogCluster ${topic.spec.cluster} in the namespace ${namespace}: make it, or a LogTopic for another one`
+  const judgement = notReady({ reason: 'ClusterNotFound', message })
+  return {
+    ...topic.status,
+    ...(generation !== undefined && { observedGeneration: generation }),
+    conditions: conditionsOf(topic.status?.conditions, [judgement], { generation, nowMs }),
+  }
+}
+
+const notReady = ({ reason, message }: Fault): Judgement => ({
+  type: 'Ready',
+  status: 'False',
+  reason,
+  message,
+})
+
+function ready(seen: Seen, view: TopicView, ground: Ground): Judgement {
+  const fault = topicFault(seen, view) ?? placeFault(view, ground) ?? servedFault(view)
+  if (fault !== undefined) return notReady(fault)
+  const count = tabletCount(view)
+  const message = `${count} ${count === 1 ? 'tablet has its' : 'tablets have their'} places`
+  return { type: 'Ready', status: 'True', reason: 'Placed', message }
+}
+
+function placeFault(view: TopicView, ground: Ground): Fault | undefined {
+  const { tablets, replication } = view.topic.spec
+  const placed = tabletCount(view)
+  if (placed > tablets) {
+    return {
+      reason: 'TabletsCannotShrink',
+      message: `spec.tablets is ${tablets}, the topic has ${placed} and tablets are never taken away: set it to ${placed} or more`,
+    }
+  }
+  if (placed === tablets) return undefined
+  const copies = view.slices[0]?.tablets[0]?.replicas.length ?? replication
+  if (ground.tooEarly || copies > ground.members.length) {
+    return {
+      reason: 'WaitingForBrokers',
+      message: `${copies} of the LogCluster's brokers have to be running for its tablets; ${ground.members.length} have registered`,
+    }
+  }
+  return { reason: 'Placing', message: `${tablets - placed} of ${tablets} tablets get their places` }
+}
+
+function servedFault({ topic, slices }: TopicView): Fault | undefined {
+  const placed = slices.flatMap(slice => slice.tablets)
+  const unled = placed.filter(({ leader }) => leader === undefined).length
+  if (unled > 0) {
+    return {
+      reason: 'NoLeader',
+      message: `${unled} of ${placed.length} tablets are led by no broker: status.brokers of the LogCluster shows which brokers are away`,
+    }
+  }
+  const { replication } = topic.spec
+  const other = placed.find(({ replicas }) => replicas.length !== replication)
+  return other === undefined
+    ? undefined
+    : {
+        reason: 'ReplicationCannotChange',
+        message: `spec.replication is ${replication}, its tablets have ${other.replicas.length} replicas and copies are not moved yet: set it to ${other.replicas.length}`,
+      }
+}

@@ -1,0 +1,252 @@
+import { expect, test } from 'vitest'
+import { logClusters } from '../../../control/kubernetes/resources/log-cluster.ts'
+import { logTopics } from '../../../control/kubernetes/resources/log-topic.ts'
+import { annotations, labels } from '../../../control/kubernetes/resources/names.ts'
+import { tabletSlices } from '../../../control/kubernetes/resources/tablet-slice.ts'
+import {
+  configMaps,
+  events,
+  leases,
+  networkPolicies,
+  persistentVolumeClaims,
+  pods,
+  services,
+  statefulSets,
+} from '../../../kube/resources.ts'
+import { namesOf, namespace, Operated } from './operated.ts'
+
+const three = async (): Promise<Operated> => {
+  const all = new Operated()
+  all.start()
+  all.cluster()
+  all.topic('orders', { tablets: 6 })
+  await all.converged()
+  return all
+}
+
+const imagesOf = (all: Operated) => all.kube.peekAll(pods).map(pod => pod.spec?.containers[0]?.image)
+
+test('a change of the image rolls brokers one by one, only while all others are ready', async () => {
+  const all = await three()
+  const down: [string, number][] = []
+  all.kubelets.onPodDown = pod => down.push([pod.metadata.name, all.ready])
+  all.cluster({ image: 'stele:2' })
+  await all.converged()
+  expect(down).toEqual([0, 1, 2].map(id => [`events-broker-${id}-0`, 3]))
+  expect(imagesOf(all)).toEqual(['stele:2', 'stele:2', 'stele:2'])
+  expect(all.kube.peekAll(events).map(event => event.reason)).toContain('BrokerRestartsWithOnlyCopies')
+})
+
+test('a setting reaches brokers by a roll, too', async () => {
+  const all = await three()
+  const uids = all.kube.peekAll(pods).map(({ metadata }) => metadata.uid)
+  all.cluster({ config: { 'log.retention.hours': 24, 'num.partitions': '2' } })
+  await all.converged()
+  const config = all.kube.peek(configMaps, { namespace, name: 'events-config' })
+  expect(config?.data).toEqual({ 'server.properties': 'log.retention.hours=24\nnum.partitions=2\n' })
+  for (const pod of all.kube.peekAll(pods)) expect(uids).not.toContain(pod.metadata.uid)
+})
+
+test.each(['image', 'crash'] as const)(
+  'a revision that is broken (%s) stops at its first broker, and is taken back at once',
+  async how => {
+    const all = await three()
+    all.kubelets.brokenImages.add('stele:broken')
+    if (how === 'image') all.cluster({ image: 'stele:broken' })
+    else {
+      all.kubelets.crashing.add(0)
+      all.cluster({ config: { 'num.partitions': 7 } })
+    }
+    await all.clock.runUntil(() => all.condition('Progressing')?.reason === 'RollStopped')
+    await all.clock.runFor(300_000)
+    expect(all.ready).toBe(2)
+    expect(all.condition('Degraded')).toMatchObject({ status: 'True', reason: 'BrokerFailed' })
+    expect(all.condition('Degraded')?.message).toMatch(/^broker 0: (ImagePullBackOff|CrashLoopBackOff): /)
+    const uids = all.kube.peekAll(pods).map(({ metadata }) => metadata.uid)
+    all.kubelets.crashing.clear()
+    all.cluster({ image: 'stele:1', config: {} })
+    await all.converged()
+    expect(all.ready).toBe(3)
+    const now = all.kube.peekAll(pods).map(({ metadata }) => metadata.uid)
+    expect(now.slice(1)).toEqual(uids.slice(1))
+  },
+)
+
+test('what is edited or deleted by hand is put back', async () => {
+  const all = await three()
+  const key = (name: string) => ({ namespace, name })
+  all.kube.set(
+    statefulSets,
+    key('events-broker-1'),
+    now => now && { ...now, spec: { ...now.spec, replicas: 0 } as never },
+  )
+  all.kube.set(
+    networkPolicies,
+    key('events-brokers'),
+    now => now && { ...now, spec: { ...now.spec, ingress: [{}] } as never },
+  )
+  all.kube.set(services, key('events-kafka'), () => undefined)
+  all.kube.set(
+    configMaps,
+    key('events-config'),
+    now => now && { ...now, data: { 'server.properties': 'x=1' } },
+  )
+  await all.clock.runFor(30_000)
+  expect(all.ready).toBe(3)
+  expect(all.kube.peek(statefulSets, key('events-broker-1'))?.spec?.replicas).toBe(1)
+  expect(all.kube.peek(networkPolicies, key('events-brokers'))?.spec?.ingress?.[0]?.ports).toHaveLength(2)
+  expect(all.kube.peek(services, key('events-kafka'))).toBeDefined()
+  expect(all.kube.peek(configMaps, key('events-config'))?.data).toEqual({ 'server.properties': '' })
+  expect(all.kube.peekAll(events).filter(event => event.reason === 'PutBack')).toHaveLength(3)
+})
+
+test('brokers come and go; ids are never given twice, and a broker with tablets stays', async () => {
+  const all = await three()
+  all.cluster({ brokers: 5 })
+  await all.converged()
+  expect(all.sets()).toHaveLength(5)
+  all.topic('more', { tablets: 4 })
+  await all.converged()
+  const placed = all.kube.peekAll(tabletSlices).flatMap(slice => slice.tablets.map(({ leader }) => leader))
+  expect(new Set(placed)).toEqual(new Set([0, 1, 2, 3, 4]))
+  all.cluster({ brokers: 3 })
+  await all.clock.runUntil(() => all.condition('Progressing')?.reason === 'DrainBlocked')
+  expect(all.condition('Degraded')?.message).toContain(
+    'brokers 3, 4 cannot be removed, 4 tablets of more are there',
+  )
+  expect(all.ready).toBe(5)
+  all.kube.set(logTopics, { namespace, name: 'more' }, () => undefined)
+  await all.converged()
+  expect(all.sets()).toEqual([0, 1, 2].map(id => `events-broker-${id}`))
+  expect(namesOf(all.kube.peekAll(persistentVolumeClaims))).toHaveLength(5)
+  all.cluster({ brokers: 4 })
+  await all.converged()
+  expect(all.sets()).toEqual([0, 1, 2, 5].map(id => `events-broker-${id}`))
+})
+
+test('volumes grow, and never shrink', async () => {
+  const all = await three()
+  all.cluster({ storage: { size: '20Gi' } })
+  await all.converged()
+  const sizes = () =>
+    all.kube.peekAll(persistentVolumeClaims).map(claim => claim.spec?.resources?.requests?.['storage'])
+  expect(sizes()).toEqual(['20Gi', '20Gi', '20Gi'])
+  all.cluster({ storage: { size: '15Gi' } })
+  await all.clock.runUntil(() => all.condition('Degraded')?.reason === 'VolumeCannotShrink')
+  expect(sizes()).toEqual(['20Gi', '20Gi', '20Gi'])
+  expect(all.ready).toBe(3)
+})
+
+test('under Retain a LogCluster that is made again has its brokers, its tablets and its id again', async () => {
+  const all = await three()
+  const before = all.clusterNow()?.status
+  const slices = all.kube.peekAll(tabletSlices)
+  all.kube.set(logClusters, { namespace, name: 'events' }, () => undefined)
+  await all.clock.runUntil(() => all.kube.peekAll(pods).length === 0)
+  await all.clock.runUntil(
+    () => all.topicNow('orders')?.status?.conditions?.[0]?.reason === 'ClusterNotFound',
+  )
+  expect(namesOf(all.kube.peekAll(persistentVolumeClaims))).toHaveLength(3)
+  expect(namesOf(all.kube.peekAll(leases))).toContain('events-broker-2')
+  expect(all.kube.peekAll(tabletSlices)).toEqual(slices)
+  all.cluster({ brokers: 2 })
+  await all.clock.runUntil(() => all.ready === 3)
+  await all.quiet()
+  expect(all.clusterNow()?.status?.clusterId).toBe(before?.clusterId)
+  expect(all.clusterNow()?.status?.brokers?.map(({ id, phase }) => [id, phase])).toEqual([
+    [0, 'Running'],
+    [1, 'Running'],
+    [2, 'Draining'],
+  ])
+  expect(all.condition('Available')?.status).toBe('True')
+})
+
+test('under Delete everything goes with the LogCluster; a change of the policy is followed', async () => {
+  const all = await three()
+  all.cluster({ deletionPolicy: 'Delete' })
+  await all.converged()
+  const data = [persistentVolumeClaims, leases, tabletSlices, logTopics]
+  const owned = () =>
+    data.flatMap(resource =>
+      all.kube
+        .peekAll(resource as typeof leases)
+        .filter(({ metadata }) => metadata.namespace === namespace)
+        .map(({ metadata }) => metadata.ownerReferences?.length ?? 0),
+    )
+  expect(new Set(owned())).toEqual(new Set([1]))
+  all.cluster({ deletionPolicy: 'Retain' })
+  await all.converged()
+  expect(new Set(owned())).toEqual(new Set([0]))
+  all.cluster({ deletionPolicy: 'Delete' })
+  await all.converged()
+  all.kube.set(logClusters, { namespace, name: 'events' }, () => undefined)
+  await all.clock.runUntil(() => owned().length === 0)
+  await all.clock.runFor(60_000)
+  expect(owned()).toEqual([])
+})
+
+test('a removed broker under Delete leaves no volume, and its id stays used', async () => {
+  const all = new Operated()
+  all.start()
+  all.cluster({ deletionPolicy: 'Delete' })
+  await all.converged()
+  all.cluster({ brokers: 2 })
+  await all.converged()
+  expect(namesOf(all.kube.peekAll(persistentVolumeClaims))).toHaveLength(2)
+  const lease = all.kube.peek(leases, { namespace, name: 'events-broker-2' })
+  expect(lease?.metadata.labels?.[labels.retired]).toBe('true')
+  expect(lease?.metadata.annotations?.[annotations.broker]).toBeUndefined()
+  all.cluster({ brokers: 3 })
+  await all.converged()
+  expect(all.sets().at(-1)).toBe('events-broker-3')
+})
+
+test('a paused cluster is left alone, and told so', async () => {
+  const all = await three()
+  all.cluster({}, 'events', { [annotations.paused]: 'true' })
+  await all.clock.runUntil(() => all.condition('Progressing')?.reason === 'Paused')
+  await all.quiet()
+  const before = all.writes.length
+  all.kube.set(services, { namespace, name: 'events-kafka' }, () => undefined)
+  all.topic('late')
+  await all.clock.runFor(60_000)
+  expect(all.writes.slice(before).filter(({ subresource }) => subresource !== 'status')).toEqual([])
+  all.cluster({}, 'events', { [annotations.paused]: 'false' })
+  await all.converged()
+  expect(all.kube.peek(services, { namespace, name: 'events-kafka' })).toBeDefined()
+})
+
+test('topics: tablets are added, policies followed, records deleted or kept as they say', async () => {
+  const all = await three()
+  const [slice] = all.kube.peekAll(tabletSlices)
+  all.topic('orders', { tablets: 70, deletionPolicy: 'Retain' })
+  await all.converged()
+  const slices = () => all.kube.peekAll(tabletSlices).sort((a, b) => a.first - b.first)
+  expect(slices().map(({ tablets }) => tablets.length)).toEqual([64, 6])
+  expect(slices()[0]?.tablets.slice(0, 6)).toEqual(slice?.tablets)
+  expect(slices()[0]?.topic.deletionPolicy).toBe('Retain')
+  all.kube.set(logTopics, { namespace, name: 'orders' }, () => undefined)
+  await all.quiet()
+  expect(slices()).toHaveLength(2)
+  all.topic('orders', { tablets: 70, deletionPolicy: 'Delete' })
+  await all.converged()
+  expect(all.topicNow('orders')?.status?.topicId).toBe(slice?.topic.id)
+  expect(slices()[0]?.topic.deletionPolicy).toBe('Delete')
+  expect(slices()[0]?.metadata.annotations?.[annotations.logTopic]).toBe(all.topicNow('orders')?.metadata.uid)
+  all.kube.set(logTopics, { namespace, name: 'orders' }, () => undefined)
+  await all.clock.runUntil(() => slices().length === 0)
+})
+
+test('clients outside: brokers wait for their addresses, and are told them', async () => {
+  const all = new Operated()
+  all.start()
+  all.cluster({ listeners: [{ type: 'NodePort' }] })
+  await all.converged()
+  expect(all.clusterNow()?.status?.externalBootstrap).toBe('10.0.0.1:30000,10.0.0.1:30001,10.0.0.1:30002')
+  const args = all.kube.peek(statefulSets, { namespace, name: 'events-broker-1' })?.spec?.template.spec
+    ?.containers[0]?.args
+  expect(args?.find(arg => arg.startsWith('advertised.listeners='))).toContain('EXTERNAL://$(NODE_IP):30001')
+  all.cluster({ listeners: [] })
+  await all.converged()
+  expect(namesOf(all.kube.peekAll(services))).toEqual(['events-brokers', 'events-kafka'])
+})

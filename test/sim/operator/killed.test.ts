@@ -1,0 +1,134 @@
+import { expect, test } from 'vitest'
+import { tabletSlices } from '../../../control/kubernetes/resources/tablet-slice.ts'
+import type { KubeApi, KubeObject, Resource } from '../../../kube/api.ts'
+import * as kinds from '../../../kube/resources.ts'
+import { Operated } from './operated.ts'
+
+/** `api` until its `n`-th write was carried out: then `act` is called, and no answer comes. */
+function killedAt(n: number, act: () => void): (api: KubeApi) => KubeApi {
+  let writes = 0
+  return api => {
+    const through = <Answer>(resource: Resource, ask: () => Promise<Answer>): Promise<Answer> => {
+      if (resource.plural === 'events' || resource.plural === 'leases') return ask()
+      writes += 1
+      if (writes !== n) return ask()
+      return ask().finally(act)
+    }
+    return {
+      ...api,
+      watch: (resource, options, signal) => api.watch(resource, options, signal),
+      create: (resource, object) => through(resource, () => api.create(resource, object)),
+      apply: (resource, object, options) => through(resource, () => api.apply(resource, object, options)),
+      patch: (resource, key, patch, options) =>
+        through(resource, () => api.patch(resource, key, patch, options)),
+      delete: (resource, key, options) => through(resource, () => api.delete(resource, key, options)),
+    }
+  }
+}
+
+const compared = [
+  kinds.statefulSets,
+  kinds.services,
+  kinds.configMaps,
+  kinds.persistentVolumeClaims,
+  kinds.serviceAccounts,
+  kinds.roles,
+  kinds.roleBindings,
+  kinds.podDisruptionBudgets,
+  kinds.networkPolicies,
+] as unknown as Resource[]
+
+/** What there is in the end, without what tells one run from another. */
+function finalState(all: Operated) {
+  const objects = compared.flatMap(resource =>
+    all.kube.peekAll(resource).map(object => {
+      const { metadata, status: _, ...rest } = object as KubeObject & { readonly status?: unknown }
+      const { name, labels, annotations, ownerReferences } = metadata
+      return { name, labels, annotations, ownerReferences, ...rest }
+    }),
+  )
+  const slices = all.kube.peekAll(tabletSlices)
+  const leaders = slices.flatMap(({ tablets }) => tablets.map(({ leader }) => leader))
+  const brokers = all.clusterNow()?.status?.brokers?.map(({ id, phase }) => [id, phase])
+  return {
+    objects,
+    slices: slices.map(({ metadata, topic, first, tablets }) => [
+      metadata.name,
+      metadata.labels,
+      metadata.ownerReferences,
+      topic,
+      first,
+      tablets.length,
+    ]),
+    leads: [...Map.groupBy(leaders, leader => leader).values()].map(group => group.length).sort(),
+    brokers,
+    pods: all.kube.peekAll(kinds.pods).map(({ metadata, spec }) => [metadata.name, spec?.containers]),
+  }
+}
+
+type Scenario = { readonly before: (all: Operated) => void; readonly change: (all: Operated) => void }
+
+const scenarios: Readonly<Record<string, Scenario>> = {
+  'a cluster with topics is made': {
+    before: () => {},
+    change: all => {
+      all.cluster({ brokers: 2, deletionPolicy: 'Delete' })
+      all.topic('orders', { tablets: 66 })
+      all.topic('payments', { tablets: 2, replication: 2 })
+    },
+  },
+  'a cluster is rolled and its volumes grow': {
+    before: all => {
+      all.cluster({ brokers: 2 })
+      all.topic('orders', { tablets: 2 })
+    },
+    change: all =>
+      all.cluster({ image: 'stele:2', config: { 'num.partitions': 3 }, storage: { size: '20Gi' } }),
+  },
+  'brokers are removed, and clients outside served': {
+    before: all => {
+      all.cluster({ brokers: 4, deletionPolicy: 'Delete' })
+    },
+    change: all => all.cluster({ brokers: 2, listeners: [{ type: 'NodePort' }] }),
+  },
+}
+
+async function run(
+  scenario: Scenario,
+  killAt: number | undefined,
+): Promise<{ all: Operated; wasKilled: boolean }> {
+  const all = new Operated(7, ['a'])
+  scenario.before(all)
+  const first = all.start()
+  if (all.clusterNow() !== undefined) await all.settled()
+  await all.clock.finish(first.stop())
+  scenario.change(all)
+  let wasKilled = false
+  const kill = (): void => {
+    wasKilled = true
+    all.kill()
+  }
+  all.start(killAt === undefined ? api => api : killedAt(killAt, kill))
+  await all.clock.runUntil(() => wasKilled || all.isSettled())
+  if (wasKilled) all.start()
+  await all.settled()
+  return { all, wasKilled }
+}
+
+test.each(Object.entries(scenarios))(
+  '%s: an operator that is killed after any write leaves nothing undone',
+  async (_, scenario) => {
+    const { all } = await run(scenario, undefined)
+    const whole = finalState(all)
+    expect(whole.brokers).toHaveLength(2)
+    let kills = 0
+    for (let n = 1; ; n += 1) {
+      const { all, wasKilled } = await run(scenario, n)
+      expect(finalState(all), `killed after write ${n}`).toEqual(whole)
+      if (!wasKilled) break
+      kills += 1
+    }
+    expect(kills).toBeGreaterThan(10)
+  },
+  300_000,
+)
