@@ -73,6 +73,7 @@ const tablets = new Tablets({
   store,
   self,
   incarnation,
+  diskSince: incarnation,
   dataDirectory: data,
   settingsOf: topic => resolveTopic({ topic: topic.settings, dynamic: {}, static: {} }),
   clean: true,

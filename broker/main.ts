@@ -7,6 +7,8 @@ import { collectDefaultMetrics, Registry } from 'prom-client'
 import { MIB, brokerId } from '../base/quantities.ts'
 import type { World } from '../base/world.ts'
 import { openEmbeddedStore } from '../control/embedded/store.ts'
+import type { Addresses } from '../control/model.ts'
+import type { ControlStore } from '../control/store.ts'
 import { cleanerOnThread } from './compaction-thread.ts'
 import { openHttpDoor } from './doors/http/door.ts'
 import { openKafkaDoor } from './doors/kafka/door.ts'
@@ -19,15 +21,25 @@ import { SegmentCache } from './log/segment-cache.ts'
 import { TailMemory } from './log/tail-memory.ts'
 import { Queues } from './queues/queues.ts'
 import { Router } from './router/router.ts'
-import { advertised, withListener } from '../control/settings/listeners.ts'
+import { advertised, listenerText, withListener } from '../control/settings/listeners.ts'
 import { resolveBroker, resolveTopic, type BrokerSettings } from './settings/resolve.ts'
 import { Compactions } from './tablet/compactions.ts'
 import { GroupCommit } from './tablet/group-commit.ts'
 import { Tablets } from './tablet/tablets.ts'
+import { bootId } from './world/boot-id.ts'
 import { realWorld } from './world/world.ts'
+
+/** A cluster whose brokers share a control store. */
+export type Cluster = {
+  /** Kafka's cluster id, the same for all its brokers; undefined to have one of its own. */
+  readonly clusterId: string | undefined
+  readonly openStore: (around: World & { readonly log: Logger }) => Promise<ControlStore>
+}
 
 export type BrokerOptions = {
   readonly dataDirectory: string
+  /** Undefined for a broker that is alone: its control store is in the data directory. */
+  readonly cluster?: Cluster
   /** HOST:PORT of the doors, when not those of `listeners`. */
   readonly kafka: string | undefined
   readonly http: string | undefined
@@ -53,17 +65,25 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
   const staticSettings = withDoors(options)
   const settings = resolveBroker({ dynamic: {}, static: staticSettings })
   const real = realWorld()
-  const directory = DataDirectory.open(real, options.dataDirectory, brokerId(settings.brokerId))
+  const directory = DataDirectory.open(
+    real,
+    options.dataDirectory,
+    brokerId(settings.brokerId),
+    options.cluster?.clusterId,
+  )
   const reserve = new Reserve(real.disk, `${directory.path}/reserve`)
   const world = { ...real, disk: withReserve(real.disk, reserve) }
   const stopReserve = reserve.keep(world.clock)
   const undo: (() => Promise<void> | void)[] = [stopReserve, () => directory.release()]
   try {
-    const { router, tablets, checkpoints, store } = await openTablets(world, directory, staticSettings, log)
-    undo.unshift(() => store.close())
+    const store = await openStore(world, directory, options)
+    undo.unshift(() => store.close({ clean: false }))
+    const { router, tablets, checkpoints } = await openTablets(world, directory, store, staticSettings, log)
     const registry = new Registry()
     collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 50 })
-    const [kafkaAt, httpAt] = [place(settings.listeners, 'kafka'), place(settings.listeners, 'http')]
+    const [kafkaAt, externalAt, httpAt] = (['kafka', 'external', 'http'] as const).map(door =>
+      place(settings.listeners, door),
+    )
     const doorLog = (door: string) => log.child({ door })
     const { version } = options
     const queues = new Queues({ world, router, log: doorLog('http') })
@@ -81,17 +101,20 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
           })
     undo.unshift(() => http?.stop())
     const kafka =
-      kafkaAt === undefined
+      kafkaAt === undefined && externalAt === undefined
         ? undefined
-        : await openKafkaDoor({ world, router, log: doorLog('kafka'), registry, address: kafkaAt })
+        : await openKafkaDoor({
+            world,
+            router,
+            log: doorLog('kafka'),
+            registry,
+            address: kafkaAt,
+            external: externalAt,
+          })
     undo.unshift(() => kafka?.stop())
-    const current = store.brokers().get(router.self)
-    if (current !== undefined) {
-      await store.announceAddresses(router.self, current.incarnation, {
-        ...(kafka && { kafka: advertised(settings, 'kafka', kafka.addresses[0]?.port ?? 0) }),
-        ...(http && { http: advertised(settings, 'http', http.addresses[0]?.port ?? 0) }),
-      })
-    }
+    const { self, incarnation } = router
+    const bound = { kafka: kafka?.addresses[0], external: kafka?.external[0], http: http?.addresses[0] }
+    await store.announceAddresses(self, incarnation, addressesOf(settings, bound))
     await directory.begin()
     await recover(world, tablets, router, directory.wasClean, log)
     tablets.maintain(() => ({
@@ -103,19 +126,14 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
     if (settings.logCleanerEnable) compactions.start()
     const stop = async (): Promise<void> => {
       router.end()
+      await within(world, leaveMsMax, store.leaving(self, incarnation))
       await queues.end()
       router.groups.end()
       await kafka?.stop()
       await http?.stop()
       await compactions.stop()
-      const clean = await tablets.stop()
-      await store.close()
-      try {
-        checkpoints.saveNow()
-        if (clean) directory.endCleanly()
-      } catch (error) {
-        log.warn({ error }, 'could not mark the stop as a clean one: the next start recovers')
-      }
+      const clean = (await tablets.stop()) && endCleanly(directory, checkpoints, log)
+      await within(world, leaveMsMax, store.close({ clean }))
       stopReserve()
       directory.release()
       log.info({ clean }, 'broker stopped')
@@ -127,17 +145,52 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
   }
 }
 
+/** A control store that does not answer keeps no broker from stopping: it will find out. */
+const leaveMsMax = 5_000
+
+const within = (world: World, ms: number, work: Promise<void>): Promise<void> =>
+  Promise.race([work, new Promise<void>(resolve => world.clock.after(ms, resolve))])
+
+/** Notes that the next start need not check the disk. Answers whether that is so. */
+function endCleanly(directory: DataDirectory, checkpoints: Checkpoints, log: Logger): boolean {
+  try {
+    checkpoints.saveNow()
+    directory.endCleanly()
+    return true
+  } catch (error) {
+    log.warn({ error }, 'could not mark the stop as a clean one: the next start recovers')
+    return false
+  }
+}
+
+type Bound = Readonly<Record<keyof Addresses, { readonly port: number } | undefined>>
+
+const addressesOf = (settings: BrokerSettings, bound: Bound): Addresses =>
+  Object.fromEntries(
+    (['kafka', 'external', 'http'] as const).flatMap(door => {
+      const at = bound[door]
+      return at === undefined ? [] : [[door, advertised(settings, door, at.port)]]
+    }),
+  )
+
+function openStore(world: World, directory: DataDirectory, options: BrokerOptions): Promise<ControlStore> {
+  const { cluster, log } = options
+  if (cluster !== undefined) return cluster.openStore({ ...world, log })
+  const path = `${directory.path}/control.json`
+  directory.requireControlStore(path)
+  return Promise.resolve(openEmbeddedStore({ ...world, path }))
+}
+
 /** Everything below the doors, not yet recovered. */
 async function openTablets(
   world: World,
   directory: DataDirectory,
+  store: ControlStore,
   staticSettings: Readonly<Record<string, string>>,
   log: Logger,
 ) {
   const { checkpoints, damaged } = Checkpoints.open(world.disk, directory.path)
   if (damaged) log.warn('recovery-point.json is not readable: every log is checked from its start')
-  directory.requireControlStore(`${directory.path}/control.json`)
-  const store = openEmbeddedStore({ ...world, path: `${directory.path}/control.json` })
   const settings = resolveBroker({ dynamic: store.brokerSettings(), static: staticSettings })
   const { brokerId: self, rack } = settings
   const { diskId, clusterId } = directory.meta
@@ -145,7 +198,7 @@ async function openTablets(
     brokerId: brokerId(self),
     diskId,
     cleanStop: directory.wasClean,
-    bootId: undefined,
+    bootId: bootId(),
     rack: rack === '' ? undefined : rack,
     addresses: {},
   })
@@ -160,6 +213,7 @@ async function openTablets(
     store,
     self: brokerId(self),
     incarnation,
+    diskSince: directory.since(incarnation),
     dataDirectory: directory.path,
     settingsOf: topic =>
       resolveTopic({ topic: topic.settings, dynamic: store.brokerSettings(), static: staticSettings }),
@@ -168,7 +222,7 @@ async function openTablets(
   const identity = { self: brokerId(self), incarnation, clusterId, dataDirectory: directory.path }
   const groups = new Groups({ world, store, tablets, log, settings })
   const router = new Router({ world, store, tablets, groups, staticSettings, ...identity })
-  return { router, tablets, checkpoints, store }
+  return { router, tablets, checkpoints }
 }
 
 const compactionsOf = (world: World, tablets: Tablets, settings: BrokerSettings, log: Logger): Compactions =>
@@ -227,9 +281,7 @@ function place(listeners: readonly Place[], door: string): string | undefined {
 /** The command line's doors go over those of `listeners`. */
 function withDoors({ settings, kafka, http }: BrokerOptions): Readonly<Record<string, string>> {
   const { listeners } = resolveBroker({ dynamic: {}, static: settings })
-  let list = listeners
-    .map(({ door, ...at }) => `${door === 'kafka' ? 'PLAINTEXT' : 'HTTP'}://${text(at)}`)
-    .join(',')
+  let list = listeners.map(listenerText).join(',')
   if (kafka !== undefined) list = withListener(list, 'kafka', kafka)
   if (http !== undefined) list = withListener(list, 'http', http)
   return { ...settings, listeners: list }

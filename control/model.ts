@@ -35,7 +35,8 @@ export type InSync = { readonly broker: BrokerId; readonly incarnation: Incarnat
 /** A place to reach a broker at, as clients shall use it. */
 type Address = { readonly host: string; readonly port: number }
 
-export type Addresses = Readonly<Partial<Record<'kafka' | 'http', Address>>>
+/** `external` is Kafka's protocol too, for clients that reach brokers by other addresses. */
+export type Addresses = Readonly<Partial<Record<'kafka' | 'http' | 'external', Address>>>
 
 /** What a broker says of itself when it starts. */
 export type BrokerStart = {

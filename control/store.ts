@@ -19,6 +19,13 @@ export type ControlStore = {
   brokers(): ReadonlyMap<BrokerId, Broker>
   /** Settings of every broker, changed while running; under the brokers' names. */
   brokerSettings(): Readonly<Record<string, string>>
+  /** Whether records of this topic, which is not among `topics()`, are to stay on the brokers' disks. */
+  keepsRecords(id: string): boolean
+  /**
+   * Milliseconds since it was last seen to hold that this process is the broker it registered; Infinity when it is not, or not yet.
+   * Undefined where nobody could take that away.
+   */
+  leaseAgeMs(): number | undefined
 
   /**
    * Calls `listener` with every change after this call, in order; the reads already show it, and perhaps what comes next.
@@ -57,8 +64,10 @@ export type ControlStore = {
   /** Where clients reach the broker, for a run whose doors opened after it was registered. */
   announceAddresses(broker: BrokerId, incarnation: Incarnation, addresses: Addresses): Promise<void>
 
-  /** Waits for what is under way; no calls after this one. */
-  close(): Promise<void>
+  /** The broker is about to stop on purpose: nobody shall count on it any more. */
+  leaving(broker: BrokerId, incarnation: Incarnation): Promise<void>
+  /** Waits for what is under way and gives the brokers registered here free, saying whether they stopped in order; no calls after this one. */
+  close(end?: { readonly clean: boolean }): Promise<void>
 }
 
 /** 'changed': it holds. 'refused': nothing was changed; read again. 'unknown': it may still land. */
@@ -67,7 +76,8 @@ export type ChangeAnswer = 'changed' | 'refused' | 'unknown'
 export type ControlEvent =
   | { readonly kind: 'topic-created'; readonly topic: Topic }
   | { readonly kind: 'topic-changed'; readonly topic: Topic; readonly before: Topic }
-  | { readonly kind: 'topic-deleted'; readonly topic: Topic }
+  /** With `kept` it is not served any more, and its records stay where they are. */
+  | { readonly kind: 'topic-deleted'; readonly topic: Topic; readonly kept?: true }
   | { readonly kind: 'broker-changed'; readonly broker: Broker }
   | { readonly kind: 'broker-settings-changed'; readonly settings: Readonly<Record<string, string>> }
 

@@ -4,7 +4,7 @@
  */
 import { randomUuid } from '../../base/uuid.ts'
 import { readFile, replaceFileNow } from '../../base/files.ts'
-import type { BrokerId } from '../../base/quantities.ts'
+import { incarnation, type BrokerId, type Incarnation } from '../../base/quantities.ts'
 import type { World } from '../../base/world.ts'
 
 const formatVersion = 1
@@ -38,10 +38,10 @@ export class DataDirectory {
   }
 
   /**
-   * Opens `path` for broker `brokerId`, or makes it when there is nothing.
+   * Opens `path` for broker `brokerId`, or makes it when there is nothing; `clusterId` is the cluster that it must belong to.
    * @throws DataDirectoryRefused when it belongs to someone else, is in use, of a newer format or not writable
    */
-  static open(world: World, path: string, brokerId: BrokerId): DataDirectory {
+  static open(world: World, path: string, brokerId: BrokerId, clusterId?: string): DataDirectory {
     const { disk } = world
     try {
       disk.makeDirectory(path)
@@ -53,7 +53,7 @@ export class DataDirectory {
         )
       }
       try {
-        const meta = readMeta(world, path, brokerId)
+        const meta = readMeta(world, path, brokerId, clusterId)
         const wasClean = disk.stat(`${path}/clean-shutdown`) !== undefined
         return new DataDirectory(world, path, meta, wasClean, lock)
       } catch (error) {
@@ -78,6 +78,20 @@ export class DataDirectory {
     )
   }
 
+  /**
+   * The first run of the broker on this disk, when `run` is the one that begins now: what earlier ones have written lies elsewhere.
+   * Written once, as soon as it is known; a directory from before it was kept has always been its broker's.
+   */
+  since(run: Incarnation): Incarnation {
+    const { disk } = this.#world
+    const path = `${this.path}/first-run.json`
+    const content = readFile(disk, path)
+    if (content !== undefined) return (JSON.parse(content.toString()) as { run: Incarnation }).run
+    const first = disk.list(`${this.path}/tablets`).length === 0 ? run : incarnation(1)
+    replaceFileNow(disk, path, Buffer.from(`${JSON.stringify({ version: 1, run: first })}\n`))
+    return first
+  }
+
   /** From here on a crash needs recovery. */
   async begin(): Promise<void> {
     await this.#world.disk.remove(`${this.path}/clean-shutdown`)
@@ -94,10 +108,10 @@ export class DataDirectory {
   }
 }
 
-function readMeta(world: World, path: string, brokerId: BrokerId): Meta {
+function readMeta(world: World, path: string, brokerId: BrokerId, clusterId: string | undefined): Meta {
   const file = `${path}/meta.json`
   const content = readFile(world.disk, file)
-  if (content === undefined) return makeMeta(world, path, brokerId)
+  if (content === undefined) return makeMeta(world, path, brokerId, clusterId)
   let meta: Meta
   try {
     meta = JSON.parse(content.toString()) as Meta
@@ -123,11 +137,16 @@ function readMeta(world: World, path: string, brokerId: BrokerId): Meta {
       `${path} belongs to broker ${meta.brokerId}, and this is broker ${brokerId}. Set broker.id=${meta.brokerId}, or use another --data directory.`,
     )
   }
+  if (clusterId !== undefined && meta.clusterId !== clusterId) {
+    throw new DataDirectoryRefused(
+      `${path} belongs to cluster ${meta.clusterId}, and this is a broker of cluster ${clusterId}. Use the volume of this cluster's broker, or an empty one.`,
+    )
+  }
   return meta
 }
 
 /** Only an empty directory becomes ours: what we did not write we do not touch. */
-function makeMeta(world: World, path: string, brokerId: BrokerId): Meta {
+function makeMeta(world: World, path: string, brokerId: BrokerId, clusterId: string | undefined): Meta {
   const { disk } = world
   const foreign = disk
     .list(path)
@@ -140,7 +159,7 @@ function makeMeta(world: World, path: string, brokerId: BrokerId): Meta {
   }
   const meta = {
     formatVersion,
-    clusterId: randomUuid(world.random),
+    clusterId: clusterId ?? randomUuid(world.random),
     brokerId,
     diskId: randomUuid(world.random),
   }

@@ -26,3 +26,6 @@ const topicCharactersMax = 200
  */
 export const tabletDirectory = (topic: string, partition: number, topicId: string): string =>
   `${topic.slice(0, topicCharactersMax)}-${partition}.${topicId}`
+
+/** The topic id in the name of a tablet's directory. */
+export const topicIdIn = (name: string): string => name.slice(name.lastIndexOf('.') + 1)

@@ -2,7 +2,7 @@
  * From a request to the tablet that serves it. In come topic names and partitions from the doors, out come tablets led here, or the refusal that
  * says why not; and every change of topics and settings, which resolves when this broker serves it.
  */
-import { MIB, type BrokerId, type Incarnation } from '../../base/quantities.ts'
+import { MIB, type BrokerId, type Epoch, type Incarnation } from '../../base/quantities.ts'
 import { Refusal } from '../../base/refusals.ts'
 import type { World } from '../../base/world.ts'
 import { isInternal, offsetsTopic, type Broker, type Topic } from '../../control/model.ts'
@@ -49,6 +49,7 @@ export type LogDirectory = {
 export class Router {
   readonly clusterId: string
   readonly self: BrokerId
+  readonly incarnation: Incarnation
   /** From the name of a group to its coordinator. */
   readonly groups: Groups
   readonly #options: RouterOptions
@@ -61,6 +62,7 @@ export class Router {
     this.#options = options
     this.clusterId = options.clusterId
     this.self = options.self
+    this.incarnation = options.incarnation
     this.groups = options.groups
     this.#producerIds = new ProducerIds(options.self, options.incarnation)
     this.#settings = resolveBroker(this.#sources())
@@ -75,6 +77,11 @@ export class Router {
 
   get ready(): boolean {
     return this.#state === 'ready'
+  }
+
+  /** See `ControlStore.leaseAgeMs`. */
+  get leaseAgeMs(): number | undefined {
+    return this.#options.store.leaseAgeMs()
   }
 
   get notReadyReason(): string | undefined {
@@ -122,6 +129,16 @@ export class Router {
     return this.#options.tablets.find(topic, partition)
   }
 
+  /** Who leads the tablet, as far as is known here; undefined while nobody does. */
+  leaderOf(topic: string, partition: number): { readonly id: BrokerId; readonly epoch: Epoch } | undefined {
+    const tablet = this.topics().get(topic)?.tablets[partition]
+    return tablet?.leader === undefined ? undefined : { id: tablet.leader, epoch: tablet.epoch }
+  }
+
+  broker(id: BrokerId): Broker | undefined {
+    return this.#options.store.brokers().get(id)
+  }
+
   /** @throws Refusal UNKNOWN_TOPIC_OR_PARTITION, NOT_LEADER_OR_FOLLOWER, KAFKA_STORAGE_ERROR */
   leading(topic: string, partition: number): Tablet {
     const tablet = this.find(topic, partition)
@@ -134,10 +151,13 @@ export class Router {
         `topic ${topic} has partitions 0 to ${known.tablets.length - 1}, not ${partition}`,
       )
     }
+    const leader = known.tablets[partition]?.leader
+    if (leader !== undefined && leader !== this.self)
+      throw new Refusal('NOT_LEADER_OR_FOLLOWER', `broker ${leader} leads ${topic}-${partition}`)
     if (tablet?.offlineReason !== undefined) {
       throw new Refusal('KAFKA_STORAGE_ERROR', `${topic}-${partition} is offline: ${tablet.offlineReason}`)
     }
-    throw new Refusal('NOT_LEADER_OR_FOLLOWER', `this broker does not lead ${topic}-${partition}`)
+    throw new Refusal('NOT_LEADER_OR_FOLLOWER', `nobody leads ${topic}-${partition} now`)
   }
 
   /**

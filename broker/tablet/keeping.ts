@@ -24,6 +24,8 @@ export type Kept = {
   readonly writtenBytes: number
   /** Whether it leads; asked again after every wait. */
   readonly serves: boolean
+  /** Whether it leads or follows: its files are in use. */
+  readonly isOpen: boolean
   /** Writes what is gathered. */
   flush(): void
   /** Resolves when everything below `end` is on the disk. */
@@ -110,16 +112,16 @@ export class Keeping implements CompactionOwner {
   }
 
   async #checkpoint(): Promise<void> {
-    if (!this.serves || this.isCheckpointed) return
+    if (!this.#kept.isOpen || this.isCheckpointed) return
     this.#kept.flush()
-    if (!this.serves) return
+    if (!this.#kept.isOpen) return
     const { log, producers, epochs } = this.#state
     const { world, checkpoints } = this.#shared
     const { name, directory } = this.#kept.identity
     const end = log.end
     const { writtenBytes } = this.#kept
     await Promise.all([producers.save(world.disk, directory, end.offset), this.#kept.durable(end.offset)])
-    if (!this.serves) return
+    if (!this.#kept.isOpen) return
     try {
       await log.syncIndexes()
     } catch (error) {
@@ -127,11 +129,11 @@ export class Keeping implements CompactionOwner {
       throw error
     }
     await epochs.save()
-    if (!this.serves) return
+    if (!this.#kept.isOpen) return
     await checkpoints.setRecoveryPoint(name, end)
     this.#checkpointed = end
     this.#checkpointedBytes = writtenBytes
-    if (this.serves) await Producers.removeOthers(world.disk, directory, end.offset)
+    if (this.#kept.isOpen) await Producers.removeOthers(world.disk, directory, end.offset)
   }
 
   /** Drops what `retention.ms` and `retention.bytes` do not keep, and producers that were silent for so long. */

@@ -42,6 +42,14 @@ export type TabletIdentity = {
 
 const syncAgainMs = 100
 
+/** Why a replica ends, as those who wait are told; NOT_LEADER_OR_FOLLOWER when it was taken from this broker. */
+type Closing = keyof typeof closings
+const closings = {
+  UNKNOWN_TOPIC_OR_PARTITION: 'its topic was deleted',
+  BROKER_STOPPING: 'the broker is stopping',
+  NOT_LEADER_OR_FOLLOWER: 'other brokers hold it now',
+} as const
+
 const isOutOfDescriptors = (error: unknown): boolean =>
   ['EMFILE', 'ENFILE'].includes((error as NodeJS.ErrnoException).code ?? '')
 
@@ -58,7 +66,7 @@ export class Tablet implements Kept {
   readonly #troubles: LimitedLog
   #role: Role = 'recovering'
   #offlineReason = 'it is still being recovered'
-  #closedWith: 'UNKNOWN_TOPIC_OR_PARTITION' | 'BROKER_STOPPING' = 'UNKNOWN_TOPIC_OR_PARTITION'
+  #closedWith: Closing = 'UNKNOWN_TOPIC_OR_PARTITION'
   #state: TabletState | undefined
   #appends: Appends | undefined
   #keeping: Keeping | undefined
@@ -103,6 +111,11 @@ export class Tablet implements Kept {
 
   get leader(): BrokerId | undefined {
     return this.#assignment?.leader
+  }
+
+  /** As it was last told; undefined before. */
+  get assignment(): TabletAssignment | undefined {
+    return this.#assignment
   }
 
   get epoch(): Epoch {
@@ -159,6 +172,16 @@ export class Tablet implements Kept {
     return this.#role === 'leader'
   }
 
+  /** Whether its directory was opened and is in use. */
+  get isOpen(): boolean {
+    return this.#role === 'leader' || this.#role === 'follower'
+  }
+
+  /** Whether its directory was opened and nobody has said yet what it is to be. */
+  get isWaiting(): boolean {
+    return this.#role === 'recovering' && this.#state !== undefined
+  }
+
   /** Its directory was opened and checked. */
   opened(state: TabletState, logStart: Offset, checkpoint: TabletCheckpoint | undefined): void {
     assert(this.#role === 'recovering', 'a tablet is opened once')
@@ -178,9 +201,25 @@ export class Tablet implements Kept {
     const latest = state?.epochs.latest
     if (latest !== undefined && latest >= assignment.epoch) {
       this.fail(
-        `its log has batches of epoch ${latest}, and the control store now grants epoch ${assignment.epoch}: someone restored an old copy of control.json`,
+        `its log has batches of epoch ${latest}, and the control store now grants epoch ${assignment.epoch}: someone restored an old copy of control.json, or of its TabletSlice`,
       )
     }
+  }
+
+  /** Its leader goes on in the same epoch, with other replicas or others in sync. */
+  assigned(assignment: TabletAssignment): void {
+    assert(assignment.epoch === this.#assignment?.epoch, 'another epoch has another leader')
+    this.#assignment = assignment
+  }
+
+  /** Another broker leads, or nobody does: what was appended stays, and those that wait are sent away. */
+  follow(assignment: TabletAssignment): void {
+    assert(this.#state !== undefined || this.#role === 'offline', 'a tablet follows after it was opened')
+    this.#assignment = assignment
+    const led = this.#role === 'leader'
+    if (led) this.#appends?.flush()
+    this.#role = nextRole(this.#role, 'follow')
+    if (led) this.#endWaiting(this.#notLeading())
   }
 
   /** Takes it out of service; what is on the disk stays as it is. */
@@ -192,12 +231,12 @@ export class Tablet implements Kept {
     this.#endWaiting(new Refusal('KAFKA_STORAGE_ERROR', this.#offlineMessage()))
   }
 
-  /** Its topic was deleted, or the broker stops. */
-  close(code: 'UNKNOWN_TOPIC_OR_PARTITION' | 'BROKER_STOPPING'): void {
+  /** Its topic was deleted, it was taken from this broker, or the broker stops. */
+  close(code: Closing): void {
     if (this.#role === 'removed') return
     this.#role = nextRole(this.#role, 'remove')
     this.#closedWith = code
-    this.#offlineReason = code === 'BROKER_STOPPING' ? 'the broker is stopping' : 'its topic was deleted'
+    this.#offlineReason = closings[code]
     this.#endWaiting(this.#gone())
     this.#state?.log.close()
   }
@@ -362,7 +401,7 @@ export class Tablet implements Kept {
   /** For the group commit: makes durable what is written. A disk that fails to sync takes the tablet out of service. */
   async sync(): Promise<void> {
     const state = this.#state
-    if (state === undefined || !this.serves) return
+    if (state === undefined || !this.isOpen) return
     const bytes = this.#writtenBytes
     let position: LogPosition
     try {
@@ -374,10 +413,10 @@ export class Tablet implements Kept {
         this.#shared.world.clock.after(syncAgainMs, () => this.#shared.groupCommit.request(this))
         return
       }
-      if (this.serves) this.syncFailed(`the disk failed to sync: ${(error as Error).message}`)
+      if (this.isOpen) this.syncFailed(`the disk failed to sync: ${(error as Error).message}`)
       return
     }
-    if (!this.serves) return
+    if (!this.isOpen) return
     this.#advance(position, bytes)
     this.#durableWaiters = this.#durableWaiters.filter(waiter => {
       if (waiter.offset > position.offset) return true

@@ -1,14 +1,16 @@
 /**
- * The tablets of this broker. In come topics from the control store; out go tablets that lead, with their directories. Every tablet that the control store
- * gives us is here: serving, or offline with a reason.
+ * The tablets of this broker. In come topics from the control store; out go tablets that lead or follow, with their directories. Every tablet that the
+ * control store gives us is here: in the role that its assignment says, claiming its leadership, or offline with a reason.
  */
 import { assert, InvariantViolation } from '../../base/assert.ts'
 import { MIB, type BrokerId, type Incarnation } from '../../base/quantities.ts'
+import { Refusal } from '../../base/refusals.ts'
 import { claimLeadership, sliceTablets, type Topic } from '../../control/model.ts'
 import type { ControlEvent, ControlStore } from '../../control/store.ts'
-import { tabletDirectory } from '../log/segment-names.ts'
+import { tabletDirectory, topicIdIn } from '../log/segment-names.ts'
 import type { TopicSettings } from '../settings/resolve.ts'
 import { openTablet } from './open-tablet.ts'
+import { lostWith, stanceOf } from './stance.ts'
 import { Tablet, type TabletShared } from './tablet.ts'
 
 export type TabletsOptions = {
@@ -16,6 +18,8 @@ export type TabletsOptions = {
   readonly store: ControlStore
   readonly self: BrokerId
   readonly incarnation: Incarnation
+  /** The first run on this disk: what earlier ones had in sync lay on another. */
+  readonly diskSince: Incarnation
   readonly dataDirectory: string
   readonly settingsOf: (topic: Topic) => TopicSettings
   /** The last stop was a clean one. */
@@ -30,16 +34,22 @@ export type RecoveryProgress = {
 }
 
 const openedAtOnce = 4
+/** So many guarded changes are under way at once. */
+const claimedAtOnce = 16
+/** A claim that was not granted, or whose answer is unknown, is looked at again after so long. */
+const claimAgainMs = 1_000
 /** A tablet that wrote this much is checkpointed before its turn, so that no crash leaves more to check. */
 const checkpointBytes = 256 * MIB
 const checkpointLookMs = 5_000
 
 export class Tablets {
   readonly #options: TabletsOptions
-  readonly #byTopic = new Map<string, Tablet[]>()
+  readonly #byTopic = new Map<string, (Tablet | undefined)[]>()
   readonly progress: RecoveryProgress
   /** Work on directories, one change of the control store after the other. */
   #work: Promise<void> = Promise.resolve()
+  /** Those whose leadership is being claimed. */
+  readonly #claiming = new Set<Tablet>()
   #stopped = false
   #unwatch: () => void = () => undefined
 
@@ -72,19 +82,19 @@ export class Tablets {
     const topics = [...store.topics().values()]
     const ids = new Set(topics.map(topic => topic.id))
     for (const [name, tablets] of this.#byTopic)
-      if (tablets.some(tablet => !ids.has(tablet.topicId))) this.#byTopic.delete(name)
+      if (tablets.some(tablet => tablet !== undefined && !ids.has(tablet.topicId))) this.#byTopic.delete(name)
     for (const topic of topics) {
       this.#place(topic)
       this.#settle(topic)
     }
     const known = new Set([...this.all()].map(tablet => tablet.identity.name))
-    setAsideStrangers(shared, dataDirectory, known)
+    setAsideStrangers(shared, dataDirectory, name => known.has(name) || store.keepsRecords(topicIdIn(name)))
     const there = new Set(
       shared.world.disk.list(`${dataDirectory}/tablets`).map(name => name.split('.stray')[0]),
     )
     shared.checkpoints.retain(name => known.has(name) || there.has(name))
     this.#work = this.#open([...this.all()], this.#options.clean).then(async () => {
-      await Promise.all(topics.map(topic => this.#claim(topic)))
+      await eachAtOnce([...store.topics().values()], claimedAtOnce, topic => this.#align(topic))
     })
     await this.#work
   }
@@ -128,14 +138,18 @@ export class Tablets {
     await this.#work
     await this.#eachTablet(tablet => tablet.checkpoint())
     const tablets = [...this.all()]
-    const clean = tablets.every(tablet => tablet.role === 'leader' && tablet.isCheckpointed)
+    const clean = tablets.every(tablet => tablet.isOpen && tablet.isCheckpointed)
     for (const tablet of tablets) tablet.close('BROKER_STOPPING')
     return clean
   }
 
-  async #eachTablet(work: (tablet: Tablet) => Promise<void>): Promise<void> {
+  #eachTablet(work: (tablet: Tablet) => Promise<void>): Promise<void> {
+    return this.#each([...this.all()], work)
+  }
+
+  async #each(tablets: readonly Tablet[], work: (tablet: Tablet) => Promise<void>): Promise<void> {
     const { log } = this.#options.shared
-    await eachAtOnce([...this.all()], openedAtOnce, async tablet => {
+    await eachAtOnce(tablets, openedAtOnce, async tablet => {
       try {
         await work(tablet)
       } catch (error) {
@@ -155,13 +169,16 @@ export class Tablets {
       case 'topic-changed': {
         const added = this.#place(event.topic)
         this.#settle(event.topic)
+        this.#dropTaken(event.topic)
+        void this.#tryToAlign(event.topic)
         if (added.length > 0) this.#then(() => this.#serve(event.topic, added))
         return
       }
       case 'topic-deleted': {
-        const tablets = this.#byTopic.get(event.topic.name) ?? []
+        const tablets = (this.#byTopic.get(event.topic.name) ?? []).filter(tablet => tablet !== undefined)
         this.#byTopic.delete(event.topic.name)
         const { fileDeleteDelayMs } = this.#options.settingsOf(event.topic)
+        if (event.kept === true) return this.#then(() => this.#shut(tablets))
         for (const tablet of tablets) tablet.close('UNKNOWN_TOPIC_OR_PARTITION')
         this.#then(() => this.#removeDirectories(tablets, fileDeleteDelayMs))
         return
@@ -178,7 +195,8 @@ export class Tablets {
   /** Gives the topic's tablets the settings that hold now. */
   #settle(topic: Topic): void {
     const settings = this.#options.settingsOf(topic)
-    for (const tablet of this.#byTopic.get(topic.name) ?? []) tablet.settings = settings
+    for (const tablet of this.#byTopic.get(topic.name) ?? [])
+      if (tablet !== undefined) tablet.settings = settings
   }
 
   #then(work: () => Promise<void>): void {
@@ -202,47 +220,112 @@ export class Tablets {
     })
   }
 
-  async #serve(topic: Topic, added: Tablet[]): Promise<void> {
-    await this.#open(added, true)
-    for (const tablet of added) {
-      const assignment = topic.tablets[tablet.partition]
-      assert(assignment !== undefined, 'a tablet that was placed has an assignment')
-      if (tablet.role === 'recovering') tablet.lead(assignment)
-    }
+  /** Their records stay: what comes back begins where they end. */
+  async #shut(tablets: readonly Tablet[]): Promise<void> {
+    await this.#each(tablets, tablet => tablet.checkpoint())
+    for (const tablet of tablets) tablet.close('UNKNOWN_TOPIC_OR_PARTITION')
+  }
+
+  async #serve({ id }: Topic, added: Tablet[]): Promise<void> {
+    // A topic that comes back may have been left in any state.
+    await this.#open(added, false)
+    const topic = this.#options.store.topicById(id)
+    if (topic !== undefined) await this.#tryToAlign(topic)
   }
 
   async #open(tablets: Tablet[], clean: boolean): Promise<void> {
     const { shared } = this.#options
     await eachAtOnce(tablets, openedAtOnce, async tablet => {
-      await openTablet(shared, tablet, clean, bytes => (this.progress.bytesDone += bytes))
+      const lost = this.#lost(tablet)
+      if (lost === undefined)
+        await openTablet(shared, tablet, clean, bytes => (this.progress.bytesDone += bytes))
+      else tablet.fail(lost)
       this.progress.tabletsDone++
     })
   }
 
-  /** A new run leads in new epochs, so that no offset is given twice within one. */
-  async #claim(topic: Topic): Promise<void> {
-    const { store, self: broker, incarnation } = this.#options
-    const opened = (this.#byTopic.get(topic.name) ?? []).filter(
-      tablet => tablet.topicId === topic.id && tablet.role === 'recovering',
-    )
-    const bySlice = Map.groupBy(opened, tablet => Math.floor(tablet.partition / sliceTablets))
-    for (const tablets of bySlice.values()) {
-      const changes = tablets.flatMap(({ partition }) => {
-        const assignment = topic.tablets[partition]
-        return assignment === undefined
-          ? []
-          : [claimLeadership(partition, assignment, { broker, incarnation })]
-      })
-      // Those that were added meanwhile are not opened yet, and served from their first epoch.
-      if (changes.length === 0) continue
-      const answer = await store.changeTablets(topic.id, changes)
-      for (const { tablet: partition, to } of changes) {
-        const tablet = tablets.find(tablet => tablet.partition === partition)
-        if (tablet?.role !== 'recovering') continue
-        if (answer === 'changed') tablet.lead(to)
-        else tablet.fail('the control store did not grant its leadership; start the broker again')
-      }
+  /** Why nothing may begin empty in the name of this replica. */
+  #lost({ topicId, partition }: Tablet): string | undefined {
+    const { store, self, diskSince } = this.#options
+    const assignment = store.topicById(topicId)?.tablets[partition]
+    return assignment && lostWith(assignment, self, diskSince)
+  }
+
+  /** Replicas that other brokers have now: what is on the disk is set aside. */
+  #dropTaken(topic: Topic): void {
+    const { self, shared, dataDirectory } = this.#options
+    const tablets = this.#byTopic.get(topic.name) ?? []
+    for (const tablet of tablets) {
+      if (tablet?.topicId !== topic.id || topic.tablets[tablet.partition]?.replicas.includes(self) === true)
+        continue
+      tablets[tablet.partition] = undefined
+      tablet.close('NOT_LEADER_OR_FOLLOWER')
+      this.#then(async () => setAside(shared, dataDirectory, tablet.identity.name, 'other brokers have now'))
     }
+  }
+
+  /** Brings the topic's opened tablets into the roles that it says, and claims what this run may lead. */
+  async #align(topic: Topic): Promise<void> {
+    const claims: Tablet[] = []
+    for (const tablet of this.#byTopic.get(topic.name) ?? []) {
+      if (tablet?.topicId !== topic.id || !(tablet.isOpen || tablet.isWaiting)) continue
+      const assignment = topic.tablets[tablet.partition]
+      assert(assignment !== undefined, 'a tablet that was placed has an assignment')
+      const seen = tablet.assignment
+      if (seen !== undefined && seen.version > assignment.version) continue
+      const stance = stanceOf(tablet, assignment, this.#options)
+      if (stance === 'lead') tablet.lead(assignment)
+      else if (stance === 'lead on') tablet.assigned(assignment)
+      else if (stance === 'follow') tablet.follow(assignment)
+      else if (!this.#claiming.has(tablet)) claims.push(tablet)
+    }
+    if (claims.length > 0) await this.#claim(topic, claims)
+  }
+
+  /** A new run leads in new epochs, so that no offset is given twice within one. */
+  async #claim(topic: Topic, claims: readonly Tablet[]): Promise<void> {
+    const bySlice = Map.groupBy(claims, tablet => Math.floor(tablet.partition / sliceTablets))
+    for (const tablet of claims) this.#claiming.add(tablet)
+    let granted = true
+    try {
+      for (const tablets of bySlice.values()) granted = (await this.#claimSlice(topic, tablets)) && granted
+    } finally {
+      for (const tablet of claims) this.#claiming.delete(tablet)
+    }
+    const now = this.#options.store.topicById(topic.id)
+    if (now === undefined || this.#stopped) return
+    if (granted) await this.#align(now)
+    else this.#alignLater(topic.id)
+  }
+
+  async #claimSlice(topic: Topic, tablets: readonly Tablet[]): Promise<boolean> {
+    const { store, self: broker, incarnation } = this.#options
+    const changes = tablets.flatMap(({ partition }) => {
+      const assignment = topic.tablets[partition]
+      return assignment === undefined ? [] : [claimLeadership(partition, assignment, { broker, incarnation })]
+    })
+    return (await store.changeTablets(topic.id, changes)) === 'changed'
+  }
+
+  async #tryToAlign(topic: Topic): Promise<void> {
+    try {
+      await this.#align(topic)
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error
+      this.#options.shared.log.warn(
+        { topic: topic.name, reason: error.message },
+        'leadership could not be claimed; it is tried again',
+      )
+      this.#alignLater(topic.id)
+    }
+  }
+
+  #alignLater(id: string): void {
+    const { store, shared } = this.#options
+    shared.world.clock.after(claimAgainMs, () => {
+      const topic = store.topicById(id)
+      if (topic !== undefined && !this.#stopped) void this.#tryToAlign(topic)
+    })
   }
 
   async #removeDirectories(tablets: Tablet[], delayMs: number): Promise<void> {
@@ -280,25 +363,33 @@ async function eachAtOnce<T>(
 }
 
 /** Directories whose topic nobody knows are neither adopted nor deleted; those of deleted tablets go for good. */
-function setAsideStrangers(shared: TabletShared, dataDirectory: string, known: ReadonlySet<string>): void {
-  const { disk } = shared.world
-  const names = disk.list(`${dataDirectory}/tablets`)
-  const taken = new Set(names)
-  for (const name of names) {
-    const path = `${dataDirectory}/tablets/${name}`
-    if (known.has(name) || /\.stray(?:\.\d+)?$/.test(name)) continue
-    if (name.endsWith('.deleted')) {
-      removeAway(shared, path)
-      continue
-    }
-    let aside = `${name}.stray`
-    for (let i = 2; taken.has(aside); i++) aside = `${name}.stray.${i}`
-    shared.log.warn(
-      { path: `${dataDirectory}/tablets/${aside}` },
-      'set aside the directory of a tablet that no topic has; remove it when you do not need it',
-    )
-    disk.rename(path, `${dataDirectory}/tablets/${aside}`)
+function setAsideStrangers(
+  shared: TabletShared,
+  dataDirectory: string,
+  isKnown: (name: string) => boolean,
+): void {
+  for (const name of shared.world.disk.list(`${dataDirectory}/tablets`)) {
+    if (isKnown(name) || /\.stray(?:\.\d+)?$/.test(name)) continue
+    if (name.endsWith('.deleted')) removeAway(shared, `${dataDirectory}/tablets/${name}`)
+    else setAside(shared, dataDirectory, name, 'no topic has')
   }
+}
+
+function setAside(
+  { world: { disk }, log }: TabletShared,
+  dataDirectory: string,
+  name: string,
+  whose: string,
+): void {
+  const taken = new Set(disk.list(`${dataDirectory}/tablets`))
+  if (!taken.has(name)) return
+  let aside = `${name}.stray`
+  for (let i = 2; taken.has(aside); i++) aside = `${name}.stray.${i}`
+  log.warn(
+    { path: `${dataDirectory}/tablets/${aside}` },
+    `set aside the directory of a tablet that ${whose}; remove it when you do not need it`,
+  )
+  disk.rename(`${dataDirectory}/tablets/${name}`, `${dataDirectory}/tablets/${aside}`)
 }
 
 function removeAway(shared: TabletShared, path: string): void {

@@ -1,4 +1,4 @@
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
 import { examples, hostAndPort, several } from '../options.ts'
 
 /** `stele start`: what can be said; `start.ts` does it. */
@@ -10,6 +10,11 @@ export function startCommand(): Command {
     .option('--http <host:port>', 'where HTTP clients connect (default: localhost:8080)', hostAndPort)
     .option('-s, --set <name=value>', 'a broker setting; may be repeated', several)
     .option('-c, --config <file>', 'broker settings, a name=value a line; --set goes before it')
+    .addOption(
+      new Option('--control <where>', 'where topics and assignments are kept')
+        .choices(['embedded', 'kubernetes'])
+        .default('embedded'),
+    )
     .option('--json', 'print one line of JSON when ready')
     .addHelpText(
       'after',

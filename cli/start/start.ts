@@ -8,6 +8,7 @@ import { openLog } from '../logger.ts'
 import { write } from '../output.ts'
 import { versionText } from '../version.ts'
 import { greeting, readyLine } from './greeting.ts'
+import { inKubernetes } from './in-kubernetes.ts'
 import { startFailure } from './start-failure.ts'
 import { stopSignal } from './stop-signal.ts'
 
@@ -18,6 +19,7 @@ type Options = {
   readonly set?: string[]
   readonly config?: string
   readonly json?: true
+  readonly control: 'embedded' | 'kubernetes'
 }
 
 /** How this command is said where it runs from. */
@@ -37,7 +39,20 @@ export async function start(options: Options): Promise<void> {
   process.on('uncaughtExceptionMonitor', err =>
     log.fatal({ err }, 'a bug stops this broker; the next start recovers'),
   )
-  const started = startBroker({ dataDirectory, kafka, http, settings, log, version: versionText() })
+  const lost = (why: string): void => {
+    // Whoever has the place now may lead already: not one more record, and nothing to finish.
+    log.fatal(why)
+    process.exit(1)
+  }
+  const started = startBroker({
+    dataDirectory,
+    ...(options.control === 'kubernetes' && { cluster: inKubernetes(process.env, lost) }),
+    kafka,
+    http,
+    settings,
+    log,
+    version: versionText(),
+  })
   const broker = await Promise.race([started, stopped]).catch((error: unknown) => {
     throw startFailure(error)
   })

@@ -12,9 +12,10 @@
 import en from 'zod/v4/locales/en.js'
 import * as z from 'zod/mini'
 import { crc32c } from '../../base/crc32c.ts'
-import { brokerId, epoch, incarnation } from '../../base/quantities.ts'
+import { epoch } from '../../base/quantities.ts'
 import { Refusal } from '../../base/refusals.ts'
-import type { Broker, Topic } from '../model.ts'
+import { broker, id, run, toBroker } from '../broker-json.ts'
+import type { Topic } from '../model.ts'
 import type { State } from './state.ts'
 
 const format = 'stele control store'
@@ -99,24 +100,11 @@ const header = z.looseObject({
   crc32c: z.optional(z.number()),
 })
 
-const id = z.pipe(z.int().check(z.nonnegative()), z.transform(brokerId))
-const run = z.pipe(z.int().check(z.positive()), z.transform(incarnation))
 const settings = z.record(z.string(), z.string())
-const address = z.object({ host: z.string(), port: z.int() })
 
 const shape = z.object({
   brokerSettings: settings,
-  brokers: z.array(
-    z.object({
-      brokerId: id,
-      diskId: z.string(),
-      cleanStop: z.boolean(),
-      bootId: z.optional(z.string()),
-      rack: z.optional(z.string()),
-      addresses: z.object({ kafka: z.optional(address), http: z.optional(address) }),
-      incarnation: run,
-    }),
-  ),
+  brokers: z.array(broker),
   topics: z.array(
     z.object({
       name: z.string(),
@@ -141,10 +129,7 @@ const shape = z.object({
 
 /** JSON leaves out what is undefined; the model spells it out. */
 function toState(file: z.infer<typeof shape>): State {
-  const brokers = file.brokers.map(({ bootId, rack, addresses: { kafka, http }, ...rest }): Broker => {
-    const addresses = { ...(kafka && { kafka }), ...(http && { http }) }
-    return { ...rest, bootId, rack, addresses }
-  })
+  const brokers = file.brokers.map(toBroker)
   const topics = file.topics.map((topic): Topic => ({
     ...topic,
     tablets: topic.tablets.map(({ leader, ...rest }) => ({ ...rest, leader })),

@@ -68,6 +68,8 @@ class EmbeddedStore implements ControlStore {
   topicById = (id: string) => this.#state.topicsById.get(id)
   brokers = () => this.#state.brokers
   brokerSettings = () => this.#state.brokerSettings
+  keepsRecords = () => false
+  leaseAgeMs = () => undefined
 
   watch(listener: (event: ControlEvent) => void): () => void {
     const own = (event: ControlEvent) => listener(event)
@@ -106,6 +108,9 @@ class EmbeddedStore implements ControlStore {
   announceAddresses(broker: BrokerId, run: Incarnation, addresses: Addresses) {
     return this.#change(draft => changes.announceAddresses(draft, broker, run, addresses))
   }
+
+  /** There is nobody else to know. */
+  async leaving(): Promise<void> {}
 
   async close(): Promise<void> {
     await this.#work

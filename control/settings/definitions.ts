@@ -176,7 +176,7 @@ export const brokerRows = {
   listeners: forBroker('listeners', {
     kind: listeners,
     default: 'PLAINTEXT://localhost:9092,HTTP://localhost:8080',
-    doc: 'Where the doors listen: PLAINTEXT for Kafka’s protocol, HTTP for HTTP. No host means every interface, port 0 any free port; a door that is not named stays shut.',
+    doc: 'Where the doors listen: PLAINTEXT for Kafka’s protocol, HTTP for HTTP, EXTERNAL for Kafka’s protocol too, where clients are told the EXTERNAL addresses of all brokers. No host means every interface, port 0 any free port; a door that is not named stays shut.',
   }),
   advertisedListeners: forBroker('advertised.listeners', {
     kind: listeners,

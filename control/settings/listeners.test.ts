@@ -11,18 +11,25 @@ test.each([
       { door: 'kafka', host: '::1', port: 0 },
     ],
   ],
+  [
+    'PLAINTEXT://:9092,EXTERNAL://:9094',
+    [
+      { door: 'kafka', host: '', port: 9092 },
+      { door: 'external', host: '', port: 9094 },
+    ],
+  ],
 ])('%j are listeners', (text, listeners) => {
   expect(parseListeners(text)).toEqual(listeners)
 })
 
 test.each([
-  ['localhost:9092', '"localhost:9092" does not begin with PLAINTEXT:// or HTTP://'],
-  ['SSL://a:1', 'SSL is not served, only PLAINTEXT and HTTP are'],
+  ['localhost:9092', '"localhost:9092" does not begin with PLAINTEXT://, HTTP:// or EXTERNAL://'],
+  ['SSL://a:1', 'SSL is not served, only PLAINTEXT, HTTP and EXTERNAL are'],
   ['PLAINTEXT://a:1,PLAINTEXT://b:2', 'PLAINTEXT stands there twice'],
   ['PLAINTEXT://a', '"a" is not HOST:PORT'],
   ['PLAINTEXT://a:65536', '"a:65536" is not HOST:PORT'],
   ['PLAINTEXT://::1:9092', '"::1:9092" is not HOST:PORT'],
-  ['PLAINTEXT://a:1,', '"" does not begin with PLAINTEXT:// or HTTP://'],
+  ['PLAINTEXT://a:1,', '"" does not begin with PLAINTEXT://, HTTP:// or EXTERNAL://'],
 ])('%j are none', (text, why) => {
   expect(parseListeners(text)).toBe(why)
 })

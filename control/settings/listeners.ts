@@ -15,8 +15,12 @@ export type Listener = {
   readonly port: number
 }
 
-const doors: Readonly<Record<string, DoorName>> = { PLAINTEXT: 'kafka', HTTP: 'http' }
-const schemes: Readonly<Record<DoorName, string>> = { kafka: 'PLAINTEXT', http: 'HTTP' }
+const schemes: Readonly<Record<DoorName, string>> = {
+  kafka: 'PLAINTEXT',
+  http: 'HTTP',
+  external: 'EXTERNAL',
+}
+const doors = new Map((Object.keys(schemes) as DoorName[]).map(door => [schemes[door], door]))
 
 /** The listeners of a comma-separated list; a sentence on what is wrong with it when it is none. An empty text is no listeners. */
 export function parseListeners(list: string): readonly Listener[] | string {
@@ -35,9 +39,9 @@ export function parseListeners(list: string): readonly Listener[] | string {
 function parseListener(part: string): Listener | string {
   const [, scheme, rest] = /^([A-Za-z_]+):\/\/(.*)$/.exec(part) ?? []
   if (scheme === undefined || rest === undefined)
-    return `${JSON.stringify(part)} does not begin with PLAINTEXT:// or HTTP://`
-  const door = doors[scheme.toUpperCase()]
-  if (door === undefined) return `${scheme} is not served, only PLAINTEXT and HTTP are`
+    return `${JSON.stringify(part)} does not begin with PLAINTEXT://, HTTP:// or EXTERNAL://`
+  const door = doors.get(scheme.toUpperCase())
+  if (door === undefined) return `${scheme} is not served, only PLAINTEXT, HTTP and EXTERNAL are`
   const place = parsePlace(rest)
   return place === undefined ? `${JSON.stringify(rest)} is not HOST:PORT` : { door, ...place }
 }
@@ -64,7 +68,8 @@ export function withListener(list: string, door: DoorName, place: string): strin
   return [...now.filter(other => other.door !== door), { door, ...parsed }].map(listenerText).join(',')
 }
 
-const listenerText = ({ door, host, port }: Listener): string =>
+/** As it stands in `listeners`. */
+export const listenerText = ({ door, host, port }: Listener): string =>
   `${schemes[door]}://${host.includes(':') ? `[${host}]` : host}:${port}`
 
 /**

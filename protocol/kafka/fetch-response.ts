@@ -57,7 +57,7 @@ export class FetchResponseWriter {
 
   /**
    * `pieces` are the batches, `recordsBytes` bytes together; they must not change before the response is sent. `diverging` tells
-   * from version 12 on where the reader's log and this one part (KIP-595).
+   * from version 12 on where the reader's log and this one part (KIP-595), and `leader` who leads when it is not this broker (KIP-951).
    */
   partition(
     index: number,
@@ -68,6 +68,7 @@ export class FetchResponseWriter {
     recordsBytes: number,
     pieces: readonly Buffer[],
     diverging: { readonly epoch: number; readonly endOffset: number } | null = null,
+    leader: { readonly id: number; readonly epoch: number } | null = null,
   ): void {
     assert(this.#partitionsLeft > 0, 'the partition was announced')
     const writer = this.#writer
@@ -84,7 +85,7 @@ export class FetchResponseWriter {
     if (version >= 11) writer.int32(-1)
     writer.count(recordsBytes, compact)
     if (recordsBytes > 0) this.#insert(pieces, recordsBytes)
-    if (compact) this.#tags(diverging)
+    if (compact) this.#tags(diverging, leader)
   }
 
   /** The whole frame, in order. */
@@ -100,14 +101,24 @@ export class FetchResponseWriter {
   }
 
   /** A partition's tags, and its topic's behind the last partition. */
-  #tags(diverging: { readonly epoch: number; readonly endOffset: number } | null): void {
+  #tags(
+    diverging: { readonly epoch: number; readonly endOffset: number } | null,
+    leader: { readonly id: number; readonly epoch: number } | null,
+  ): void {
     const writer = this.#writer
-    writer.uvarint(diverging === null ? 0 : 1)
+    writer.uvarint((diverging === null ? 0 : 1) + (leader === null ? 0 : 1))
     if (diverging !== null) {
       writer.uvarint(0)
       writer.uvarint(13)
       writer.int32(diverging.epoch)
       writer.int64(diverging.endOffset)
+      writer.uvarint(0)
+    }
+    if (leader !== null) {
+      writer.uvarint(1)
+      writer.uvarint(9)
+      writer.int32(leader.id)
+      writer.int32(leader.epoch)
       writer.uvarint(0)
     }
     if (this.#partitionsLeft === 0) writer.uvarint(0)

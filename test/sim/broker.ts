@@ -94,6 +94,7 @@ export async function startSimBroker(
     store,
     self,
     incarnation,
+    diskSince: directory.since(incarnation),
     dataDirectory: '/data',
     settingsOf: topic =>
       resolveTopic({ topic: topic.settings, dynamic: store.brokerSettings(), static: settings }),

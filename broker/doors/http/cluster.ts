@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import { Refusal } from '../../../base/refusals.ts'
-import { clusterDocs, healthDocs, readyDocs } from './docs-cluster.ts'
+import { clusterDocs, healthDocs, liveDocs, readyDocs } from './docs-cluster.ts'
 import { parametersOf } from './parameters.ts'
 import type { Serving } from './serving.ts'
 
@@ -19,11 +19,19 @@ export function addCluster(app: FastifyInstance, { router, world, version, start
 
 /** For probes: they are answered while the broker still recovers. */
 export function addHealth(app: FastifyInstance, serving: Serving): void {
+  app.get('/livez', { schema: liveDocs, exposeHeadRoute: true }, async () => ({ status: 'alive' }))
   app.get('/healthz', { schema: healthDocs, exposeHeadRoute: true }, async () => ({ status: 'ok' }))
   app.get('/readyz', { schema: readyDocs, exposeHeadRoute: true }, async () => {
     refuseUnlessReady(serving)
+    refuseWithoutLease(serving)
     return { status: 'ready' }
   })
+}
+
+/** While the API server is away the Lease is still ours: nobody can have taken it. @throws Refusal LEADER_NOT_AVAILABLE */
+function refuseWithoutLease({ router }: Serving): void {
+  if (router.leaseAgeMs !== Infinity) return
+  throw new Refusal('LEADER_NOT_AVAILABLE', 'The broker is not ready: it does not hold its Lease')
 }
 
 /** @throws Refusal BROKER_STOPPING, LEADER_NOT_AVAILABLE */

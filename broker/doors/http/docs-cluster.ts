@@ -48,6 +48,15 @@ export const healthDocs: Docs = {
   },
 }
 
+export const liveDocs: Docs = {
+  operationId: 'livez',
+  summary: 'Whether the process is alive: also while it recovers or stops. Kill it when this is not answered',
+  tags,
+  response: {
+    200: json({ type: 'object', properties: { status: { type: 'string' } } }, 'It is.', { status: 'alive' }),
+  },
+}
+
 export const readyDocs: Docs = {
   operationId: 'readyz',
   summary: 'Whether the broker serves requests',

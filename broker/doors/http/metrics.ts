@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import type { Clock } from '../../../base/world.ts'
+import type { TabletAssignment } from '../../../control/model.ts'
 import type { Tablet } from '../../tablet/tablet.ts'
 import { metricsDocs } from './docs-cluster.ts'
 import { groupLines } from './group-metrics.ts'
@@ -132,6 +133,26 @@ export const brokerFamilies: readonly (Omit<Family, 'value'> & {
     value: tablets => tablets.filter(tablet => tablet.role === 'offline').length,
   },
   {
+    name: 'kafka_server_replicamanager_underreplicatedpartitions',
+    type: 'gauge',
+    help: 'Partitions that this broker leads and that have fewer replicas in sync than replicas.',
+    value: tablets =>
+      tablets.filter(
+        ({ serves, assignment }) => serves && missing(assignment, assignment?.replicas.length ?? 0),
+      ).length,
+  },
+  {
+    name: 'kafka_server_replicamanager_underminisrpartitioncount',
+    type: 'gauge',
+    help: 'Partitions that this broker leads and that take no acks=all: fewer replicas are in sync than min.insync.replicas and their number ask for.',
+    value: tablets =>
+      tablets.filter(
+        ({ serves, assignment, settings }) =>
+          serves &&
+          missing(assignment, Math.min(settings.minInsyncReplicas, assignment?.replicas.length ?? 0)),
+      ).length,
+  },
+  {
     name: 'kafka_log_logcleanermanager_max_dirty_percent',
     type: 'gauge',
     help: 'The largest part of a compacted partition that was not compacted yet, in percent, as of the last look.',
@@ -151,6 +172,16 @@ export const brokerFamilies: readonly (Omit<Family, 'value'> & {
     value: (_tablets, { router }) => (router.ready ? 1 : 0),
   },
 ]
+
+/** Only for a broker that has one. */
+const leaseFamily = {
+  name: 'stele_broker_lease_age_seconds',
+  type: 'gauge',
+  help: 'Since the broker last renewed its Lease; +Inf when it does not hold it. Only in Kubernetes.',
+} as const
+
+const missing = (assignment: TabletAssignment | undefined, wanted: number): boolean =>
+  (assignment?.isr.length ?? 0) < wanted
 
 export function addMetrics(app: FastifyInstance, serving: Serving): void {
   /** Everyone who asks meanwhile gets the same answer. That of groups, whose names may be long, is made as it is read. */
@@ -176,6 +207,11 @@ async function renderMetrics(serving: Serving): Promise<string> {
   for (const family of brokerFamilies) {
     parts.push(`${head(family)}${family.name} ${family.value(tablets, serving)}\n`)
   }
+  const { leaseAgeMs } = serving.router
+  if (leaseAgeMs !== undefined)
+    parts.push(
+      `${head(leaseFamily)}${leaseFamily.name} ${leaseAgeMs === Infinity ? '+Inf' : leaseAgeMs / 1_000}\n`,
+    )
   for (const family of topicFamilies) parts.push(await renderTopics(clock, family, tablets))
   for (const family of partitionFamilies) parts.push(await renderPartitions(clock, family, tablets))
   return parts.join('')

@@ -78,6 +78,7 @@ export class TimedDoor {
       store,
       self,
       incarnation,
+      diskSince: directory.since(incarnation),
       dataDirectory: path,
       settingsOf: topic => resolveTopic({ topic: topic.settings, dynamic: {}, static: settings }),
       clean: true,

@@ -17,6 +17,9 @@ import type { Counters } from './metrics.ts'
 import type { Outgoing } from './outgoing.ts'
 import { receive, type Received } from './receive.ts'
 
+/** Two ways in, each with addresses of its own for all brokers. */
+export type KafkaListener = 'kafka' | 'external'
+
 const unansweredMax = 1_000
 /** What all connections of a door have in common. */
 export type Surroundings = {
@@ -51,6 +54,7 @@ export class Connection implements FrameTaker {
   readonly client: string
   /** Our address as the client sees it. */
   readonly localAddress: string
+  readonly listener: KafkaListener
   readonly #around: Surroundings
   readonly #socket: Socket
   readonly #received: Received
@@ -75,8 +79,14 @@ export class Connection implements FrameTaker {
   #requests = 0
 
   /** Takes over `accepted`, a socket of a server with `pauseOnConnect`. */
-  constructor(accepted: Socket, around: Surroundings, asTargets?: boolean) {
+  constructor(
+    accepted: Socket,
+    around: Surroundings,
+    asTargets?: boolean,
+    listener: KafkaListener = 'kafka',
+  ) {
     this.#around = around
+    this.listener = listener
     this.client = hostPort(accepted.remoteAddress, accepted.remotePort)
     this.localAddress = accepted.localAddress ?? ''
     const nowMs = around.clock.monotonicMs()

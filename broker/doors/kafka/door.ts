@@ -13,7 +13,7 @@ import { Reader } from '../../../protocol/kafka/reader.ts'
 import type { Router } from '../../router/router.ts'
 import { listenOn, parseAddress, type Listening } from '../listening.ts'
 import type { Serve } from './answer.ts'
-import { Connection, type Surroundings } from './connection.ts'
+import { Connection, type KafkaListener, type Surroundings } from './connection.ts'
 import { FairTurn } from './fair-turn.ts'
 import { FetchBudget } from './fetch-budget.ts'
 import { FrameMemory } from './frame-memory.ts'
@@ -38,13 +38,16 @@ export type KafkaDoorOptions = {
   readonly router: Router
   readonly log: Logger
   /** HOST:PORT; port 0 takes a free one, `localhost` listens on 127.0.0.1 and ::1. */
-  readonly address: string
+  readonly address: string | undefined
+  /** The same for clients that are told the external addresses of brokers. */
+  readonly external?: string | undefined
   /** Where the door's metrics are shown. */
   readonly registry?: Registry
 }
 
 export type KafkaDoor = {
   readonly addresses: readonly Listening[]
+  readonly external: readonly Listening[]
   /** Takes nothing new, answers what is under way (for at most 5 s), closes every connection. */
   stop(): Promise<void>
 }
@@ -52,12 +55,18 @@ export type KafkaDoor = {
 /** Opens the door. @throws Error with one sentence on what is wrong with the address and what to do */
 export async function openKafkaDoor(options: KafkaDoorOptions): Promise<KafkaDoor> {
   const door = new Door(options)
-  await door.open()
+  try {
+    await door.open()
+  } catch (error) {
+    await door.stop()
+    throw error
+  }
   return door
 }
 
 class Door implements KafkaDoor {
   addresses: readonly Listening[] = []
+  external: readonly Listening[] = []
   readonly #options: KafkaDoorOptions
   readonly #counters = new Counters()
   readonly #connections = new Set<Connection>()
@@ -80,20 +89,24 @@ class Door implements KafkaDoor {
   }
 
   async open(): Promise<void> {
-    const { address, registry, log } = this.#options
-    const { host } = parseAddress(address)
-    const early: Socket[] = []
-    const accept = (socket: Socket): void => {
-      if (this.#around === undefined) early.push(socket)
-      else this.#accept(socket, this.#around)
+    const { address, external, registry, log } = this.#options
+    const early: [Socket, KafkaListener][] = []
+    const listen = async (at: string | undefined, listener: KafkaListener): Promise<Listening[]> => {
+      if (at === undefined) return []
+      const accept = (socket: Socket): void => {
+        if (this.#around === undefined) early.push([socket, listener])
+        else this.#accept(socket, this.#around, listener)
+      }
+      return listenOn(at, { name: 'Kafka', option: '--kafka' }, () => this.#newServer(accept))
     }
-    this.addresses = await listenOn(address, { name: 'Kafka', option: '--kafka' }, () =>
-      this.#newServer(accept),
-    )
-    const port = this.addresses[0]?.port ?? 0
-    const around = this.#surroundings({ host, port })
+    this.addresses = await listen(address, 'kafka')
+    this.external = await listen(external, 'external')
+    const around = this.#surroundings({
+      ...placeOf('kafka', address, this.addresses),
+      ...placeOf('external', external, this.external),
+    })
     this.#around = around
-    for (const socket of early) this.#accept(socket, around)
+    for (const [socket, listener] of early) this.#accept(socket, around, listener)
     if (registry !== undefined) {
       registerMetrics(registry, this.#counters, {
         frameBytes: () => this.#memory.usedBytes,
@@ -102,7 +115,7 @@ class Door implements KafkaDoor {
       })
     }
     this.#sweepLater()
-    log.info({ addresses: this.addresses }, 'the Kafka door is open')
+    log.info({ addresses: [...this.addresses, ...this.external] }, 'the Kafka door is open')
   }
 
   async stop(): Promise<void> {
@@ -126,7 +139,7 @@ class Door implements KafkaDoor {
     return server
   }
 
-  #surroundings(place: { host: string; port: number }): Surroundings {
+  #surroundings(places: Desk['places']): Surroundings {
     const { world, router, log } = this.#options
     const desk: Desk = {
       world,
@@ -135,7 +148,7 @@ class Door implements KafkaDoor {
       counters: this.#counters,
       fetchBudget: this.#fetchBudget,
       waitingFetches: this.#waitingFetches,
-      place,
+      places,
     }
     const serve: Serve = serveAll(desk)
     return {
@@ -162,9 +175,9 @@ class Door implements KafkaDoor {
     }
   }
 
-  #accept(socket: Socket, around: Surroundings): void {
+  #accept(socket: Socket, around: Surroundings, listener: KafkaListener): void {
     if (this.#connections.size >= this.#options.router.settings.maxConnections) return this.#turnAway(socket)
-    this.#connections.add(new Connection(socket, around))
+    this.#connections.add(new Connection(socket, around, undefined, listener))
     this.#counters.connectionsTaken += 1
     this.#counters.connections = this.#connections.size
   }
@@ -195,4 +208,14 @@ class Door implements KafkaDoor {
       this.#sweepLater()
     })
   }
+}
+
+function placeOf(
+  listener: KafkaListener,
+  address: string | undefined,
+  [first]: readonly Listening[],
+): Desk['places'] {
+  return address === undefined || first === undefined
+    ? {}
+    : { [listener]: { host: parseAddress(address).host, port: first.port } }
 }

@@ -25,6 +25,10 @@ export const annotations = {
   paused: 'stele.dev/paused',
   /** On a broker's Lease: the `Broker` record as JSON. */
   broker: 'stele.dev/broker',
+  /** On a broker's Lease: "true" from when the broker stops on purpose until its next start. */
+  leaving: 'stele.dev/leaving',
+  /** On a broker's Lease: "clean" or "unclean" from when the broker has given it back until its next start. */
+  stopped: 'stele.dev/stopped',
   /** On a LogTopic: where its first tablets shall go, as JSON: one list of broker ids a tablet. */
   assignment: 'stele.dev/assignment',
   /** On TabletSlices: the uid of the LogTopic they belong to; not the topic's id where a LogTopic made again took them over. */

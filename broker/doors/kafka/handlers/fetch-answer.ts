@@ -7,7 +7,7 @@ import { endOfEmpty, type Batches } from '../../../log/read.ts'
 import type { Answer, Arrival } from '../answer.ts'
 import type { Outgoing } from '../outgoing.ts'
 import { FetchPart } from './fetch-part.ts'
-import { failureOf, stopProcess, type Call, type Desk } from './handler.ts'
+import { codeOf, failureOf, stopProcess, type Call, type Desk } from './handler.ts'
 
 type Request = RequestOf<typeof fetch>
 type State = 'reading' | 'waiting for records' | 'waiting for memory' | 'ready' | 'dropped'
@@ -42,11 +42,18 @@ export class FetchAnswer implements Answer {
 
   constructor(desk: Desk, writer: FetchResponseWriter, arrival: Arrival, request: Request) {
     const { connection, header, nowMs } = arrival
-    const { client, localAddress } = connection
+    const { client, localAddress, listener } = connection
     this.#desk = desk
     this.#writer = writer
     this.#arrival = { connection, nowMs }
-    this.#call = { desk, version: header.apiVersion, clientId: header.clientId, client, localAddress }
+    this.#call = {
+      desk,
+      version: header.apiVersion,
+      clientId: header.clientId,
+      client,
+      localAddress,
+      listener,
+    }
     this.#correlationId = header.correlationId
     this.#topics = request.topics.map(({ topic, partitions }) => ({
       name: topic,
@@ -157,7 +164,9 @@ export class FetchAnswer implements Answer {
 
   #fail(part: FetchPart, error: unknown): void {
     if (error instanceof InvariantViolation) throw error
-    part.failed(failureOf(error, this.#call, 'Fetch').errorCode)
+    const { errorCode } = failureOf(error, this.#call, 'Fetch')
+    const moved = errorCode === codeOf('NOT_LEADER_OR_FOLLOWER')
+    part.failed(errorCode, (moved && this.#desk.router.leaderOf(part.topic, part.partition)) || null)
   }
 
   #decide(): void {

@@ -10,6 +10,8 @@ import { checkLeaderEpoch } from './leader-epoch.ts'
 
 type Wanted = RequestOf<typeof fetch>['topics'][number]['partitions'][number]
 
+type Leader = { readonly id: number; readonly epoch: number }
+
 const unknown = -1
 const noPieces: readonly Buffer[] = []
 
@@ -21,6 +23,7 @@ export class FetchPart {
   #tablet: Tablet | undefined
   #batches: Batches | undefined
   #errorCode = 0
+  #leader: Leader | null = null
   #diverging: { readonly epoch: number; readonly endOffset: number } | null = null
   #highWatermark = unknown
   #logStart = unknown
@@ -30,6 +33,14 @@ export class FetchPart {
     this.bytesMax = wanted.partitionMaxBytes
     this.#topic = topic
     this.#wanted = wanted
+  }
+
+  get topic(): string {
+    return this.#topic
+  }
+
+  get partition(): number {
+    return this.#wanted.partition
   }
 
   /** Nothing to wait for: the client has to hear of this. */
@@ -66,8 +77,10 @@ export class FetchPart {
     this.#batches = batches
   }
 
-  failed(errorCode: number): void {
+  /** `leader` is who the client should ask instead. */
+  failed(errorCode: number, leader: Leader | null): void {
     this.#errorCode = errorCode
+    this.#leader = leader
     this.#highWatermark = unknown
     this.#logStart = unknown
   }
@@ -92,6 +105,7 @@ export class FetchPart {
       batches?.bytes ?? 0,
       batches?.pieces ?? noPieces,
       this.#diverging,
+      this.#leader,
     )
   }
 

@@ -6,7 +6,7 @@ import { encodeResponse } from '../../../../protocol/kafka/frame.ts'
 import type { Api, Read, Shape, Written } from '../../../../protocol/kafka/schema.ts'
 import type { Router } from '../../../router/router.ts'
 import type { Answer, Arrival, Serve } from '../answer.ts'
-import type { Connection } from '../connection.ts'
+import type { Connection, KafkaListener } from '../connection.ts'
 import type { FetchBudget } from '../fetch-budget.ts'
 import type { Counters } from '../metrics.ts'
 import type { Outgoing } from '../outgoing.ts'
@@ -21,7 +21,7 @@ export type Desk = {
   /** Fetches that wait; the door answers them when it stops. */
   readonly waitingFetches: Set<{ answerNow(): void }>
   /** Where the door listens: the host as it was asked for, the port as it was bound. */
-  readonly place: { readonly host: string; readonly port: number }
+  readonly places: Readonly<Partial<Record<KafkaListener, { readonly host: string; readonly port: number }>>>
 }
 
 /** One request that is answered with one value. */
@@ -33,6 +33,8 @@ export type Call = {
   readonly client: string
   /** Our address as the client sees it. */
   readonly localAddress: string
+  /** Where the client has come in. */
+  readonly listener: KafkaListener
 }
 
 export type Handler = { readonly api: Api; readonly serve: Serve }
@@ -52,9 +54,9 @@ export function plain<Request extends Shape, Response extends Shape>(
   const serve = (arrival: Arrival): Answer => {
     const { connection, header, reader } = arrival
     const version = header.apiVersion
-    const { client, localAddress } = connection
+    const { client, localAddress, listener } = connection
     const request = api.decodeRequest(reader, version)
-    const call = { desk, version, clientId: header.clientId, client, localAddress }
+    const call = { desk, version, clientId: header.clientId, client, localAddress, listener }
     const place = new PlainAnswer(connection, header.correlationId, (out, correlationId, body) => {
       encodeResponse(out.writer, api, version, correlationId, body as Written<Response>)
     })

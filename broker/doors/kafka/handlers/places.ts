@@ -8,11 +8,11 @@ export type BrokerPlace = {
   readonly rack: string | null
 }
 
-/** Where this client reaches each broker; those that have no Kafka door are left out. */
+/** Where this client reaches each broker, by the listener it came in at; those that have none like it are left out. */
 export function brokerPlaces(call: Call): BrokerPlace[] {
   const { router } = call.desk
   return router.brokers().flatMap(({ brokerId: id, rack, addresses }) => {
-    const place = id === router.self ? ownPlace(call) : addresses.kafka
+    const place = id === router.self ? ownPlace(call) : addresses[call.listener]
     return place === undefined ? [] : [{ nodeId: id, host: place.host, port: place.port, rack: rack || null }]
   })
 }
@@ -21,11 +21,12 @@ export function brokerPlaces(call: Call): BrokerPlace[] {
  * As `advertised.listeners` says, otherwise where the door listens; for a door that listens everywhere, the address that this
  * client has reached it at.
  */
-function ownPlace({ desk, localAddress }: Call): { host: string; port: number } {
-  const told = desk.router.settings.advertisedListeners.find(listener => listener.door === 'kafka')
+function ownPlace({ desk, localAddress, listener }: Call): { host: string; port: number } | undefined {
+  const told = desk.router.settings.advertisedListeners.find(({ door }) => door === listener)
   if (told !== undefined) return { host: told.host, port: told.port }
-  const { host, port } = desk.place
-  return { host: isEveryInterface(host) ? withoutMapping(localAddress) : host, port }
+  const place = desk.places[listener]
+  if (place === undefined) return undefined
+  return { host: isEveryInterface(place.host) ? withoutMapping(localAddress) : place.host, port: place.port }
 }
 
 /** A socket for both families shows IPv4 addresses inside IPv6 ones. */

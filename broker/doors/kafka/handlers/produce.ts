@@ -98,6 +98,7 @@ class ProduceAnswer implements Answer, Appending {
   readonly pipelined = true
   readonly #connection: Connection
   readonly #counters: Counters
+  readonly #router: Router
   readonly #log: Logger
   readonly #version: number
   readonly #correlationId: number
@@ -111,10 +112,15 @@ class ProduceAnswer implements Answer, Appending {
   #messages: (string | undefined)[] | undefined
   #left: number
 
-  constructor(request: ProduceRequest, { connection, header, nowMs }: Arrival, { counters, log }: Desk) {
+  constructor(
+    request: ProduceRequest,
+    { connection, header, nowMs }: Arrival,
+    { counters, log, router }: Desk,
+  ) {
     const { topicCount, partitionCount, version, acks } = request
     this.#connection = connection
     this.#counters = counters
+    this.#router = router
     this.#log = log
     this.#version = version
     this.#correlationId = header.correlationId
@@ -164,8 +170,9 @@ class ProduceAnswer implements Answer, Appending {
     for (let t = 0; t < this.#topics.length; t++) {
       const first = this.#firstPartition[t] ?? 0
       const end = this.#firstPartition[t + 1] ?? 0
-      produce.topic(this.#topics[t] ?? '', end - first)
-      for (let p = first; p < end; p++) this.#writePartition(out, p)
+      const topic = this.#topics[t] ?? ''
+      produce.topic(topic, end - first)
+      for (let p = first; p < end; p++) this.#writePartition(out, topic, p)
     }
     produce.finish()
     this.#counters.produceMs.observe(out.nowMs - this.#startedMs)
@@ -187,7 +194,12 @@ class ProduceAnswer implements Answer, Appending {
     if (this.#left === 0 && !this.#silent) this.#connection.answered()
   }
 
-  #writePartition({ produce }: Outgoing, slot: number): void {
+  /** So that the client finds it without asking again (KIP-951). */
+  #leaderOf(topic: string, partition: number) {
+    return this.#router.leaderOf(topic, partition) ?? null
+  }
+
+  #writePartition({ produce }: Outgoing, topic: string, slot: number): void {
     const results = this.#results
     const at = slot * resultFields
     produce.partition(
@@ -197,6 +209,7 @@ class ProduceAnswer implements Answer, Appending {
       results[at + 3] ?? -1,
       results[at + 4] ?? -1,
       this.#messages?.[slot] ?? null,
+      results[at + 1] === codeOf('NOT_LEADER_OR_FOLLOWER') ? this.#leaderOf(topic, results[at] ?? -1) : null,
     )
   }
 }

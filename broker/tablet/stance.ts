@@ -1,0 +1,52 @@
+/** What an assignment asks of a replica: pure decisions on who leads, follows, claims, or must not begin at all. */
+import type { BrokerId, Incarnation } from '../../base/quantities.ts'
+import type { InSync, TabletAssignment } from '../../control/model.ts'
+
+/** 'lead on' is the same leadership as before; 'claim' is to take a new epoch first. */
+export type Stance = 'lead' | 'lead on' | 'follow' | 'claim'
+
+type Replica = { readonly serves: boolean; readonly assignment: TabletAssignment | undefined }
+type Run = {
+  readonly self: BrokerId
+  readonly incarnation: Incarnation
+  readonly diskSince: Incarnation
+}
+
+/** `replica.assignment` is what it was told before. A later run of this broker makes this one a stranger. */
+export function stanceOf(replica: Replica, now: TabletAssignment, run: Run): Stance {
+  const { assignment: before } = replica
+  const entry = entryOf(now, run.self)
+  const runIs = entry === undefined ? undefined : entry.incarnation - run.incarnation
+  if (runIs === undefined || runIs > 0) return 'follow'
+  if (now.leader === undefined) return mayTakeOver(now, entry, run) ? 'claim' : 'follow'
+  if (now.leader !== run.self) return 'follow'
+  const sameEpoch = before?.epoch === now.epoch
+  if (sameEpoch && replica.serves) return 'lead on'
+  // An epoch that names this run and that nobody was seen to lead is its own; any other it claims anew.
+  return runIs === 0 && !sameEpoch ? 'lead' : 'claim'
+}
+
+/** Nobody leads: whoever is in sync in this run may, and who is the last one, on the disk that the entry was earned on. */
+const mayTakeOver = (now: TabletAssignment, entry: InSync | undefined, run: Run): boolean =>
+  entry !== undefined &&
+  (entry.incarnation === run.incarnation || (now.isr.length === 1 && entry.incarnation >= run.diskSince))
+
+/**
+ * Why a replica must not begin on this disk, which its broker has had since run `diskSince`: an earlier run was in sync, so its records
+ * lie on another disk. Undefined when nothing speaks against it.
+ */
+export function lostWith(
+  assignment: TabletAssignment,
+  self: BrokerId,
+  diskSince: Incarnation,
+): string | undefined {
+  const entry = entryOf(assignment, self)
+  if (entry === undefined || entry.incarnation >= diskSince) return undefined
+  return (
+    `broker ${self} was in sync in run ${entry.incarnation} on another disk, and has this one since run ${diskSince}: ` +
+    'its records are not here. Bring the old disk back, or delete the topic'
+  )
+}
+
+const entryOf = ({ isr }: TabletAssignment, self: BrokerId): InSync | undefined =>
+  isr.find(member => member.broker === self)

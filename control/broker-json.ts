@@ -1,0 +1,30 @@
+/** A broker's record as JSON: in the file of the embedded control store, and on a Lease. */
+import * as z from 'zod/mini'
+import { brokerId, incarnation } from '../base/quantities.ts'
+import type { Broker } from './model.ts'
+
+export const id = z.pipe(z.int().check(z.nonnegative()), z.transform(brokerId))
+export const run = z.pipe(z.int().check(z.positive()), z.transform(incarnation))
+
+const address = z.optional(z.object({ host: z.string(), port: z.int() }))
+
+export const broker = z.object({
+  brokerId: id,
+  diskId: z.string(),
+  cleanStop: z.boolean(),
+  bootId: z.optional(z.string()),
+  rack: z.optional(z.string()),
+  addresses: z.object({ kafka: address, http: address, external: address }),
+  incarnation: run,
+})
+
+/** JSON leaves out what is undefined; the model spells it out. */
+export function toBroker({ bootId, rack, addresses, ...rest }: z.infer<typeof broker>): Broker {
+  const { kafka, http, external } = addresses
+  return {
+    ...rest,
+    bootId,
+    rack,
+    addresses: { ...(kafka && { kafka }), ...(http && { http }), ...(external && { external }) },
+  }
+}

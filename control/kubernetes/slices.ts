@@ -1,0 +1,79 @@
+/** TabletSlices as the broker knows tablets, and back as guarded patches. */
+import { isDeepStrictEqual } from 'node:util'
+import { InvariantViolation } from '../../base/assert.ts'
+import { brokerId, epoch, incarnation } from '../../base/quantities.ts'
+import type { JsonPatch } from '../../kube/api.ts'
+import { assertSound, sliceTablets } from '../model.ts'
+import type { TabletAssignment, TabletChange } from '../model.ts'
+import type { SliceTablet, TabletSlice } from './resources/tablet-slice.ts'
+
+/** Slices do not change, so each is read once. */
+const read = new WeakMap<TabletSlice, readonly TabletAssignment[] | undefined>()
+
+/** Undefined for a slice that nobody of us can have written. */
+export function tabletsIn(slice: TabletSlice): readonly TabletAssignment[] | undefined {
+  if (read.has(slice)) return read.get(slice)
+  const tablets = decode(slice)
+  read.set(slice, tablets)
+  return tablets
+}
+
+function decode({ tablets }: TabletSlice): readonly TabletAssignment[] | undefined {
+  try {
+    return tablets.map(({ leader, ...tablet }) => {
+      const assignment = {
+        epoch: epoch(tablet.epoch),
+        version: tablet.version,
+        leader: leader === undefined ? undefined : brokerId(leader),
+        replicas: tablet.replicas.map(brokerId),
+        adding: tablet.adding.map(brokerId),
+        removing: tablet.removing.map(brokerId),
+        isr: tablet.isr.map(member => ({
+          broker: brokerId(member.broker),
+          incarnation: incarnation(member.incarnation),
+        })),
+      }
+      assertSound(assignment)
+      return assignment
+    })
+  } catch (error) {
+    if (error instanceof InvariantViolation || error instanceof TypeError) return undefined
+    throw error
+  }
+}
+
+/** The tablets of a topic, from 0 on without gaps, as far as its slices have them. */
+export function joined(slices: ReadonlyMap<number, TabletSlice>): TabletAssignment[] {
+  const all: TabletAssignment[] = []
+  for (let first = 0; ; first += sliceTablets) {
+    const slice = slices.get(first)
+    const tablets = slice && tabletsIn(slice)
+    if (tablets === undefined) return all
+    for (const tablet of tablets) all.push(tablet)
+    if (tablets.length < sliceTablets) return all
+  }
+}
+
+export const sameTablets = (a: readonly TabletAssignment[], b: readonly TabletAssignment[]): boolean =>
+  a.length === b.length && a.every((tablet, n) => tablet === b[n] || isDeepStrictEqual(tablet, b[n]))
+
+export const sliceTabletOf = ({ leader, ...rest }: TabletAssignment): SliceTablet => ({
+  ...rest,
+  ...(leader !== undefined && { leader }),
+})
+
+/** All of `changes`, which lie in one slice, or none: when any test fails the API server answers 422 and changes nothing. */
+export const changePatch = (topicId: string, changes: readonly TabletChange[]): JsonPatch => [
+  { op: 'test', path: '/topic/id', value: topicId },
+  ...changes.flatMap(({ tablet, test }) => [
+    { op: 'test' as const, path: `${pathOf(tablet)}/epoch`, value: test.epoch },
+    { op: 'test' as const, path: `${pathOf(tablet)}/version`, value: test.version },
+  ]),
+  ...changes.map(({ tablet, to }) => ({
+    op: 'replace' as const,
+    path: pathOf(tablet),
+    value: sliceTabletOf(to),
+  })),
+]
+
+const pathOf = (tablet: number): string => `/tablets/${tablet % sliceTablets}`
