@@ -49,6 +49,10 @@ export class Namespace {
   apply = (...items: object[]): Promise<string> =>
     kubectl(['-n', this.name, 'apply', '-f', '-'], JSON.stringify({ apiVersion: 'v1', kind: 'List', items }))
 
+  /** Deletes and makes again an object that is too large for what `apply` remembers. */
+  replace = (item: object): Promise<string> =>
+    kubectl(['-n', this.name, 'replace', '--force', '-f', '-'], JSON.stringify(item))
+
   get = async <Item>(kind: string, name: string): Promise<Item> =>
     JSON.parse(await this.kubectl('get', kind, name, '-o', 'json')) as Item
 

@@ -16,6 +16,8 @@ export const images = {
   /** busybox, and Node. */
   tools: 'rig.invalid/tools:1',
   stele: 'rig.invalid/stele:1',
+  /** The same under another name: something to upgrade to. */
+  steleNext: 'rig.invalid/stele:2',
 } as const
 
 interface Layer {
@@ -42,15 +44,17 @@ export async function makeImages(
   const coredns = await layer(root => addFile(programs.coredns, join(root, 'coredns')))
   const node = await layer(addNode)
   const stele = await layer(addStele)
+  const broker: Image = {
+    layers: [node, stele],
+    entrypoint: ['/usr/bin/node', '/stele/dist/stele.mjs'],
+    user: '65532:65532',
+  }
   await writeIndex(layout, {
     [images.pause]: { layers: [busybox], entrypoint: ['/bin/tail', '-f', '/dev/null'] },
     [images.coredns]: { layers: [coredns], entrypoint: ['/coredns'] },
     [images.tools]: { layers: [busybox, node], entrypoint: ['/bin/tail', '-f', '/dev/null'] },
-    [images.stele]: {
-      layers: [node, stele],
-      entrypoint: ['/usr/bin/node', '/stele/dist/stele.mjs'],
-      user: '65532:65532',
-    },
+    [images.stele]: broker,
+    [images.steleNext]: broker,
   })
   const archive = join(directory, 'images.tar')
   await run('tar', ['-C', layout, '-cf', archive, '.'])
