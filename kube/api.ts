@@ -41,6 +41,8 @@ export type Resource<T extends KubeObject = KubeObject> = {
   readonly kind: string
   /** As in URLs: `statefulsets`. */
   readonly plural: string
+  /** False: its objects stand in no namespace, and keys of it have ''. */
+  readonly namespaced?: false
   /** Never there: it only carries the type. */
   readonly shape?: T
 }
@@ -109,8 +111,9 @@ export type KubeApi = {
   /** False when there was nothing to delete. */
   delete(resource: Resource, key: ObjectKey, options?: DeleteOptions): Promise<boolean>
   /**
-   * Events from `resourceVersion` on, until the server ends the watch (the iteration is done), something fails (it rejects with
-   * an ApiError; 410 means list again) or `signal` is aborted (it is done).
+   * Events from `resourceVersion` on; the first is a BOOKMARK of that version when the server has opened the watch. They
+   * come until the server ends the watch (the iteration is done), something fails (it rejects with an ApiError; 410 means list again)
+   * or `signal` is aborted (it is done).
    */
   watch<T extends KubeObject>(
     resource: Resource<T>,

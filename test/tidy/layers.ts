@@ -53,6 +53,7 @@ const pureModules = new Set(
 const packages = new Map<string, readonly string[]>([
   ['base', ['@node-rs/crc32']],
   ['protocol', ['snappy', 'lz4-napi']],
+  ['kube', ['@kubernetes/client-node']],
   ['control', ['zod/mini', 'zod/v4/locales/en.js']],
   ['broker/world', ['fs-native-extensions']],
   ['broker/settings', ['fastest-levenshtein', 'zod']],
