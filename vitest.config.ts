@@ -9,7 +9,7 @@ export default defineConfig({
           testTimeout: 60_000,
           sequence: { groupOrder: 1 },
           include: [
-            '{base,protocol,kube,control,broker,operator,cli,bench}/**/*.test.ts',
+            '{base,kube,protocol,control,broker,operator,crds,cli,bench}/**/*.test.ts',
             'test/{tidy,contract,sim}/**/*.test.ts',
           ],
         },

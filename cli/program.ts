@@ -2,6 +2,7 @@ import { Command } from 'commander'
 import { consumeCommand } from './consume/command.ts'
 import { dumpCommand } from './dump/command.ts'
 import { groupCommand } from './group/command.ts'
+import { kubeCommands } from './kube/command.ts'
 import { examples } from './options.ts'
 import { produceCommand } from './produce/command.ts'
 import { startCommand } from './start/command.ts'
@@ -29,6 +30,7 @@ export function program(): Command {
     consumeCommand(),
     groupCommand(),
     dumpCommand(),
+    ...kubeCommands(),
     versionCommand(),
   ]) {
     stele.addCommand(command)

@@ -48,6 +48,8 @@ export type LogClusterStatus = {
   readonly conditions?: readonly Condition[]
   /** How many brokers there are; for the scale subresource. */
   readonly replicas?: number
+  /** How many of them serve clients. */
+  readonly readyReplicas?: number
   /** Labels of the brokers' pods; for the scale subresource. */
   readonly selector?: string
   readonly brokers?: readonly BrokerStatus[]

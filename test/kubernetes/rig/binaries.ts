@@ -59,6 +59,19 @@ export async function coredns(): Promise<string> {
 /** The path of Helm. */
 export const helm = (): Promise<string> => install('helm', `helm.sh/helm/v4/cmd/helm@v${versions.helm}`)
 
+/** The path of the Prometheus Operator's definition of PodMonitors, as it is published. */
+export async function podMonitors(): Promise<string> {
+  const file = 'monitoring.coreos.com_podmonitors.yaml'
+  const directory = await cached(`prometheus-operator-${versions.prometheusOperator}`, async directory => {
+    const module = `github.com/prometheus-operator/prometheus-operator@v${versions.prometheusOperator}`
+    const { Dir: source } = JSON.parse(await go(['mod', 'download', '-json', module], directory)) as {
+      Dir: string
+    }
+    await copyFile(join(source, 'example/prometheus-operator-crd', file), join(directory, file))
+  })
+  return join(directory, file)
+}
+
 /** The path of kind. */
 export const kind = (): Promise<string> => install('kind', `sigs.k8s.io/kind@v${versions.kind}`)
 

@@ -9,6 +9,7 @@ export const versions = {
   helm: '4.3.1',
   kind: '0.33.0',
   kubernetes: '1.34.4',
+  prometheusOperator: '0.85.0',
 } as const
 
 const cacheHome = process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache')

@@ -1,0 +1,43 @@
+{{/* What the operator does in the namespaces of clusters. Nobody can grant what they do not have: what brokers may stands here too. */}}
+{{- define "stele.rules" -}}
+- apiGroups: [stele.dev]
+  resources: [logclusters, logtopics, tabletslices]
+  verbs: [get, list, watch, create, update, patch, delete]
+- apiGroups: [stele.dev]
+  resources: [logclusters/status, logtopics/status, logclusters/finalizers, logtopics/finalizers]
+  verbs: [get, update, patch]
+- apiGroups: [apps]
+  resources: [statefulsets]
+  verbs: [get, list, watch, create, update, patch, delete]
+- apiGroups: [""]
+  resources: [services, configmaps, serviceaccounts, persistentvolumeclaims]
+  verbs: [get, list, watch, create, update, patch, delete]
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [get, list, watch, patch, delete]
+- apiGroups: [policy]
+  resources: [poddisruptionbudgets]
+  verbs: [get, list, watch, create, update, patch, delete]
+- apiGroups: [networking.k8s.io]
+  resources: [networkpolicies]
+  verbs: [get, list, watch, create, update, patch, delete]
+- apiGroups: [rbac.authorization.k8s.io]
+  resources: [roles, rolebindings]
+  verbs: [get, list, watch, create, update, patch, delete]
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  verbs: [get, list, watch, create, update, patch, delete]
+- apiGroups: ["", events.k8s.io]
+  resources: [events]
+  verbs: [create, patch]
+{{- end -}}
+
+{{/* What belongs to no namespace: zones stand on nodes, and whether volumes grow on their class. */}}
+{{- define "stele.clusterRules" -}}
+- apiGroups: [""]
+  resources: [nodes]
+  verbs: [get, list, watch]
+- apiGroups: [storage.k8s.io]
+  resources: [storageclasses]
+  verbs: [get, list, watch]
+{{- end -}}
