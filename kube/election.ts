@@ -112,9 +112,10 @@ export class Election {
     log.info({ identity: this.identity }, 'leads')
     const work = onLeading(over)
     work.catch(() => controller.abort())
-    while (!over.aborted) {
-      await sleep(clock, Math.min(this.#timings.retryMs, this.#leadingUntilMs - this.#nowMs()), over)
-      if (this.#nowMs() < this.#leadingUntilMs && !over.aborted) await this.#attempt()
+    for (let renewed = true; !over.aborted;) {
+      const waitMs = renewed ? this.#timings.retryMs : this.#timings.retryMs / 4
+      await sleep(clock, Math.min(waitMs, this.#leadingUntilMs - this.#nowMs()), over)
+      if (this.#nowMs() < this.#leadingUntilMs && !over.aborted) renewed = await this.#attempt()
       if (this.#nowMs() >= this.#leadingUntilMs) controller.abort()
     }
     log.info({ identity: this.identity }, 'leads no more')
@@ -124,39 +125,52 @@ export class Election {
     this.#leadingUntilMs = -Infinity
   }
 
-  /** Looks at the Lease and takes or renews it when that is right. Gives up waiting early enough for another attempt. */
-  async #attempt(): Promise<void> {
-    const { clock, log } = this.#options
+  /** Looks at the Lease, and takes or renews it when that is right: true when it is ours. */
+  async #attempt(): Promise<boolean> {
     const attempt = ++this.#attempts
-    const answered = new AbortController()
-    const given = this.#hold(attempt).catch((error: unknown) => {
-      if (!(error instanceof ApiError)) throw error
-      if (attempt === this.#attempts) this.#mine = undefined
-      const wasLate = error.code === 409
-      log[wasLate ? 'debug' : 'warn']({ err: error }, 'the Lease of the leader was not written')
-    })
-    const waited = sleep(clock, this.#timings.renewDeadlineMs / 2, answered.signal)
-    await Promise.race([given, waited]).finally(() => answered.abort())
-    // What an attempt that was given up still brings is not ours to believe.
+    let held = false
+    await this.#inTime(
+      this.#hold(attempt).then(ours => {
+        held = ours
+      }),
+    )
+    // What comes of it from now on is not ours to believe.
     this.#attempts += 1
+    if (!held) this.#mine = undefined
+    return held
   }
 
-  async #hold(attempt: number): Promise<void> {
+  /** Waits for `call`, but leaves time for more attempts before the leadership is over. */
+  async #inTime(call: Promise<void>): Promise<void> {
+    const { clock, log } = this.#options
+    const answered = new AbortController()
+    const leftMs = this.#leadingUntilMs - this.#nowMs()
+    const limitMs = this.#timings.renewDeadlineMs / 4
+    const waited = sleep(clock, leftMs > 0 ? Math.min(leftMs, limitMs) : limitMs, answered.signal)
+    const ended = call.catch((error: unknown) => {
+      if (!(error instanceof ApiError)) throw error
+      log[error.code === 409 ? 'debug' : 'warn']({ err: error }, 'the Lease of the leader was not written')
+    })
+    await Promise.race([ended, waited]).finally(() => answered.abort())
+  }
+
+  async #hold(attempt: number): Promise<boolean> {
     const { api, lease: key } = this.#options
     const current = this.#mine ?? (await api.get(leases, key))
-    if (attempt !== this.#attempts) return
+    if (attempt !== this.#attempts) return false
     this.#see(current)
     if (!this.#mayHold(current)) {
       this.#leadingUntilMs = -Infinity
-      return
+      return false
     }
     const beganMs = this.#nowMs()
     const held = this.#held(current)
     const written = await (current === undefined ? api.create(leases, held) : api.replace(leases, held))
-    if (attempt !== this.#attempts) return
+    if (attempt !== this.#attempts) return false
     this.#see(written)
     this.#mine = written
     this.#leadingUntilMs = beganMs + this.#timings.renewDeadlineMs
+    return true
   }
 
   #see(lease: Lease | undefined): void {
@@ -195,7 +209,7 @@ export class Election {
 
   /** Others need not wait. When that fails they do. */
   async #release(): Promise<void> {
-    const { api, clock, log } = this.#options
+    const { api, clock } = this.#options
     const mine = this.#mine
     this.#mine = undefined
     if (mine === undefined) return
@@ -203,12 +217,7 @@ export class Election {
       ...mine,
       spec: { ...mine.spec, holderIdentity: '', renewTime: microTime(clock.nowMs()) },
     }
-    try {
-      await api.replace(leases, released)
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error
-      log.warn({ err: error }, 'the Lease of the leader was not given back')
-    }
+    await this.#inTime(api.replace(leases, released).then(() => undefined))
   }
 
   #nowMs(): number {

@@ -213,7 +213,7 @@ export class ListWatch<T extends KubeObject> {
     const cut = new AbortController()
     const silence = new Silence(clock, timeoutSeconds * 1_000 + this.#timings.marginMs, () => cut.abort())
     const relist = clock.after(this.#relistAtMs - this.#nowMs(), () => cut.abort())
-    const openedMs = this.#nowMs()
+    let openedMs: number | undefined
     let heard = false
     try {
       const events = api.watch(
@@ -225,10 +225,10 @@ export class ListWatch<T extends KubeObject> {
         silence.broken()
         this.#lastHeardMs = this.#nowMs()
         this.#healthySinceMs ??= this.#nowMs()
+        openedMs ??= this.#nowMs()
         if (event.type === 'BOOKMARK') this.#resourceVersion = event.resourceVersion
         else {
           heard = true
-          this.#failures = 0
           this.#resourceVersion = event.object.metadata.resourceVersion ?? this.#resourceVersion
           this.#tell(event.type === 'DELETED' ? this.#take(event.object) : this.#put(event.object))
         }
@@ -236,13 +236,15 @@ export class ListWatch<T extends KubeObject> {
     } finally {
       silence.cancel()
       relist.cancel()
+      if (heard || this.#lasted(openedMs)) this.#failures = 0
     }
     if (silence.tooLong) return 'failed'
-    if (cut.signal.aborted) return 0
-    const steady = this.#nowMs() - openedMs >= steadyMs
-    if (steady) this.#failures = 0
-    if (steady || heard) return steady ? 0 : this.#timings.backOff.firstMs
-    return 'failed'
+    if (cut.signal.aborted || this.#lasted(openedMs)) return 0
+    return heard ? this.#timings.backOff.firstMs : 'failed'
+  }
+
+  #lasted(openedMs: number | undefined): boolean {
+    return openedMs !== undefined && this.#nowMs() - openedMs >= steadyMs
   }
 
   #nowMs(): number {

@@ -105,7 +105,8 @@ export class WorkQueue {
     this.#entries.set(key, { state: 'waiting', failures, sinceMs: this.#nowMs(), timer: undefined })
     this.#waiting.add(key)
     this.#observeDepth()
-    this.#begin()
+    // Not at once, so that what adds many keys is through with what it does.
+    queueMicrotask(() => this.#begin())
   }
 
   #later(key: string, failures: number, delayMs: number): void {

@@ -94,9 +94,14 @@ export class SimKube {
     this.#failures.push({ which, fault })
   }
 
-  /** Ends watches, with an error or as if their time was over. */
-  cutWatches(error: ApiError | undefined = connectionLost('the connection was cut')): void {
-    for (const watch of this.#watches) watch.end(error)
+  /** Breaks the connections of all watches. */
+  cutWatches(): void {
+    for (const watch of this.#watches) watch.end(connectionLost('the connection was cut'))
+  }
+
+  /** Ends all watches as if their time was over. */
+  endWatches(): void {
+    for (const watch of this.#watches) watch.end(undefined)
   }
 
   /** Watches of before can be resumed no more: 410. */
@@ -292,7 +297,10 @@ class Client implements SimClient {
         this.#server.opened(made)
         made.open(missed)
       })
-      opening.catch((error: unknown) => made.end(error as ApiError))
+      opening.then(
+        () => made.answered(),
+        (error: unknown) => made.end(error as ApiError),
+      )
       yield* made.events() as AsyncGenerator<never>
     } finally {
       signal.removeEventListener('abort', abort)

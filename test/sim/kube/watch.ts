@@ -27,6 +27,7 @@ export class SimWatch {
   readonly #timers = new Set<Timer>()
   #lastAtMs = 0
   #silent = false
+  #answered = false
   #wake: (() => void) | undefined
   #end: { readonly error: ApiError | undefined } | undefined
 
@@ -53,6 +54,12 @@ export class SimWatch {
     })
   }
 
+  /** The client knows that it is open. */
+  answered(): void {
+    this.#answered = true
+    this.#wake?.()
+  }
+
   tell({ id, before, after, gone }: Kept): void {
     if (id !== this.#around.id || this.#end !== undefined) return
     const was = before !== undefined && this.#wanted(before)
@@ -71,7 +78,7 @@ export class SimWatch {
 
   async *events(): AsyncGenerator<Told> {
     for (;;) {
-      for (let next = this.#ready.shift(); next !== undefined; next = this.#ready.shift()) yield next
+      while (this.#answered && this.#ready.length > 0) yield* this.#ready.splice(0, 1)
       if (this.#end?.error !== undefined) throw this.#end.error
       if (this.#end !== undefined) return
       await new Promise<void>(resolve => {
