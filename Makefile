@@ -66,7 +66,7 @@ format: install ## format all files
 
 build: install dist/stele.mjs ## make dist/, what the npm package holds
 
-dist/stele.mjs: build.ts package.json $(shell find base kube protocol control broker operator cli -name '*.ts' ! -name '*.test.ts') | $(installed)
+dist/stele.mjs: build.ts package.json $(shell find base protocol kube control broker operator cli -name '*.ts' ! -name '*.test.ts') | $(installed)
 	@node build.ts >/dev/null
 
 BENCH := main

@@ -41,7 +41,7 @@ function sourcesSince(ms) {
   const newer = path => statSync(path).mtimeMs > ms
   return (
     ['build.ts', 'package-lock.json'].some(file => newer(join(root, file))) ||
-    ['base', 'kube', 'protocol', 'control', 'broker', 'operator', 'cli'].some(folder =>
+    ['base', 'protocol', 'kube', 'control', 'broker', 'operator', 'cli'].some(folder =>
       readdirSync(join(root, folder), { recursive: true, withFileTypes: true }).some(
         entry => entry.isFile() && newer(join(entry.parentPath, entry.name)),
       ),

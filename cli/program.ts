@@ -3,6 +3,7 @@ import { consumeCommand } from './consume/command.ts'
 import { dumpCommand } from './dump/command.ts'
 import { groupCommand } from './group/command.ts'
 import { kubeCommands } from './kube/command.ts'
+import { operatorCommand } from './operator/command.ts'
 import { examples } from './options.ts'
 import { produceCommand } from './produce/command.ts'
 import { startCommand } from './start/command.ts'
@@ -31,6 +32,7 @@ export function program(): Command {
     groupCommand(),
     dumpCommand(),
     ...kubeCommands(),
+    operatorCommand(),
     versionCommand(),
   ]) {
     stele.addCommand(command)

@@ -80,52 +80,59 @@ function placeOne(
   replication: number,
   { zoneOf, mayLead }: Terrain,
 ): BrokerId[] {
-  const round = turned(ring, start)
-  const leaders = mayLead === undefined ? round : round.filter(mayLead)
-  const leader = lightest(leaders.length > 0 ? leaders : round, loads, 'leads')
-  const others = turned(ring, ring.indexOf(leader) + 1 + Math.floor(start / ring.length))
+  const leads = (id: BrokerId): number => loadOf(loads, id).leads
+  const leader =
+    lowest(ring, start, id => (mayLead?.(id) === false ? Infinity : leads(id))) ?? lowest(ring, start, leads)
+  assert(leader !== undefined, 'there is a broker at least')
   const replicas = [leader]
+  const turn = ring.indexOf(leader) + 1 + Math.floor(start / ring.length)
   while (replicas.length < replication) {
-    const free = others.filter(id => !replicas.includes(id))
-    replicas.push(
-      lightest(zoneOf === undefined ? free : inEmptiestZone(free, replicas, zoneOf), loads, 'holds'),
-    )
+    const next = lowest(ring, turn, id => {
+      if (replicas.includes(id)) return Infinity
+      return holdsMax * neighbours(id, replicas, zoneOf) + loadOf(loads, id).holds
+    })
+    assert(next !== undefined, 'there are more brokers than replicas were placed')
+    replicas.push(next)
   }
   carry(loads, replicas)
   return replicas
 }
 
-/** Those of `free` that stand where the fewest of `replicas` are. */
-function inEmptiestZone(
-  free: readonly BrokerId[],
-  replicas: readonly BrokerId[],
-  zoneOf: (id: BrokerId) => string | undefined,
-): BrokerId[] {
-  const taken = Map.groupBy(replicas, zoneOf)
-  const countIn = (id: BrokerId): number => taken.get(zoneOf(id))?.length ?? 0
-  const fewest = Math.min(...free.map(countIn))
-  return free.filter(id => countIn(id) === fewest)
+/** More than any broker holds. */
+const holdsMax = 1e9
+
+/** How many of `replicas` stand in the zone of `id`. */
+function neighbours(id: BrokerId, replicas: readonly BrokerId[], zoneOf: Terrain['zoneOf']): number {
+  if (zoneOf === undefined) return 0
+  const zone = zoneOf(id)
+  let count = 0
+  for (const other of replicas) if (zoneOf(other) === zone) count += 1
+  return count
 }
 
-/** The broker of `ids` with the smallest `count`; the first one where they are even. */
-function lightest(ids: readonly BrokerId[], loads: Loads, count: keyof Load): BrokerId {
+/** The broker with the smallest score, seen from place `turn` of the ring on; the first one where they are even. Infinity: never. */
+function lowest(
+  ring: readonly BrokerId[],
+  turn: number,
+  score: (id: BrokerId) => number,
+): BrokerId | undefined {
   let best: BrokerId | undefined
   let least = Infinity
-  for (const id of ids) {
-    const load = loads.get(id)
-    assert(load !== undefined, 'only known brokers carry anything')
-    if (load[count] < least) {
-      best = id
-      least = load[count]
-    }
+  for (let at = 0; at < ring.length; at += 1) {
+    const id = ring[(turn + at) % ring.length]
+    assert(id !== undefined, 'a ring has no gaps')
+    const own = score(id)
+    if (own >= least) continue
+    best = id
+    least = own
   }
-  assert(best !== undefined, 'there are more brokers than replicas were placed')
   return best
 }
 
-const turned = <T>(ring: readonly T[], by: number): T[] => {
-  const at = by % ring.length
-  return [...ring.slice(at), ...ring.slice(0, at)]
+function loadOf(loads: ReadonlyLoads, id: BrokerId): Readonly<Load> {
+  const load = loads.get(id)
+  assert(load !== undefined, 'only known brokers carry anything')
+  return load
 }
 
 /** @throws Refusal INVALID_PARTITIONS */

@@ -4,6 +4,7 @@
  */
 import type { Clock, Random } from '../base/world.ts'
 import type { KubeApi } from '../kube/api.ts'
+import type { RequestObservation } from '../kube/client.ts'
 import { Election, type ElectionTimings } from '../kube/election.ts'
 import { EventRecorder } from '../kube/events.ts'
 import type { Log } from '../kube/log.ts'
@@ -16,7 +17,8 @@ import { reconciler } from './reconcile.ts'
 import { manager } from './resources/labels.ts'
 
 export type OperatorOptions = {
-  readonly api: KubeApi
+  /** Makes the connection to the API server, which tells every request. */
+  readonly connect: (onRequest: (observation: RequestObservation) => void) => KubeApi
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
@@ -41,9 +43,10 @@ export type Operator = {
 }
 
 export function startOperator(options: OperatorOptions): Operator {
-  const { api, clock, random, log, pod, timings } = options
+  const { clock, random, log, pod, timings } = options
   const state = { leads: false, synced: false }
   const metrics = new Metrics({ isLeading: () => election.isLeading })
+  const api = options.connect(observation => metrics.request(observation))
   const election = new Election({
     api,
     clock,
@@ -54,11 +57,8 @@ export function startOperator(options: OperatorOptions): Operator {
     labels: { [labels.name]: manager, [labels.managedBy]: manager },
     onLeading: async signal => {
       state.leads = true
-      await lead(
-        { ...options, metrics, mayWrite: () => election.isLeading },
-        signal,
-        () => (state.synced = true),
-      )
+      const own = leadersApi(api, () => election.isLeading)
+      await lead({ ...options, api: own, metrics }, signal, () => (state.synced = true))
       state.leads = state.synced = false
     },
     ...(timings !== undefined && { timings }),
@@ -72,12 +72,11 @@ export function startOperator(options: OperatorOptions): Operator {
   }
 }
 
-type Leading = OperatorOptions & { readonly metrics: Metrics; readonly mayWrite: () => boolean }
+type Leading = OperatorOptions & { readonly api: KubeApi; readonly metrics: Metrics }
 
 /** Looks after all LogClusters until `signal` is aborted. */
 async function lead(options: Leading, signal: AbortSignal, onSynced: () => void): Promise<void> {
-  const { clock, random, log, image, pod, watchNamespace, metrics, mayWrite } = options
-  const api = leadersApi(options.api, { mayWrite, onAnswer: metrics.request.bind(metrics) })
+  const { api, clock, random, log, image, pod, watchNamespace, metrics } = options
   const world = { api, clock, random, log }
   const events = new EventRecorder({ ...world, controller: 'stele.dev/operator', instance: pod.name })
   let synced = false

@@ -1,4 +1,5 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
+import type { RequestObservation } from '../kube/client.ts'
 import type { QueueObservation } from '../kube/work-queue.ts'
 
 const seconds = [0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60]
@@ -69,8 +70,8 @@ export class Metrics {
     return this.#registry.metrics()
   }
 
-  request(method: string, resource: string, code: number): void {
-    this.#requests.inc({ method, resource, code })
+  request({ verb, resource, code }: RequestObservation): void {
+    this.#requests.inc({ method: verb, resource, code })
   }
 
   queue(observation: QueueObservation): void {

@@ -59,7 +59,7 @@ function volumeFaults(seen: Seen, staying: readonly Member[]): Fault[] {
       ? [
           {
             reason: 'StorageClassNotFound',
-            message: `spec.storage.storageClassName: there is no StorageClass ${storageClassName}${classesText(seen)}: make it; a claim's class cannot be changed, so to use another one delete the claims that wait (${labels.cluster}=${seen.cluster.metadata.name}) too`,
+            message: `spec.storage.storageClassName: there is no StorageClass ${storageClassName}${classesText(seen)}: make it, or make the LogCluster and its claims anew with another one, as a class cannot be changed`,
           },
         ]
       : []

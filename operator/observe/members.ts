@@ -1,6 +1,7 @@
 import { brokerId, type BrokerId } from '../../base/quantities.ts'
 import type { LogCluster } from '../../control/kubernetes/resources/log-cluster.ts'
 import { annotations, brokerName, externalName, labels } from '../../control/kubernetes/resources/names.ts'
+import type { SliceTablet } from '../../control/kubernetes/resources/tablet-slice.ts'
 import type { Broker } from '../../control/model.ts'
 import type { KubeObject } from '../../kube/api.ts'
 import type { KubeService, Lease, PersistentVolumeClaim, Pod, StatefulSet } from '../../kube/resources.ts'
@@ -46,12 +47,19 @@ export function membersOf(seen: Observed, cluster: LogCluster): Member[] {
 function tabletsByBroker(seen: Observed): Map<number, number> {
   const count = new Map<number, number>()
   for (const slice of seen.slices.values()) {
-    for (const { replicas, adding, removing, isr } of slice.tablets) {
-      const named = new Set([...replicas, ...adding, ...removing, ...isr.map(member => member.broker)])
-      for (const id of named) count.set(id, (count.get(id) ?? 0) + 1)
+    for (const tablet of slice.tablets) {
+      for (const id of namedIn(tablet)) count.set(id, (count.get(id) ?? 0) + 1)
     }
   }
   return count
+}
+
+/** Each broker once. Nearly always these are the replicas, as they stand. */
+function namedIn({ replicas, adding, removing, isr }: SliceTablet): readonly number[] {
+  const more = adding.length + removing.length > 0 || isr.some(({ broker }) => !replicas.includes(broker))
+  return more
+    ? [...new Set([...replicas, ...adding, ...removing, ...isr.map(({ broker }) => broker)])]
+    : replicas
 }
 
 function idsIn(seen: Observed, tablets: ReadonlyMap<number, number>) {

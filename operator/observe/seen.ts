@@ -1,8 +1,8 @@
 import type { LogCluster } from '../../control/kubernetes/resources/log-cluster.ts'
 import { annotations, configName } from '../../control/kubernetes/resources/names.ts'
 import { propertiesKey, propertiesText } from '../resources/configuration.ts'
-import { externalAddress, type ExternalAddress } from '../resources/external-address.ts'
-import type { BrokerPod } from '../resources/pod.ts'
+import { externalAddress } from '../resources/external-address.ts'
+import { revisionOf, type BrokerPod } from '../resources/pod.ts'
 import { membersOf, type Member } from './members.ts'
 import type { Observed } from './observed.ts'
 import { settingFaults } from './settings.ts'
@@ -19,6 +19,10 @@ export type Seen = Observed & {
   readonly clusterId: string
   /** One sentence for each mistake in spec.config. */
   readonly settingFaults: readonly string[]
+  /** The pods that members are to have; none while their configuration or their addresses outside are not known. */
+  readonly wanted: ReadonlyMap<number, BrokerPod>
+  /** The digests of these. */
+  readonly revisions: ReadonlyMap<number, string>
   /** What brokers are started with: the last good configuration, undefined when there never was one. */
   readonly properties: string | undefined
 }
@@ -27,15 +31,28 @@ export function see(observed: Observed, cluster: LogCluster): Seen {
   const faults = settingFaults('broker', cluster.spec.config)
   const now = observed.configMaps.get(configName(cluster.metadata.name))?.data?.[propertiesKey]
   const { views, orphans } = topicsOf(observed)
+  const members = membersOf(observed, cluster)
+  const clusterId = clusterIdOf(observed, cluster)
+  const properties = faults.length === 0 ? propertiesText(cluster.spec.config) : now
+  const wanted = new Map<number, BrokerPod>()
+  for (const member of members) {
+    const pod =
+      properties === undefined
+        ? undefined
+        : wantedPod(member, { cluster, clusterId, properties, image: cluster.spec.image ?? observed.image })
+    if (pod !== undefined) wanted.set(member.id, pod)
+  }
   return {
     ...observed,
     cluster,
-    members: membersOf(observed, cluster),
+    members,
     topicViews: views,
     orphans,
-    clusterId: clusterIdOf(observed, cluster),
+    clusterId,
     settingFaults: faults,
-    properties: faults.length === 0 ? propertiesText(cluster.spec.config) : now,
+    wanted,
+    revisions: new Map([...wanted].map(([id, pod]) => [id, revisionOf(pod)])),
+    properties,
   }
 }
 
@@ -52,22 +69,14 @@ function clusterIdOf({ claims }: Observed, { metadata, status }: LogCluster): st
 export const isLeaving = (member: Member): boolean => member.excess && member.tablets === 0
 
 /** The pod a member is to have; undefined while its configuration or its address outside is not known. */
-export function podOf(seen: Seen, member: Member): BrokerPod | undefined {
-  const { cluster, properties, clusterId } = seen
-  if (properties === undefined) return undefined
-  const [listener] = cluster.spec.listeners ?? []
-  let external: ExternalAddress | undefined
-  if (listener !== undefined) {
-    external = externalAddress(listener, member.id, member.external)
-    if (external === undefined) return undefined
-  }
-  return {
-    cluster,
-    id: member.id,
-    image: cluster.spec.image ?? seen.image,
-    clusterId,
-    properties,
-    zone: member.zone,
-    external,
-  }
+export const podOf = (seen: Seen, member: Member): BrokerPod | undefined => seen.wanted.get(member.id)
+
+function wantedPod(
+  { id, zone, external }: Member,
+  shared: Pick<BrokerPod, 'cluster' | 'clusterId' | 'properties' | 'image'>,
+): BrokerPod | undefined {
+  const [listener] = shared.cluster.spec.listeners ?? []
+  if (listener === undefined) return { ...shared, id, zone, external: undefined }
+  const address = externalAddress(listener, id, external)
+  return address === undefined ? undefined : { ...shared, id, zone, external: address }
 }

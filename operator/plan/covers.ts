@@ -38,7 +38,7 @@ function keyIn(items: readonly unknown[]): string | undefined {
   const all = (key: string): boolean =>
     items.length > 0 && items.every(item => typeof item === 'object' && item !== null && key in item)
   if (all('uid')) return 'uid'
-  return all('kind') ? undefined : ['name', 'topologyKey'].find(all)
+  return all('kind') || !all('name') ? undefined : 'name'
 }
 
 function isSameQuantity(a: unknown, b: unknown): boolean {

@@ -67,7 +67,7 @@ function bareTemplate(pod: BrokerPod) {
     ...(tolerations && { tolerations }),
     ...(priorityClassName !== undefined && { priorityClassName }),
     ...(imagePullSecrets && { imagePullSecrets }),
-    topologySpreadConstraints: topologySpreadConstraints ?? spread(cluster.metadata.name),
+    topologySpreadConstraints: spread(cluster.metadata.name, topologySpreadConstraints ?? []),
   } as Partial<PodSpec>
   const spec: PodSpec = {
     serviceAccountName: accountName(cluster.metadata.name),
@@ -93,13 +93,20 @@ function bareTemplate(pod: BrokerPod) {
   return { metadata, spec }
 }
 
-const spread = (cluster: string) =>
-  ['topology.kubernetes.io/zone', 'kubernetes.io/hostname'].map(topologyKey => ({
+/** Over zones and nodes where that goes; what a user says of the same key and kind goes before it. */
+function spread(cluster: string, more: readonly object[]): object[] {
+  const says =
+    (key: string) => (constraint: Readonly<{ topologyKey?: string; whenUnsatisfiable?: string }>) =>
+      constraint.topologyKey === key && constraint.whenUnsatisfiable === 'ScheduleAnyway'
+  const usual = ['topology.kubernetes.io/zone', 'kubernetes.io/hostname'].filter(key => !more.some(says(key)))
+  const own = usual.map(topologyKey => ({
     topologyKey,
     maxSkew: 1,
     whenUnsatisfiable: 'ScheduleAnyway',
     labelSelector: { matchLabels: brokerSelector(cluster) },
   }))
+  return [...own, ...more]
+}
 
 function container(pod: BrokerPod): Container {
   const { spec } = pod.cluster

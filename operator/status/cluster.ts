@@ -42,6 +42,7 @@ export function clusterReport(seen: Seen, refused: readonly Fault[]): ClusterRep
       },
     ),
     replicas: members.length,
+    readyReplicas: members.filter(member => member.ready).length,
     selector: Object.entries(brokerSelector(name))
       .map(([key, value]) => `${key}=${value}`)
       .join(','),

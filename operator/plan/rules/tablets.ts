@@ -62,17 +62,22 @@ function replicasOf(
   { first, count }: Missing,
   { ground, loads, replication }: { ground: Ground; loads: Loads; replication: number },
 ): (readonly BrokerId[])[] {
-  const zones = new Map(ground.members.map(({ id, zone }) => [id, zone]))
-  const ready = new Set(ground.members.filter(member => member.ready).map(member => member.id))
+  const byId = new Map(ground.members.map(member => [member.id, member]))
+  const terrain = {
+    zoneOf: (id: BrokerId) => byId.get(id)?.zone,
+    mayLead: (id: BrokerId) => byId.get(id)?.ready === true,
+  }
   const chosen = assignmentOf(view)
-  return Array.from({ length: count }, (_, at) => {
-    const manual = Array.isArray(chosen) ? chosen[first + at] : undefined
-    const terrain = { zoneOf: (id: BrokerId) => zones.get(id), mayLead: (id: BrokerId) => ready.has(id) }
-    const [placed = []] =
-      manual === undefined ? place(loads, 1, replication, { ...terrain, first: first + at }) : [manual]
-    carry(loads, placed)
-    return placed
-  })
+  const placed: (readonly BrokerId[])[] = []
+  const take = (replicas: readonly BrokerId[]): void => {
+    carry(loads, replicas)
+    placed.push(replicas)
+  }
+  if (Array.isArray(chosen)) for (const replicas of chosen.slice(first, first + count)) take(replicas)
+  const left = count - placed.length
+  const next = { ...terrain, first: first + placed.length }
+  if (left > 0) for (const replicas of place(loads, left, replication, next)) take(replicas)
+  return placed
 }
 
 /** Nobody has copied anything yet: only who leads is in sync. Without a leader that was there before, nobody leads. */

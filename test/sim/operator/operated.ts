@@ -45,7 +45,7 @@ export class Operated {
     const clock = this.clock.clockOf(this.#process)
     const random = this.random.fork()
     this.operator = startOperator({
-      api: through(this.kube.client(clock, 'operator')),
+      connect: () => through(this.kube.client(clock, 'operator')),
       clock,
       random: { bytes: count => random.bytes(count) },
       log: silent,
