@@ -51,6 +51,7 @@ export type BrokerOptions = {
 
 export type RunningBroker = {
   readonly kafka: readonly string[]
+  readonly external: readonly string[]
   readonly http: readonly string[]
   /** Finishes what is under way, brings everything to disk, closes. */
   stop(): Promise<void>
@@ -138,7 +139,12 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
       directory.release()
       log.info({ clean }, 'broker stopped')
     }
-    return { kafka: kafka?.addresses.map(text) ?? [], http: http?.addresses.map(text) ?? [], stop }
+    return {
+      kafka: kafka?.addresses.map(text) ?? [],
+      external: kafka?.external.map(text) ?? [],
+      http: http?.addresses.map(text) ?? [],
+      stop,
+    }
   } catch (error) {
     for (const step of undo) await step()
     throw error

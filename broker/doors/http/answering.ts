@@ -21,6 +21,7 @@ export function answerError(
   if (refusal.code === 'UNKNOWN_SERVER_ERROR')
     log.error({ err: error, method, url }, 'an HTTP request failed')
   else log.debug({ method, url, status, code: refusal.code }, refusal.message)
+  if (status === 503) reply.header('retry-after', '1')
   return reply
     .code(status)
     .type('application/json; charset=utf-8')

@@ -16,6 +16,9 @@ import { Budget } from './budget.ts'
 import { addCluster, addHealth, refuseUnlessReady } from './cluster.ts'
 import { Connections } from './connections.ts'
 import { shapes } from './docs-shapes.ts'
+import { forwardToLeaders } from './elsewhere.ts'
+import { addEnds, Ends } from './ends.ts'
+import { Forwarding } from './forwarding.ts'
 import { addGroups } from './groups.ts'
 import { lingerFor } from './lingering.ts'
 import { countRequests } from './request-metrics.ts'
@@ -25,6 +28,7 @@ import { addOverview } from './overview.ts'
 import { addQueues } from './queues.ts'
 import { addRecordsIn } from './records-in.ts'
 import { addRecordsOut } from './records-out.ts'
+import { addBatches } from './remote-appends.ts'
 import { answerUnknownRoutes } from './routes.ts'
 import { withoutCompilers } from './schemas.ts'
 import type { Serving } from './serving.ts'
@@ -71,6 +75,9 @@ export type HttpDoor = {
  */
 export async function openHttpDoor(options: HttpDoorOptions): Promise<HttpDoor> {
   const { world, router, queues, log, metrics, address, version } = options
+  const stopping = new Stopping()
+  const { clock } = world
+  const forwarding = new Forwarding({ router, clock, stopping })
   const serving: Serving = {
     world,
     router,
@@ -84,7 +91,9 @@ export async function openHttpDoor(options: HttpDoorOptions): Promise<HttpDoor> 
     unpacking: new Budget(() => unpackingBytesMax),
     spread: new Spread(),
     lines: new TurnShare(world.clock, linesPerTurn),
-    stopping: new Stopping(),
+    stopping,
+    forwarding,
+    ends: new Ends({ router, clock, forwarding }),
   }
   const connections = new Connections({
     connectionsMax: () => router.settings.maxConnections,
@@ -134,6 +143,7 @@ async function buildApp(
   addProbes(app, serving)
   await app.register(async data => {
     data.addHook('onRequest', async () => refuseUnlessReady(serving))
+    forwardToLeaders(data, serving)
     addData(data, serving)
   })
   addOpenapi(app, serving.version, docs => {
@@ -165,6 +175,8 @@ function addData(app: FastifyInstance, serving: Serving): void {
   addGroups(app, serving)
   addQueues(app, serving)
   addCluster(app, serving)
+  addBatches(app, serving)
+  addEnds(app, serving)
 }
 
 async function stop(serving: Serving, connections: Connections, app: FastifyInstance): Promise<void> {
@@ -174,5 +186,6 @@ async function stop(serving: Serving, connections: Connections, app: FastifyInst
   connections.closeIdle()
   await closed
   late.cancel()
+  serving.forwarding.close()
   await app.close()
 }

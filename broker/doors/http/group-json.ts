@@ -7,14 +7,16 @@ import type { DescribedMember } from '../../groups/group-messages.ts'
 import { describedMembers } from '../../groups/group-views.ts'
 import type { Group } from '../../groups/group.ts'
 import type { Router } from '../../router/router.ts'
+import type { Ends } from './ends.ts'
+import type { Serving } from './serving.ts'
 
 /** Of a group's assignments no more than these bytes are read: four a partition, and nobody has a million of them. */
 const assignmentBytesMax = 4 * MIB
 
-/** Records between `offset` and the end of the partition; null when nobody here knows that end. */
-export function lagOf(router: Router, topic: string, partition: number, offset: number): number | null {
-  const tablet = router.find(topic, partition)
-  return tablet === undefined || offset < 0 ? null : Math.max(0, tablet.highWatermark - offset)
+/** Records between `offset` and the end of the partition; null when nobody has said where that is. */
+export function lagOf(ends: Ends, topic: string, partition: number, offset: number): number | null {
+  const end = ends.highWatermark(topic, partition)
+  return end === null || offset < 0 ? null : Math.max(0, end - offset)
 }
 
 /** `1 member`, `2 members`. */
@@ -29,16 +31,21 @@ export function exactOffset(offset: number): number | string {
 }
 
 /** The list of groups, bit by bit; adding up a group's lag yields empty bits. */
-export function* groupList(router: Router, all: readonly CoordinatedGroup[]): Generator<string, void> {
+export function* groupList(
+  ends: Ends,
+  all: readonly CoordinatedGroup[],
+  others: readonly object[],
+): Generator<string, void> {
   yield '{"groups":['
   for (const [n, { group, offsets }] of all.entries()) {
     let lag = 0
     for (const { topic, partition, value } of offsets) {
-      lag += lagOf(router, topic, partition, value.offset) ?? 0
+      lag += lagOf(ends, topic, partition, value.offset) ?? 0
       yield ''
     }
     yield `${n === 0 ? '' : ','}${JSON.stringify(groupRow(group, lag))}`
   }
+  for (const [n, row] of others.entries()) yield `${n + all.length === 0 ? '' : ','}${JSON.stringify(row)}`
   yield ']}'
 }
 
@@ -53,7 +60,10 @@ function groupRow(group: Group, lag: number): object {
 }
 
 /** A group with its members, and every partition that it has committed for or that a member reads. */
-export function groupDescription(router: Router, coordinated: CoordinatedGroup): object {
+export function groupDescription(
+  { router, ends }: Pick<Serving, 'router' | 'ends'>,
+  coordinated: CoordinatedGroup,
+): object {
   const { group } = coordinated
   let readBytes = 0
   const members = describedMembers(group).map(member => {
@@ -73,8 +83,8 @@ export function groupDescription(router: Router, coordinated: CoordinatedGroup):
     generation: group.generation,
     members: members.map(({ member, assigned }) => ({ ...memberJson(member), assigned })),
     offsets: [
-      ...committedRows(router, coordinated, readers),
-      ...uncommittedRows(router, coordinated, readers),
+      ...committedRows(ends, coordinated, readers),
+      ...uncommittedRows(ends, coordinated, readers),
     ].sort((a, b) => (a.topic < b.topic ? -1 : a.topic > b.topic ? 1 : a.partition - b.partition)),
   }
 }
@@ -83,7 +93,9 @@ export function groupDescription(router: Router, coordinated: CoordinatedGroup):
 const assignedOf = (router: Router, assignment: Buffer) =>
   (assignedTopics(assignment) ?? []).map(({ topic, partitions }) => ({
     topic,
-    partitions: [...new Set(partitions)].filter(partition => router.find(topic, partition) !== undefined),
+    partitions: [...new Set(partitions)].filter(
+      partition => router.topics().get(topic)?.tablets[partition] !== undefined,
+    ),
   }))
 
 const memberJson = ({ memberId, instanceId, clientId, clientHost }: DescribedMember): object => ({
@@ -96,24 +108,20 @@ const memberJson = ({ memberId, instanceId, clientId, clientHost }: DescribedMem
 type Readers = ReadonlyMap<string, string>
 type Row = Readonly<Record<string, unknown>> & { readonly topic: string; readonly partition: number }
 
-const committedRows = (router: Router, { offsets }: CoordinatedGroup, readers: Readers): Row[] =>
+const committedRows = (ends: Ends, { offsets }: CoordinatedGroup, readers: Readers): Row[] =>
   [...offsets].map(({ topic, partition, value }) => ({
     topic,
     partition,
     committed_offset: exactOffset(value.offset),
-    high_watermark: router.find(topic, partition)?.highWatermark ?? null,
-    lag: lagOf(router, topic, partition, value.offset),
+    high_watermark: ends.highWatermark(topic, partition),
+    lag: lagOf(ends, topic, partition, value.offset),
     metadata: value.metadata,
     committed_at: value.commitTimestamp,
     member_id: readers.get(`${topic}-${partition}`) ?? null,
   }))
 
 /** What is read, and was never committed. */
-function* uncommittedRows(
-  router: Router,
-  { offsets }: CoordinatedGroup,
-  readers: Readers,
-): Generator<Row, void> {
+function* uncommittedRows(ends: Ends, { offsets }: CoordinatedGroup, readers: Readers): Generator<Row, void> {
   for (const [place, memberId] of readers) {
     const dash = place.lastIndexOf('-')
     const [topic, partition] = [place.slice(0, dash), Number(place.slice(dash + 1))]
@@ -122,7 +130,7 @@ function* uncommittedRows(
       topic,
       partition,
       committed_offset: null,
-      high_watermark: router.find(topic, partition)?.highWatermark ?? null,
+      high_watermark: ends.highWatermark(topic, partition),
       lag: null,
       metadata: null,
       committed_at: null,

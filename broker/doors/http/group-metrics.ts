@@ -1,29 +1,30 @@
 /** How far groups are behind, under the names that Kafka's exporters use, so that their dashboards and alerts work. */
 import type { CoordinatedGroup } from '../../groups/coordinator.ts'
-import type { Router } from '../../router/router.ts'
+import type { Ends } from './ends.ts'
 import { lagOf } from './group-json.ts'
+import type { Serving } from './serving.ts'
 
 type Family = {
   readonly name: string
   readonly help: string
   /** The values of one group, each as its labels beside the group's and its number. */
-  readonly samples: (router: Router, coordinated: CoordinatedGroup) => Iterable<readonly [string, number]>
+  readonly samples: (ends: Ends, coordinated: CoordinatedGroup) => Iterable<readonly [string, number]>
 }
 
 const families: readonly Family[] = [
   {
     name: 'kafka_consumergroup_current_offset',
     help: 'The offset that the group has committed for the partition.',
-    *samples(_router, { offsets }) {
+    *samples(_ends, { offsets }) {
       for (const { topic, partition, value } of offsets) yield [labels(topic, partition), value.offset]
     },
   },
   {
     name: 'kafka_consumergroup_lag',
     help: 'Records of the partition behind the offset that the group has committed.',
-    *samples(router, { offsets }) {
+    *samples(ends, { offsets }) {
       for (const { topic, partition, value } of offsets) {
-        const lag = lagOf(router, topic, partition, value.offset)
+        const lag = lagOf(ends, topic, partition, value.offset)
         if (lag !== null) yield [labels(topic, partition), lag]
       }
     },
@@ -31,18 +32,18 @@ const families: readonly Family[] = [
   {
     name: 'kafka_consumergroup_current_offset_sum',
     help: 'The offsets that the group has committed for the topic, added up.',
-    samples: (_router, coordinated) => sums(coordinated, (_topic, _partition, offset) => offset),
+    samples: (_ends, coordinated) => sums(coordinated, (_topic, _partition, offset) => offset),
   },
   {
     name: 'kafka_consumergroup_lag_sum',
     help: 'Records of the topic behind the offsets that the group has committed.',
-    samples: (router, coordinated) =>
-      sums(coordinated, (topic, partition, offset) => lagOf(router, topic, partition, offset) ?? 0),
+    samples: (ends, coordinated) =>
+      sums(coordinated, (topic, partition, offset) => lagOf(ends, topic, partition, offset) ?? 0),
   },
   {
     name: 'kafka_consumergroup_members',
     help: 'Members of the group.',
-    samples: (_router, { group }) => [['', group.members.size]],
+    samples: (_ends, { group }) => [['', group.members.size]],
   },
 ]
 
@@ -53,12 +54,12 @@ export const groupFamilies: readonly {
 }[] = families.map(({ name, help }) => ({ name, help, type: 'gauge' }))
 
 /** All groups that are coordinated here, as Prometheus reads them, a line at a time; groups that are still being loaded come later. */
-export function* groupLines(router: Router): Generator<string, void> {
+export function* groupLines({ router, ends }: Pick<Serving, 'router' | 'ends'>): Generator<string, void> {
   for (const { name, help, samples } of families) {
     yield `\n# HELP ${name} ${help}\n# TYPE ${name} gauge\n`
     for (const coordinated of router.groups.loaded()) {
       const group = `consumergroup="${escaped(coordinated.group.id)}"`
-      for (const [more, value] of samples(router, coordinated)) yield `${name}{${group}${more}} ${value}\n`
+      for (const [more, value] of samples(ends, coordinated)) yield `${name}{${group}${more}} ${value}\n`
     }
   }
 }

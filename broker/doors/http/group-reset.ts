@@ -2,11 +2,10 @@
 import { Refusal } from '../../../base/refusals.ts'
 import type { CoordinatedGroup, OffsetCommit } from '../../groups/coordinator.ts'
 import type { Router } from '../../router/router.ts'
-import type { Tablet } from '../../tablet/tablet.ts'
 import { invalid } from './errors.ts'
 import { exactOffset, membersText } from './group-json.ts'
+import type { Bounds } from './ends.ts'
 import { offsetOf } from './offsets.ts'
-import { timestampMsOf } from './parameters.ts'
 import { kindOf } from './record-in.ts'
 import type { Serving } from './serving.ts'
 
@@ -23,7 +22,7 @@ export type Moved = {
 
 /** Answers whether the group was not there before, and where each partition was and is now. @throws Refusal; nothing was moved then */
 export async function resetGroup(
-  { router, world }: Serving,
+  { router, world, ends }: Serving,
   groupId: string,
   fields: Readonly<Record<string, unknown>>,
 ): Promise<{ new_group: boolean; offsets: Moved[] }> {
@@ -38,10 +37,12 @@ export async function resetGroup(
   const places = placesOf(router, coordinated, groupId, fields)
   const moved: Moved[] = []
   for (const { topic, partition } of places) {
-    const tablet = router.leading(topic, partition)
     const from = coordinated?.offsets.get(topic, partition)?.offset ?? null
-    const wanted = await target(tablet, from, fields)
-    const to = Math.min(Math.max(wanted, tablet.logStart), tablet.highWatermark)
+    checkWay(fields)
+    const given = fields['timestamp'] === undefined ? undefined : textOf('timestamp', fields['timestamp'])
+    const bounds = await ends.bounds(topic, partition, given)
+    const wanted = target(bounds, from, fields)
+    const to = Math.min(Math.max(wanted, bounds.logStart), bounds.highWatermark)
     const asked = to === wanted ? {} : { asked: wanted }
     moved.push({ topic, partition, from: from === null ? null : exactOffset(from), to, ...asked })
   }
@@ -96,26 +97,28 @@ function partitionIn(json: unknown, topic: string, count: number): number {
 
 const ways = ['offset', 'timestamp', 'shift'] as const
 
-async function target(
-  tablet: Tablet,
+function checkWay(fields: Readonly<Record<string, unknown>>): void {
+  if (ways.filter(way => fields[way] !== undefined).length === 1) return
+  throw invalid('Exactly one of offset, timestamp and shift says where to go')
+}
+
+function target(
+  { logStart, highWatermark, found }: Bounds,
   from: number | null,
   fields: Readonly<Record<string, unknown>>,
-): Promise<number> {
-  const given = ways.filter(way => fields[way] !== undefined)
-  if (given.length !== 1) throw invalid('Exactly one of offset, timestamp and shift says where to go')
-  const { offset, timestamp, shift } = fields
+): number {
+  const { offset, shift } = fields
   if (shift !== undefined) {
     if (typeof shift !== 'number' || !Number.isInteger(shift)) throw invalid('shift must be a whole number')
-    return (from ?? tablet.logStart) + shift
+    return (from ?? logStart) + shift
   }
   if (offset !== undefined) {
     return offsetOf('offset', textOf('offset', offset), {
-      earliest: tablet.logStart,
-      latest: tablet.highWatermark,
+      earliest: logStart,
+      latest: highWatermark,
     })
   }
-  const found = await tablet.offsetForTimestamp(timestampMsOf(textOf('timestamp', timestamp)))
-  return found?.offset ?? tablet.highWatermark
+  return found ?? highWatermark
 }
 
 function textOf(name: string, json: unknown): string {

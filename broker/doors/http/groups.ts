@@ -4,6 +4,7 @@ import type { CoordinatedGroup } from '../../groups/coordinator.ts'
 import type { Router } from '../../router/router.ts'
 import { withBody } from './body.ts'
 import { deleteGroupDocs, describeGroupDocs, listGroupsDocs, resetGroupDocs } from './docs-groups.ts'
+import { forwardedHeader } from './forwarding.ts'
 import { groupDescription, groupList, membersText } from './group-json.ts'
 import { resetFields, resetGroup } from './group-reset.ts'
 import { inPieces } from './in-pieces.ts'
@@ -13,17 +14,22 @@ import type { Serving } from './serving.ts'
 import { fieldsOf } from './topics.ts'
 
 export function addGroups(app: FastifyInstance, serving: Serving): void {
-  const { router, world } = serving
+  const { router, world, ends } = serving
 
   app.get('/v1/groups', { schema: listGroupsDocs }, async (request, reply) => {
     parametersOf(request.url, [])
-    const list = groupList(router, [...router.groups.all()])
+    await ends.look()
+    const alone = request.headers[forwardedHeader] !== undefined || router.brokers().length < 2
+    const others = alone ? [] : ((await ends.askOthers('/v1/groups')) as { readonly groups: object[] }[])
+    const theirs = others.flatMap(({ groups }) => groups)
+    const list = groupList(ends, [...router.groups.all()], theirs)
     return reply.type('application/json; charset=utf-8').send(inPieces(world.clock, list))
   })
 
   app.get('/v1/groups/:group', { schema: describeGroupDocs }, async request => {
     parametersOf(request.url, [])
-    return groupDescription(router, groupAsked(request, router))
+    await ends.look()
+    return groupDescription(serving, groupAsked(request, router))
   })
 
   app.post('/v1/groups/:group/offsets', { schema: resetGroupDocs }, async request => {

@@ -66,13 +66,15 @@ class LineStream {
   #activeAtMs: number
 
   constructor(serving: Serving, request: IncomingMessage, response: ServerResponse, how: HowToWrite) {
-    const { router, spread, world } = serving
+    const { router, spread, world, forwarding } = serving
     const { topic, acks } = how
     this.#serving = serving
     this.#request = request
     this.#response = response
     this.#how = how
-    this.#writing = new Writing({ router, clock: world.clock, topic, acks, spread }, () => this.#planFlush())
+    this.#writing = new Writing({ router, clock: world.clock, topic, acks, spread, forwarding }, () =>
+      this.#planFlush(),
+    )
     const recordBytesMax = router.find(topic, 0)?.settings.maxMessageBytes ?? MIB
     this.#lineBytesMax = Math.min(router.settings.httpBodyMaxBytes, escapedBytes * recordBytesMax + 4 * KIB)
     this.#lines = new Lines(this.#lineBytesMax)

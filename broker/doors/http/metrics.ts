@@ -112,7 +112,8 @@ export const partitionFamilies: readonly Family[] = [
 
 /** One value for the broker. */
 export const brokerFamilies: readonly (Omit<Family, 'value'> & {
-  readonly value: (tablets: readonly Tablet[], serving: Serving) => number
+  /** Undefined for a broker that has no such value. */
+  readonly value: (tablets: readonly Tablet[], serving: Serving) => number | undefined
 })[] = [
   {
     name: 'kafka_server_replicamanager_partitioncount',
@@ -171,14 +172,13 @@ export const brokerFamilies: readonly (Omit<Family, 'value'> & {
     help: '1 when the broker serves requests, 0 while it recovers or stops.',
     value: (_tablets, { router }) => (router.ready ? 1 : 0),
   },
+  {
+    name: 'stele_broker_lease_age_seconds',
+    type: 'gauge',
+    help: 'Since the broker last renewed its Lease; +Inf when it does not hold it. Only in Kubernetes.',
+    value: (_tablets, { router: { leaseAgeMs } }) => leaseAgeMs && leaseAgeMs / 1_000,
+  },
 ]
-
-/** Only for a broker that has one. */
-const leaseFamily = {
-  name: 'stele_broker_lease_age_seconds',
-  type: 'gauge',
-  help: 'Since the broker last renewed its Lease; +Inf when it does not hold it. Only in Kubernetes.',
-} as const
 
 const missing = (assignment: TabletAssignment | undefined, wanted: number): boolean =>
   (assignment?.isr.length ?? 0) < wanted
@@ -187,10 +187,11 @@ export function addMetrics(app: FastifyInstance, serving: Serving): void {
   /** Everyone who asks meanwhile gets the same answer. That of groups, whose names may be long, is made as it is read. */
   let rendering: Promise<string> | undefined
   app.get('/metrics', { schema: metricsDocs, exposeHeadRoute: true }, async (_request, reply) => {
+    await serving.ends.look()
     rendering ??= renderMetrics(serving).finally(() => (rendering = undefined))
     const body = inPieces(
       serving.world.clock,
-      joined(await rendering, groupLines(serving.router), queueLines(serving.queues)),
+      joined(await rendering, groupLines(serving), queueLines(serving.queues)),
     )
     return reply.type(serving.metrics.contentType).send(body)
   })
@@ -205,13 +206,10 @@ async function renderMetrics(serving: Serving): Promise<string> {
   const tablets = [...serving.router.tablets()]
   const parts = [await serving.metrics.metrics()]
   for (const family of brokerFamilies) {
-    parts.push(`${head(family)}${family.name} ${family.value(tablets, serving)}\n`)
+    const value = family.value(tablets, serving)
+    if (value === undefined) continue
+    parts.push(`${head(family)}${family.name} ${value === Infinity ? '+Inf' : value}\n`)
   }
-  const { leaseAgeMs } = serving.router
-  if (leaseAgeMs !== undefined)
-    parts.push(
-      `${head(leaseFamily)}${leaseFamily.name} ${leaseAgeMs === Infinity ? '+Inf' : leaseAgeMs / 1_000}\n`,
-    )
   for (const family of topicFamilies) parts.push(await renderTopics(clock, family, tablets))
   for (const family of partitionFamilies) parts.push(await renderPartitions(clock, family, tablets))
   return parts.join('')

@@ -108,9 +108,9 @@ export async function writeAll(
   records: readonly WantedRecord[],
   { topic, acks }: HowToWrite,
 ): Promise<Placed[]> {
-  const { router, spread, world } = serving
+  const { router, spread, world, forwarding } = serving
   let resolve: (() => void) | undefined
-  const writing = new Writing({ router, clock: world.clock, topic, acks, spread }, () => {
+  const writing = new Writing({ router, clock: world.clock, topic, acks, spread, forwarding }, () => {
     if (writing.settled) resolve?.()
   })
   const placed: Placed[] = []

@@ -4,6 +4,8 @@ import type { World } from '../../../base/world.ts'
 import type { Queues } from '../../queues/queues.ts'
 import type { Router } from '../../router/router.ts'
 import type { Budget } from './budget.ts'
+import type { Ends } from './ends.ts'
+import type { Forwarding } from './forwarding.ts'
 import type { Stopping } from './stopping.ts'
 import type { TurnShare } from './turn-share.ts'
 import type { Spread } from './writing.ts'
@@ -25,6 +27,9 @@ export type Serving = {
   /** Batches being unpacked for readers. */
   readonly unpacking: Budget
   readonly spread: Spread
+  /** To other brokers. */
+  readonly forwarding: Forwarding
+  readonly ends: Ends
   /** Lines of streams, in one turn of the event loop. */
   readonly lines: TurnShare
   readonly stopping: Stopping

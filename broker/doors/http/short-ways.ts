@@ -8,7 +8,7 @@ import { bodyLimits, writeAll } from './records-in.ts'
 import { answerOf } from './records-out.ts'
 import type { Serving } from './serving.ts'
 
-const topicDefault = 'default'
+export const topicDefault = 'default'
 
 /** Latin-1 keeps every byte as one character. */
 const bytesAsText = ({ value }: StoredRecord): string => value?.toString('latin1') ?? ''

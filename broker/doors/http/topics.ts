@@ -14,6 +14,7 @@ import {
   listTopicsDocs,
 } from './docs-topics.ts'
 import { invalid } from './errors.ts'
+import { forwardedHeader } from './forwarding.ts'
 import { parseJson } from './json-text.ts'
 import { nearest, parametersOf } from './parameters.ts'
 import { isObject, kindOf } from './record-in.ts'
@@ -49,7 +50,9 @@ export function addTopics(app: FastifyInstance, serving: Serving): void {
 
   app.get('/v1/topics/:topic', { schema: describeTopicDocs }, async request => {
     parametersOf(request.url, [])
-    return describe(router, topicAsked(request, router))
+    const described = describe(router, topicAsked(request, router))
+    if (request.headers[forwardedHeader] !== undefined || router.brokers().length < 2) return described
+    return { ...described, partitions: await serving.ends.completed(described.name, described.partitions) }
   })
 
   app.patch('/v1/topics/:topic', { schema: alterTopicDocs }, async request => {
@@ -167,7 +170,7 @@ const summary = (topic: Topic): object => ({
   internal: isInternal(topic.name),
 })
 
-const describe = (router: Router, topic: Topic): object => ({
+const describe = (router: Router, topic: Topic) => ({
   name: topic.name,
   topic_id: topic.id,
   partitions: topic.tablets.map((tablet, partition) => describePartition(router, topic, tablet, partition)),
@@ -185,13 +188,9 @@ const sources: Record<Source, 'topic' | 'broker' | 'default'> = {
   default: 'default',
 }
 
-function describePartition(
-  router: Router,
-  topic: Topic,
-  assigned: TabletAssignment,
-  partition: number,
-): object {
-  const tablet = router.find(topic.name, partition)
+function describePartition(router: Router, topic: Topic, assigned: TabletAssignment, partition: number) {
+  const replica = router.find(topic.name, partition)
+  const tablet = replica?.role === 'follower' ? undefined : replica
   return {
     partition,
     leader: assigned.leader ?? null,

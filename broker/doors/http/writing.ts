@@ -5,9 +5,13 @@ import type { Clock } from '../../../base/world.ts'
 import { batchHeaderBytes } from '../../../protocol/kafka/record-batch.ts'
 import { buildBatch, type NewRecord } from '../../../protocol/kafka/records.ts'
 import { partitionForKey } from '../../../protocol/kafka/murmur2.ts'
+import { isInternal } from '../../../control/model.ts'
+import type { TopicSettings } from '../../settings/resolve.ts'
 import type { Router } from '../../router/router.ts'
 import type { Acks, Appending } from '../../tablet/appending.ts'
+import type { Forwarding } from './forwarding.ts'
 import type { WantedRecord } from './record-in.ts'
+import { RemoteAppends } from './remote-appends.ts'
 
 /** A batch is not made larger than this, unless a single record is. */
 const batchBytesMax = MIB
@@ -36,6 +40,8 @@ export type Target = {
   readonly acks: Acks
   /** Picks the partition of the next keyless records. */
   readonly spread: Spread
+  /** To tablets that other brokers lead. */
+  readonly forwarding: Forwarding
 }
 
 /**
@@ -47,6 +53,8 @@ export class Writing implements Appending {
   readonly #progress: () => void
   readonly #gathered = new Map<number, Gathered>()
   readonly #sent = new Map<number, { sent: Sent; bytes: number }>()
+  readonly #elsewhere: RemoteAppends
+  #settings: TopicSettings | undefined
   #slots = 0
   #keyless: number | undefined
   #nowMs: number | undefined
@@ -56,6 +64,7 @@ export class Writing implements Appending {
   constructor(target: Target, progress: () => void) {
     this.#target = target
     this.#progress = progress
+    this.#elsewhere = new RemoteAppends(target)
   }
 
   /** Bytes of records that are not settled, about. */
@@ -138,8 +147,8 @@ export class Writing implements Appending {
   /** A tablet refuses a whole batch for one record's time: such a record is kept out of it. */
   #untimely({ timestampMs }: WantedRecord, partition: number): Refusal | undefined {
     if (timestampMs === undefined) return undefined
-    const { router, topic, clock } = this.#target
-    const settings = router.find(topic, partition)?.settings
+    const { clock, topic } = this.#target
+    const settings = this.#settingsOf(partition)
     if (settings === undefined || settings.messageTimestampType === 'LogAppendTime') return undefined
     const aheadMs = timestampMs - clock.nowMs()
     if (aheadMs <= settings.messageTimestampAfterMaxMs && -aheadMs <= settings.messageTimestampBeforeMaxMs) {
@@ -159,8 +168,7 @@ export class Writing implements Appending {
       if (begun.bytes + bytes <= begun.bytesMax) return begun
       this.#offer(begun)
     }
-    const { router, topic } = this.#target
-    const settings = router.find(topic, partition)?.settings
+    const settings = this.#settingsOf(partition)
     const limit = Math.min(settings?.maxMessageBytes ?? Infinity, settings?.segmentBytes ?? Infinity)
     const fresh = {
       sent: { partition, settled: false, refusal: undefined, baseOffset: -1, logAppendTimeMs: -1 },
@@ -173,14 +181,27 @@ export class Writing implements Appending {
     return fresh
   }
 
+  /** Also of tablets that are not here. */
+  #settingsOf(partition: number): TopicSettings | undefined {
+    const { router, topic } = this.#target
+    const tablet = router.find(topic, partition)
+    if (tablet !== undefined) return tablet.settings
+    const known = router.topics().get(topic)
+    this.#settings ??= known && router.topicSettings(known)
+    return this.#settings
+  }
+
   #offer(gathered: Gathered): void {
     const { router, topic, acks, clock } = this.#target
+    const leader = router.leaderOf(topic, gathered.sent.partition)?.id
     const slot = this.#slots++
     const { sent, records, bytes } = gathered
     this.#sent.set(slot, { sent, bytes })
     try {
-      const tablet = router.forClients(topic, sent.partition)
       const batch = buildBatch(records)
+      if (leader !== undefined && leader !== router.self && !isInternal(topic))
+        return this.#elsewhere.append(sent.partition, batch, this, slot)
+      const tablet = router.forClients(topic, sent.partition)
       tablet.append(batch, 0, batch.length, acks, clock.monotonicMs() + appendMsMax, this, slot)
     } catch (error) {
       if (!(error instanceof Refusal)) throw error

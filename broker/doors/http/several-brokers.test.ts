@@ -1,0 +1,186 @@
+/** Any broker of a cluster answers any request, whoever leads what it is about. */
+import { once } from 'node:events'
+import { request } from 'node:http'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { TestCluster } from '../cluster.fixture.ts'
+import { forwardedHeader } from './forwarding.ts'
+
+let cluster: TestCluster
+beforeAll(async () => {
+  cluster = await TestCluster.start(3)
+  await cluster.makeTopic('t', [[0], [1], [2]])
+}, 60_000)
+afterAll(() => cluster.stop())
+
+type Json = Readonly<Record<string, unknown>>
+
+async function ask(broker: number, path: string, init: RequestInit = {}) {
+  const response = await fetch(cluster.broker(broker).http + path, init)
+  const text = await response.text()
+  const isJson = response.headers.get('content-type')?.startsWith('application/json') === true
+  return { response, text, json: (isJson ? JSON.parse(text) : {}) as Json }
+}
+
+const post = (broker: number, path: string, body: unknown) =>
+  ask(broker, path, {
+    method: 'POST',
+    body: JSON.stringify(body),
+    headers: { 'content-type': 'application/json' },
+  })
+
+const recordsIn = async (broker: number, partition: number): Promise<string[]> => {
+  const { json } = await ask(broker, `/v1/topics/t/partitions/${partition}/records`)
+  return (json['records'] as { value: string }[]).map(({ value }) => value)
+}
+
+test('records of one request go to the leaders of their partitions, in order', async () => {
+  const records = [0, 1, 2, 0, 1, 2].map((partition, n) => ({ partition, value: `v${n}` }))
+  const { response, json } = await post(1, '/v1/topics/t/records', { records })
+  expect(response.status).toBe(200)
+  expect(json['results']).toMatchObject([
+    { partition: 0, offset: 0 },
+    { partition: 1, offset: 0 },
+    { partition: 2, offset: 0 },
+    { partition: 0, offset: 1 },
+    { partition: 1, offset: 1 },
+    { partition: 2, offset: 1 },
+  ])
+  for (const broker of [0, 1, 2]) {
+    for (const partition of [0, 1, 2])
+      expect(await recordsIn(broker, partition)).toEqual([`v${partition}`, `v${partition + 3}`])
+  }
+})
+
+test('lines too, and each partition keeps their order', async () => {
+  await cluster.makeTopic('lines', [[0], [1], [2]])
+  const lines = Array.from({ length: 3_000 }, (_, n) =>
+    JSON.stringify({ partition: n % 3, value: String(n) }),
+  )
+  const { text } = await ask(0, '/v1/topics/lines/records', {
+    method: 'POST',
+    body: lines.join('\n'),
+    headers: { 'content-type': 'application/x-ndjson' },
+  })
+  const results = text
+    .trim()
+    .split('\n')
+    .map(line => JSON.parse(line) as { offset: number })
+  expect(results.map(({ offset }) => offset)).toEqual(lines.map((_, n) => Math.floor(n / 3)))
+})
+
+test('what a leader refuses is refused as it says it', async () => {
+  const value = 'x'.repeat(2_000_000)
+  for (const partition of [0, 1]) {
+    const { json } = await post(0, '/v1/topics/t/records', { partition, value })
+    expect(json['error']).toMatchObject({ code: 'MESSAGE_TOO_LARGE' })
+  }
+})
+
+test('the short ways lead there too', async () => {
+  await cluster.makeTopic('short', [[2]])
+  const appended = await ask(0, '/append?topic=short', { method: 'POST', body: 'hello' })
+  expect(appended.json).toMatchObject({ partition: 0, offset: 0 })
+  const read = await ask(1, '/read?topic=short')
+  expect(read.text.trim()).toBe('hello')
+  expect(read.response.headers.get('stele-next-offset')).toBe('1')
+})
+
+test('a request that waits is answered when its leader has something, and ends there when its client goes', async () => {
+  await cluster.makeTopic('waited', [[1]])
+  const waiting = ask(0, '/v1/topics/waited/partitions/0/records?wait_ms=60000')
+  await post(2, '/v1/topics/waited/records', { value: 'now' })
+  expect((await waiting).json['records']).toMatchObject([{ value: 'now' }])
+})
+
+test('a stream of events comes through another broker', async () => {
+  await cluster.makeTopic('streamed', [[2]])
+  const stop = new AbortController()
+  const response = await fetch(`${cluster.broker(0).http}/v1/topics/streamed/partitions/0/stream`, {
+    signal: stop.signal,
+  })
+  expect(response.headers.get('content-type')).toMatch(/^text\/event-stream/)
+  const reader = response.body?.getReader()
+  for (const value of ['a', 'b']) {
+    await post(1, '/v1/topics/streamed/records', { value })
+    const piece = await reader?.read()
+    expect(new TextDecoder().decode(piece?.value)).toContain(`"value":"${value}"`)
+  }
+  stop.abort()
+})
+
+test('a topic is described with what each leader knows of it', async () => {
+  for (const broker of [0, 1, 2]) {
+    const { json } = await ask(broker, '/v1/topics/t')
+    expect(json['partitions']).toMatchObject([0, 1, 2].map(n => ({ leader: n, high_watermark: 2 })))
+  }
+})
+
+test('groups are found wherever they are coordinated, and how far they are behind', async () => {
+  const names = Array.from({ length: 8 }, (_, n) => `group-${n}`)
+  for (const [n, name] of names.entries()) {
+    const { response, text } = await post(n % 3, `/v1/groups/${name}/offsets`, {
+      topic: 't',
+      offset: n % 2 === 0 ? 'earliest' : '1',
+    })
+    expect(response.status, text).toBe(200)
+  }
+  for (const broker of [0, 1, 2]) {
+    const { json } = await ask(broker, '/v1/groups')
+    const groups = json['groups'] as { group: string; lag: number }[]
+    expect(groups.map(({ group }) => group).sort()).toEqual(names)
+    expect(groups.map(({ lag }) => lag).sort()).toEqual([3, 3, 3, 3, 6, 6, 6, 6])
+    const described = await ask(broker, '/v1/groups/group-1')
+    expect(described.json['offsets']).toMatchObject([0, 1, 2].map(() => ({ committed_offset: 1, lag: 1 })))
+  }
+  expect((await ask(0, '/v1/groups/group-1', { method: 'DELETE' })).response.status).toBe(204)
+  expect((await ask(1, '/v1/groups/group-1')).response.status).toBe(404)
+})
+
+test('a request is sent on once: who is wrong about the leader says to wait', async () => {
+  const { response, json } = await ask(0, '/v1/topics/t/partitions/1/records', {
+    headers: { [forwardedHeader]: '2' },
+  })
+  expect(response.status).toBe(503)
+  expect(response.headers.get('retry-after')).toBe('1')
+  expect(json['error']).toMatchObject({ code: 'LEADER_NOT_AVAILABLE', retriable: true })
+})
+
+test('batches are taken from brokers alone, and only whole ones', async () => {
+  const path = '/v1/topics/t/partitions/0/batches'
+  expect((await ask(0, path, { method: 'POST', body: 'x' })).response.status).toBe(400)
+  const wrong = await ask(0, path, { method: 'POST', body: 'x', headers: { [forwardedHeader]: '1' } })
+  expect(wrong.json['error']).toMatchObject({ code: 'INVALID_REQUEST' })
+})
+
+test('a large body that comes in pieces is neither held nor changed on its way', async () => {
+  await cluster.makeTopic('large', [[1]])
+  const { port } = new URL(cluster.broker(0).http)
+  const sending = request({ port, method: 'DELETE', path: '/v1/topics/large/partitions/0/records?before=0' })
+  sending.setHeader('transfer-encoding', 'chunked')
+  for (let n = 0; n < 100; n++) if (!sending.write(Buffer.alloc(65_536))) await once(sending, 'drain')
+  sending.end()
+  const [answer] = (await once(sending, 'response')) as [{ statusCode: number; resume(): void }]
+  expect(answer.statusCode).toBe(200)
+  answer.resume()
+})
+
+test('what is led by a broker that is gone answers 503, and says when to come again', async () => {
+  await cluster.makeTopic('gone', [[2]])
+  await cluster.broker(2).running.stop()
+  const read = await ask(0, '/v1/topics/gone/partitions/0/records')
+  expect(read.response.status).toBe(503)
+  expect(read.response.headers.get('retry-after')).toBe('1')
+  expect(read.json['error']).toMatchObject({ code: 'LEADER_NOT_AVAILABLE' })
+  const written = await post(0, '/v1/topics/gone/records', { value: 'a' })
+  expect(written.response.status).toBe(503)
+  // And it serves again when it is back.
+  cluster.brokers[2] = await cluster.startBroker(2)
+  expect((await post(0, '/v1/topics/gone/records', { value: 'a' })).response.status).toBe(200)
+})
+
+test('probes tell a broker that lives from one that is ready', async () => {
+  for (const path of ['/livez', '/healthz', '/readyz']) expect((await ask(1, path)).response.status).toBe(200)
+  const metrics = (await ask(1, '/metrics')).text
+  expect(metrics).toMatch(/^stele_broker_lease_age_seconds [\d.]+$/m)
+  expect(metrics).toMatch(/^kafka_server_replicamanager_underreplicatedpartitions \d+$/m)
+})
