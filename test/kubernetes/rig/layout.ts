@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import process from 'node:process'
 
 export const versions = {
-  coredns: '1.15.0',
+  coredns: '1.13.1',
   go: '1.26.8',
   helm: '4.3.1',
   kind: '0.33.0',
