@@ -182,7 +182,6 @@ export class Election {
   #mayHold(lease: Lease | undefined): boolean {
     const holder = holderOf(lease)
     if (holder === undefined || holder === this.identity) return true
-    if (this.#over !== undefined) return false
     const lastsMs = Math.max(this.#timings.leaseMs, (lease?.spec?.leaseDurationSeconds ?? 0) * 1_000)
     return this.#nowMs() - (this.#seen?.sinceMs ?? Infinity) > lastsMs
   }

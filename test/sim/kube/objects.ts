@@ -207,33 +207,38 @@ export class Objects {
     return true
   }
 
-  /** Deletes what has owners, of which none is there any more. Answers how many that were. */
-  collectGarbage(): number {
-    const all = [...this.#kinds].flatMap(([id, objects]) =>
-      [...objects.values()].map(entry => ({ id, entry })),
-    )
-    const uids = new Set(all.map(({ entry }) => metaOf(entry.object)['uid']))
-    const orphans = all.filter(({ entry }) => {
+  /** Deletes what has owners, of which none is there any more; of other objects only the owners that are gone. */
+  collectGarbage(): void {
+    const uids = new Set(this.#all().map(({ entry }) => metaOf(entry.object)['uid']))
+    for (const { kind, entry } of this.#all()) {
       const owners = ownersOf(entry.object)
-      return owners.length > 0 && !owners.some(owner => uids.has(owner['uid']))
-    })
-    for (const { id, entry } of orphans) this.delete(kindOf(id, entry.object), keyOf(entry.object), {})
-    return orphans.length
+      const left = owners.filter(owner => uids.has(owner['uid']))
+      if (owners.length > 0 && left.length === 0) this.delete(kind, keyOf(entry.object), {})
+      else if (left.length < owners.length) this.#setOwners(kind, entry, left)
+    }
   }
 
   #orphan(uid: string): void {
-    for (const [id, objects] of this.#kinds)
-      for (const entry of objects.values()) {
-        const owners = ownersOf(entry.object)
-        const left = owners.filter(owner => owner['uid'] !== uid)
-        if (left.length === owners.length) continue
-        const metadata = withKey(
-          metaOf(entry.object),
-          'ownerReferences',
-          left.length === 0 ? undefined : left,
-        )
-        this.#keep(kindOf(id, entry.object), entry, { ...entry.object, metadata }, () => entry.managers)
-      }
+    for (const { kind, entry } of this.#all()) {
+      const owners = ownersOf(entry.object)
+      const left = owners.filter(owner => owner['uid'] !== uid)
+      if (left.length < owners.length) this.#setOwners(kind, entry, left)
+    }
+  }
+
+  #setOwners(kind: Kind, entry: Entry, owners: readonly JsonMap[]): void {
+    const metadata = withKey(
+      metaOf(entry.object),
+      'ownerReferences',
+      owners.length === 0 ? undefined : owners,
+    )
+    this.#keep(kind, entry, { ...entry.object, metadata }, () => entry.managers)
+  }
+
+  #all(): { readonly kind: Kind; readonly entry: Entry }[] {
+    return [...this.#kinds].flatMap(([id, objects]) =>
+      [...objects.values()].map(entry => ({ kind: kindOf(id, entry.object), entry })),
+    )
   }
 
   #update(kind: Kind, entry: Entry, sent: JsonMap, subresource: Subresource): JsonMap {
