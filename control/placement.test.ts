@@ -111,3 +111,24 @@ test('an assignment continues where the topic ends', () => {
     expect(codeOf(() => checkAssignment(wrong, known))).toBe('INVALID_REPLICA_ASSIGNMENT')
   }
 })
+
+test('replicas lie in as many zones as there are', () => {
+  const zones = ['a', 'a', 'a', 'b', 'b', 'c']
+  const zoneOf = (id: BrokerId) => zones[id - 1]
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 60 }), fc.integer({ min: 1, max: 6 }), (tablets, replication) => {
+      for (const replicas of place(loadsOf(brokers(6), []), tablets, replication, { zoneOf })) {
+        expect(new Set(replicas).size).toBe(replication)
+        expect(new Set(replicas.map(zoneOf)).size).toBe(Math.min(3, replication))
+      }
+    }),
+  )
+})
+
+test('only those lead who may, and somebody when nobody may', () => {
+  const loads = loadsOf(brokers(3), [])
+  const leaders = (may: (id: BrokerId) => boolean) =>
+    place(loads, 4, 2, { mayLead: may }).map(([leader]) => leader)
+  expect(new Set(leaders(id => id !== 2))).toEqual(new Set([1, 3]))
+  expect(new Set(leaders(() => false))).toEqual(new Set([1, 2, 3]))
+})

@@ -100,9 +100,11 @@ async function lead(options: Leading, signal: AbortSignal, onSynced: () => void)
     onSynced()
   })
   listed.catch(() => undefined)
-  await Promise.race([over, queue.stopped, watches.stopped]).finally(async () => {
+  try {
+    await Promise.race([over, queue.stopped, watches.stopped])
+  } finally {
     await Promise.all([queue.stop(), watches.stop(), events.stop()])
-  })
+  }
 }
 
 const aborted = (signal: AbortSignal): Promise<void> =>

@@ -23,6 +23,7 @@ export async function serve(place: string, operator: Pick<Operator, 'isReady' | 
           () => answer(500, 'no metrics\n'),
         )
         break
+      case undefined:
       default:
         answer(404, 'there are /metrics, /livez and /readyz\n')
     }

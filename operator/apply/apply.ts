@@ -25,6 +25,11 @@ export type ApplyOptions = {
 /** `moved`: something is different now. `stale`: what was seen is not how it is. */
 export type Applied = { readonly moved: boolean; readonly stale: boolean; readonly refused: readonly Fault[] }
 
+type Applying = ApplyOptions & {
+  /** The LogTopics of a namespace as the API server has them now. */
+  readonly topicUids: (namespace: string) => Promise<ReadonlySet<string>>
+}
+
 type Outcome = 'done' | 'nothing' | 'stale' | Fault
 
 /** As many writes at once as a small API server takes without noticing. */
@@ -32,7 +37,10 @@ export const writesAtOnce = 16
 
 /** @throws ApiError when the API server cannot answer now */
 export async function apply(steps: readonly Step[], options: ApplyOptions): Promise<Applied> {
-  const outcomes = await inParallel(steps, writesAtOnce, step => outcomeOf(step, options))
+  let listed: Promise<ReadonlySet<string>> | undefined
+  const topicUids = (namespace: string): Promise<ReadonlySet<string>> =>
+    (listed ??= uidsOfTopics(options.api, namespace))
+  const outcomes = await inParallel(steps, writesAtOnce, step => outcomeOf(step, { ...options, topicUids }))
   return {
     moved: outcomes.includes('done'),
     stale: outcomes.includes('stale'),
@@ -40,7 +48,12 @@ export async function apply(steps: readonly Step[], options: ApplyOptions): Prom
   }
 }
 
-async function outcomeOf(step: Step, options: ApplyOptions): Promise<Outcome> {
+async function uidsOfTopics(api: KubeApi, namespace: string): Promise<ReadonlySet<string>> {
+  const { items } = await api.list(logTopics, { namespace })
+  return new Set(items.map(({ metadata }) => metadata.uid ?? ''))
+}
+
+async function outcomeOf(step: Step, options: Applying): Promise<Outcome> {
   options.signal.throwIfAborted()
   try {
     const outcome = await take(step, options)
@@ -64,20 +77,16 @@ function judge(step: Step, error: ApiError): Fault | 'stale' {
   }
 }
 
-async function take(step: Step, options: ApplyOptions): Promise<Outcome> {
+async function take(step: Step, options: Applying): Promise<Outcome> {
   const { api } = options
-  switch (step.kind) {
-    case 'apply':
-      return applyObject(step, options)
-    case 'create':
-      options.wrote(step.resource, await api.create(step.resource, step.object))
-      return 'done'
-    case 'patch':
-      options.wrote(step.resource, await api.patch(step.resource, step.key, step.patch))
-      return 'done'
-    case 'delete':
-      return remove(step, options)
-  }
+  if (step.kind === 'apply') return applyObject(step, options)
+  if (step.kind === 'delete') return remove(step, options)
+  const made =
+    step.kind === 'create'
+      ? await api.create(step.resource, step.object)
+      : await api.patch(step.resource, step.key, step.patch)
+  options.wrote(step.resource, made)
+  return 'done'
 }
 
 async function applyObject(step: Step & { kind: 'apply' }, options: ApplyOptions): Promise<Outcome> {
@@ -95,12 +104,12 @@ async function applyObject(step: Step & { kind: 'apply' }, options: ApplyOptions
   return 'done'
 }
 
-async function remove(step: Step & { kind: 'delete' }, options: ApplyOptions): Promise<Outcome> {
+async function remove(step: Step & { kind: 'delete' }, options: Applying): Promise<Outcome> {
   const { api } = options
   const { resource, key, uid, unlessTopic } = step
   if (unlessTopic !== undefined) {
-    const { items } = await api.list(logTopics, { namespace: key.namespace })
-    if (items.some(({ metadata }) => unlessTopic.includes(metadata.uid ?? ''))) return 'stale'
+    const uids = await options.topicUids(key.namespace)
+    if (unlessTopic.some(one => uids.has(one))) return 'stale'
   }
   const was = await api.delete(resource, key, { uid })
   const { group, version, kind } = resource

@@ -100,7 +100,7 @@ async function write<T extends KubeObject>(
     wrote(resource, await api.patch(resource, keyOf(object), patch, { subresource: 'status' }))
     return true
   } catch (error) {
-    if (error instanceof ApiError && [404, 422].includes(error.code)) return false
+    if (error instanceof ApiError && error.code === 404) return false
     throw error
   }
 }

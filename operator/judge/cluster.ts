@@ -1,6 +1,6 @@
 import { labels } from '../../control/kubernetes/resources/names.ts'
 import { isLeaving, podOf, type Seen } from '../observe/seen.ts'
-import type { Member } from '../observe/members.ts'
+import { isGoing, type Member } from '../observe/members.ts'
 import type { Fault } from './fault.ts'
 import { podFault } from './pod.ts'
 import { sizeOf } from './volume.ts'
@@ -81,6 +81,12 @@ function volumeFault(seen: Seen, member: Member, size: string): Fault | undefine
     return {
       reason: 'VolumeCannotGrow',
       message: `spec.storage.size is ${size}, the volume has ${now} and its StorageClass does not allow growing: set allowVolumeExpansion on the class, or spec.storage.size to ${now}`,
+    }
+  }
+  if (member.claim !== undefined && isGoing(member.claim)) {
+    return {
+      reason: 'VolumeDeleted',
+      message: `the claim ${member.claim.metadata.name} was deleted, and goes with its data as soon as its pod stops: save them before that, the broker then starts with an empty volume`,
     }
   }
   return member.claim?.status?.phase === 'Lost'

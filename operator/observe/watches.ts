@@ -3,10 +3,10 @@
  * known of one of them. What always holds: our own writes are seen at once.
  */
 import type { Clock, Random } from '../../base/world.ts'
-import type { KubeApi, KubeObject, Resource } from '../../kube/api.ts'
+import { ApiError, type KubeApi, type KubeObject, type Resource } from '../../kube/api.ts'
 import { type Change, ListWatch, type ListWatchTimings } from '../../kube/list-watch.ts'
 import type { Log } from '../../kube/log.ts'
-import { nodes, storageClasses, type Lease, type StorageClass } from '../../kube/resources.ts'
+import { nodes, storageClasses, type StorageClass } from '../../kube/resources.ts'
 import { annotations, labels } from '../../control/kubernetes/resources/names.ts'
 import { Copy } from './copy.ts'
 import type { Observed } from './observed.ts'
@@ -44,7 +44,7 @@ export class Watches {
     const copies = Object.entries(watched).map(([kind, { resource, clusterOf, ...selection }]) => {
       const copy = new Copy<KubeObject>(clock, clusterOf as (object: KubeObject) => string | undefined)
       this.#byPlural.set(resource.plural, copy)
-      this.#watches.push(this.#watch(resource as Resource, copy, selection))
+      this.#watches.push(this.#watch(resource, copy, selection))
       return [kind, copy]
     })
     this.#copies = Object.fromEntries(copies) as Copies
@@ -114,8 +114,18 @@ export class Watches {
     const unknown = [...new Set(names)].filter(name => name !== undefined && !this.#zones.has(name))
     for (const name of unknown) {
       if (name === undefined) continue
+      this.#zones.set(name, await this.#zoneOf(name))
+    }
+  }
+
+  /** Undefined also where nobody lets us look: zones make brokers safer, and are no condition for them. */
+  async #zoneOf(name: string): Promise<string | undefined> {
+    try {
       const node = await this.#options.api.get(nodes, { namespace: '', name })
-      this.#zones.set(name, node?.metadata.labels?.['topology.kubernetes.io/zone'])
+      return node?.metadata.labels?.['topology.kubernetes.io/zone']
+    } catch (error) {
+      if (error instanceof ApiError && error.code === 403) return undefined
+      throw error
     }
   }
 
@@ -145,10 +155,10 @@ export class Watches {
 /** A broker that lives renews its Lease every few seconds: that alone is no reason to look at its cluster. */
 function isHeartbeat({ before, after }: Change<KubeObject>): boolean {
   if (before?.kind !== 'Lease' || after === undefined) return false
-  return facts(before as Lease) === facts(after as Lease)
+  return facts(before) === facts(after)
 }
 
-const facts = ({ metadata }: Lease): string =>
+const facts = ({ metadata }: KubeObject): string =>
   JSON.stringify([
     metadata.uid,
     metadata.annotations?.[annotations.broker],

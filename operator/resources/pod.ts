@@ -29,7 +29,7 @@ export type BrokerPod = {
   readonly external: ExternalAddress | undefined
 }
 
-export const containerName = 'stele'
+const containerName = 'stele'
 /** The user of the image; distroless' nonroot. */
 const userId = 65_532
 
@@ -178,9 +178,9 @@ function brokerArguments({ cluster, id, zone, external }: BrokerPod): string[] {
   ]
   return [
     'start',
-    ...['--control', 'kubernetes'],
-    ...['--data', '/data'],
-    ...['--config', '/etc/stele/server.properties'],
+    '--control=kubernetes',
+    '--data=/data',
+    '--config=/etc/stele/server.properties',
     '--json',
     ...settings.flatMap(setting => ['--set', setting]),
   ]

@@ -1,7 +1,7 @@
 import { services, statefulSets } from '../../../kube/resources.ts'
 import { isLeaving, podOf, type Seen } from '../../observe/seen.ts'
 import type { Member } from '../../observe/members.ts'
-import { externalService } from '../../resources/services.ts'
+import { outsideAddress } from '../../resources/reaching.ts'
 import { statefulSet } from '../../resources/stateful-set.ts'
 import { put } from '../put.ts'
 import type { Step } from '../step.ts'
@@ -17,7 +17,7 @@ export function brokers(seen: Seen): Step[] {
 
 function external({ cluster }: Seen, { id, external: live }: Member): Step[] {
   const [listener] = cluster.spec.listeners ?? []
-  return listener === undefined ? [] : put(cluster, services, live, externalService(cluster, id, listener))
+  return listener === undefined ? [] : put(cluster, services, live, outsideAddress(cluster, id, listener))
 }
 
 function set(seen: Seen, member: Member): Step[] {

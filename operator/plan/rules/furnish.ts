@@ -12,7 +12,7 @@ import type { Seen } from '../../observe/seen.ts'
 import { role, roleBinding, serviceAccount } from '../../resources/access.ts'
 import { configMap, dynamicConfigMap } from '../../resources/configuration.ts'
 import { networkPolicy, podDisruptionBudget } from '../../resources/guards.ts'
-import { bootstrapService, headlessService } from '../../resources/services.ts'
+import { firstAddress, namesOfPods } from '../../resources/reaching.ts'
 import { put } from '../put.ts'
 import type { Step } from '../step.ts'
 
@@ -30,8 +30,8 @@ export function furnish(seen: Seen): Step[] {
     ...one(roleBindings, seen.roleBindings, roleBinding(cluster)),
     ...(properties === undefined ? [] : one(configMaps, seen.configMaps, configMap(cluster, properties))),
     ...one(configMaps, seen.configMaps, dynamicConfigMap(cluster)),
-    ...one(services, seen.services, headlessService(cluster)),
-    ...one(services, seen.services, bootstrapService(cluster)),
+    ...one(services, seen.services, namesOfPods(cluster)),
+    ...one(services, seen.services, firstAddress(cluster)),
     ...one(podDisruptionBudgets, seen.budgets, podDisruptionBudget(cluster)),
     ...one(networkPolicies, seen.policies, networkPolicy(cluster)),
   ]

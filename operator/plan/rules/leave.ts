@@ -20,7 +20,12 @@ export function leave(seen: Seen): Step[] {
     const id = idOf(object)
     return id !== undefined && !staying.has(id) && !claimed.has(id)
   }
-  return [...retiring, ...clearSets(seen, isLeft), ...clearServices(seen, isLeft), ...clearData(seen, isLeft)]
+  return [
+    ...retiring,
+    ...clearSets(seen, isLeft),
+    ...clearAddresses(seen, isLeft),
+    ...clearData(seen, isLeft),
+  ]
 }
 
 type IsLeft = (object: KubeObject) => boolean
@@ -39,7 +44,7 @@ const clearSets = (seen: Seen, isLeft: IsLeft): Step[] =>
     }))
 
 /** Also those of all brokers when clients outside are no longer served. */
-const clearServices = (seen: Seen, isLeft: IsLeft): Step[] =>
+const clearAddresses = (seen: Seen, isLeft: IsLeft): Step[] =>
   [...seen.services.values()]
     .filter(one => idOf(one) !== undefined && isOurs(one, seen.cluster) && !isGoing(one))
     .filter(one => isLeft(one) || (seen.cluster.spec.listeners ?? []).length === 0)

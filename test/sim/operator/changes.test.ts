@@ -83,7 +83,7 @@ test('what is edited or deleted by hand is put back', async () => {
   all.kube.set(
     networkPolicies,
     key('events-brokers'),
-    now => now && { ...now, spec: { ...now.spec, ingress: [{}] } as never },
+    now => now && { ...now, spec: { ...now.spec, ingress: [{}] } },
   )
   all.kube.set(services, key('events-kafka'), () => undefined)
   all.kube.set(

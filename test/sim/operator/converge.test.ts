@@ -1,6 +1,5 @@
 import { expect, test } from 'vitest'
 import { tabletSlices } from '../../../control/kubernetes/resources/tablet-slice.ts'
-import type { Resource } from '../../../kube/api.ts'
 import {
   configMaps,
   networkPolicies,
@@ -11,7 +10,8 @@ import {
   serviceAccounts,
   services,
 } from '../../../kube/resources.ts'
-import { namesOf, Operated } from './operated.ts'
+import type { KubeApi, Selection } from '../../../kube/api.ts'
+import { namesOf, namespace, Operated } from './operated.ts'
 
 test('from nothing to a cluster with topics, and then not one write', async () => {
   const all = new Operated()
@@ -25,16 +25,14 @@ test('from nothing to a cluster with topics, and then not one write', async () =
   expect(namesOf(all.kube.peekAll(persistentVolumeClaims))).toEqual(all.sets())
   expect(namesOf(all.kube.peekAll(services))).toEqual(['events-brokers', 'events-kafka'])
   expect(namesOf(all.kube.peekAll(configMaps))).toEqual(['events-config', 'events-dynamic-config'])
-  for (const resource of [serviceAccounts, roles, roleBindings])
-    expect(namesOf(all.kube.peekAll(resource as Resource))).toEqual(['events-broker'])
-  for (const resource of [podDisruptionBudgets, networkPolicies])
-    expect(namesOf(all.kube.peekAll(resource as Resource))).toEqual(['events-brokers'])
+  const accounts = [serviceAccounts, roles, roleBindings].map(resource => namesOf(all.kube.peekAll(resource)))
+  expect(accounts).toEqual([['events-broker'], ['events-broker'], ['events-broker']])
+  expect(namesOf(all.kube.peekAll(podDisruptionBudgets))).toEqual(['events-brokers'])
+  expect(namesOf(all.kube.peekAll(networkPolicies))).toEqual(['events-brokers'])
   const slices = all.kube.peekAll(tabletSlices)
-  expect(slices.map(({ topic, first, tablets }) => [topic.name, first, tablets.length]).sort()).toEqual([
-    ['orders', 0, 64],
-    ['orders', 64, 36],
-    ['payments', 0, 3],
-  ])
+  expect(
+    slices.map(({ topic, first, tablets }) => `${topic.name} ${first} ${tablets.length}`).sort(),
+  ).toEqual(['orders 0 64', 'orders 64 36', 'payments 0 3'])
   expect(all.clusterNow()?.status).toMatchObject({
     replicas: 3,
     bootstrap: 'events-kafka.logs.svc:9092',
@@ -50,3 +48,45 @@ test('from nothing to a cluster with topics, and then not one write', async () =
   await all.clock.runFor(120_000)
   expect(all.writes.slice(before)).toEqual([])
 }, 60_000)
+
+test('of other people’s objects nothing is listed or watched', async () => {
+  const all = new Operated()
+  const asked = new Map<string, Selection>()
+  const through = (api: KubeApi): KubeApi => ({
+    ...api,
+    watch(resource, options, signal) {
+      asked.set(resource.plural, options)
+      return api.watch(resource, options, signal)
+    },
+  })
+  all.start(through)
+  all.cluster()
+  await all.converged()
+  const unlabelled = [...asked].flatMap(([plural, { labelSelector }]) =>
+    labelSelector === undefined ? [plural] : [],
+  )
+  expect(unlabelled.sort()).toEqual(['logclusters', 'logtopics', 'storageclasses'])
+  expect(new Set([...asked.values()].map(({ labelSelector }) => labelSelector))).toEqual(
+    new Set([undefined, 'stele.dev/cluster']),
+  )
+  expect(asked.size).toBe(15)
+})
+
+test('of two operators one leads; the other goes on when it is gone', async () => {
+  const all = new Operated()
+  const first = all.start()
+  all.cluster()
+  await all.converged()
+  const second = all.start()
+  await all.clock.runFor(60_000)
+  expect(first.isReady() && second.isReady()).toBe(true)
+  expect(await first.metrics()).toContain('leader_election_master_status{name="stele-operator"} 1')
+  expect(await second.metrics()).toContain('leader_election_master_status{name="stele-operator"} 0')
+  await all.clock.finish(first.stop())
+  all.kube.set(configMaps, { namespace, name: 'events-config' }, () => undefined)
+  await all.clock.runUntil(
+    () => all.kube.peek(configMaps, { namespace, name: 'events-config' }) !== undefined,
+  )
+  await all.quiet()
+  expect(await second.metrics()).toMatch(/controller_runtime_reconcile_total\{[^}]*\} [1-9]/)
+})

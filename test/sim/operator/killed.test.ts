@@ -60,7 +60,9 @@ function finalState(all: Operated) {
       first,
       tablets.length,
     ]),
-    leads: [...Map.groupBy(leaders, leader => leader).values()].map(group => group.length).sort(),
+    leads: [...Map.groupBy(leaders, leader => leader).values()]
+      .map(group => group.length)
+      .sort((a, b) => a - b),
     brokers,
     pods: all.kube.peekAll(kinds.pods).map(({ metadata, spec }) => [metadata.name, spec?.containers]),
   }

@@ -16,7 +16,7 @@ const inside = [
 ]
 
 /** Gives each broker's pod its name, also while it is not ready: or brokers could not find each other to become so. */
-export const headlessService = (cluster: LogCluster): KubeService => ({
+export const namesOfPods = (cluster: LogCluster): KubeService => ({
   apiVersion: 'v1',
   kind: 'Service',
   metadata: ownedMeta(cluster, headlessName(cluster.metadata.name), clusterLabels(cluster.metadata.name)),
@@ -29,7 +29,7 @@ export const headlessService = (cluster: LogCluster): KubeService => ({
 })
 
 /** Where clients in the cluster begin: any broker that is ready. */
-export const bootstrapService = (cluster: LogCluster): KubeService => ({
+export const firstAddress = (cluster: LogCluster): KubeService => ({
   apiVersion: 'v1',
   kind: 'Service',
   metadata: ownedMeta(cluster, bootstrapName(cluster.metadata.name), clusterLabels(cluster.metadata.name)),
@@ -37,7 +37,7 @@ export const bootstrapService = (cluster: LogCluster): KubeService => ({
 })
 
 /** The address of one broker for clients outside. */
-export function externalService(cluster: LogCluster, id: BrokerId, listener: ExternalListener): KubeService {
+export function outsideAddress(cluster: LogCluster, id: BrokerId, listener: ExternalListener): KubeService {
   const { name } = cluster.metadata
   const meta = ownedMeta(cluster, externalName(name, id), brokerLabels(name, id))
   return {

@@ -1,0 +1,98 @@
+import { expect, test } from 'vitest'
+import {
+  byName,
+  clusterOf,
+  podOfSet,
+  running,
+  seenOf,
+  sliceOf,
+  tabletOn,
+  topicOf,
+} from '../../observed.fixture.ts'
+import type { Observed } from '../../observe/observed.ts'
+import { replaceBroken } from './replace-broken.ts'
+import { roll } from './roll.ts'
+
+/** Three brokers whose StatefulSets are of the new revision, their pods of the old one where `old` says so. */
+function changed(
+  old: readonly number[],
+  more: Partial<Observed> = {},
+  unready: readonly number[] = [],
+): Observed {
+  const wanted = running(clusterOf({ image: 'stele:2' }), [0, 1, 2], more)
+  const before = running(clusterOf(), [0, 1, 2])
+  const pods = [0, 1, 2].map(id => {
+    const name = `events-broker-${id}`
+    const set = (old.includes(id) ? before : wanted).statefulSets.get(name)
+    if (set === undefined) throw new Error(`no set ${name}`)
+    return podOfSet(set, !unready.includes(id))
+  })
+  return { ...wanted, pods: byName(pods), ...more }
+}
+const namesOf = (steps: ReturnType<typeof roll>) =>
+  steps.map(step => (step.kind === 'delete' ? step.key.name : step.kind))
+
+test('the first of the old pods goes, and it is the only one', () => {
+  expect(namesOf(roll(seenOf(changed([1, 2]))))).toEqual(['events-broker-1-0'])
+  expect(roll(seenOf(changed([])))).toEqual([])
+})
+
+test('not while another broker is not ready, or has no pod', () => {
+  expect(roll(seenOf(changed([1, 2], {}, [0])))).toEqual([])
+  const all = changed([1, 2])
+  const pods = new Map(all.pods)
+  pods.delete('events-broker-0-0')
+  expect(roll(seenOf({ ...all, pods }))).toEqual([])
+})
+
+test('not while another pod is on its way out', () => {
+  const all = changed([1, 2])
+  const pods = new Map(all.pods)
+  const pod = pods.get('events-broker-2-0')
+  if (pod === undefined) throw new Error('no pod')
+  pods.set('events-broker-2-0', {
+    ...pod,
+    metadata: { ...pod.metadata, deletionTimestamp: '2026-01-01T00:00:00Z' },
+  })
+  expect(roll(seenOf({ ...all, pods }))).toEqual([])
+})
+
+test('not before its StatefulSet would make the pod that is wanted', () => {
+  const before = running(clusterOf(), [0, 1, 2])
+  expect(roll(seenOf({ ...before, cluster: clusterOf({ image: 'stele:2' }) }))).toEqual([])
+})
+
+test('what has its only copy in sync there is announced', () => {
+  const slice = sliceOf(topicOf('a', 9), [tabletOn(1), tabletOn(1, 2), tabletOn(0)])
+  const [step] = roll(seenOf(changed([1], { slices: byName([slice]) })))
+  expect(step?.event).toMatchObject({
+    type: 'Warning',
+    reason: 'BrokerRestartsWithOnlyCopies',
+    note: expect.stringContaining('2 tablets have their only copy in sync there') as string,
+  })
+})
+
+test('a pod of another revision that recovers is given time, and not for ever', () => {
+  const all = changed([1], {}, [1])
+  expect(replaceBroken(seenOf(all))).toEqual([])
+  expect(namesOf(replaceBroken(seenOf({ ...all, nowMs: all.nowMs + 600_000 })))).toEqual([
+    'events-broker-1-0',
+  ])
+})
+
+test('a pod of another revision that cannot start goes at once, with others away or not', () => {
+  const all = changed([1, 2], {}, [0, 1, 2])
+  const pods = new Map([...all.pods].map(([name, pod]) => [name, { ...pod, status: { phase: 'Failed' } }]))
+  expect(namesOf(replaceBroken(seenOf({ ...all, pods })))).toEqual(['events-broker-1-0', 'events-broker-2-0'])
+})
+
+test('a pod that was not started yet goes at once, too', () => {
+  const all = changed([1], {}, [1])
+  const pods = new Map(
+    [...all.pods].map(([name, pod]) => [
+      name,
+      { ...pod, status: { conditions: pod.status?.conditions ?? [] } },
+    ]),
+  )
+  expect(namesOf(replaceBroken(seenOf({ ...all, pods })))).toEqual(['events-broker-1-0'])
+})
