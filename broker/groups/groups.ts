@@ -19,6 +19,8 @@ const minuteMs = 60_000
 const loadedAtOnce = 4
 /** A tablet that could not be read is read again after so long, however often somebody asks. */
 const loadAgainMs = 10_000
+/** So long a topic that another broker makes is waited for. */
+const madeElsewhereMsMax = 10_000
 
 export type GroupsOptions = {
   readonly world: World
@@ -148,7 +150,26 @@ export class Groups {
       log.error({ reason: made.message }, `${offsetsTopic} could not be made`)
       throw new Refusal('COORDINATOR_NOT_AVAILABLE', `${offsetsTopic} could not be made: ${made.message}`)
     }
+    await this.#madeElsewhere()
     await this.#followLater()
+  }
+
+  /** Another broker makes it at the same time, and this one may hear of it later. Rejects with COORDINATOR_NOT_AVAILABLE. */
+  #madeElsewhere(): Promise<void> {
+    const { store, world } = this.#options
+    return new Promise((resolve, reject) => {
+      if (store.topics().has(offsetsTopic)) return resolve()
+      const stop = store.watch(() => {
+        if (!store.topics().has(offsetsTopic)) return
+        stop()
+        timer.cancel()
+        resolve()
+      })
+      const timer = world.clock.after(madeElsewhereMsMax, () => {
+        stop()
+        reject(new Refusal('COORDINATOR_NOT_AVAILABLE', `${offsetsTopic} is still being made`))
+      })
+    })
   }
 
   /** Called inside a change of the control store, which the tablets follow too: they go first. */

@@ -13,7 +13,7 @@ import type { Acks, Appending } from '../../broker/tablet/appending.ts'
 import { GroupCommit } from '../../broker/tablet/group-commit.ts'
 import type { Tablet } from '../../broker/tablet/tablet.ts'
 import { Tablets } from '../../broker/tablet/tablets.ts'
-import { brokerId, MIB } from '../../base/quantities.ts'
+import { brokerId, MIB, type BrokerId } from '../../base/quantities.ts'
 import { Refusal } from '../../base/refusals.ts'
 import type { World } from '../../base/world.ts'
 import { openEmbeddedStore } from '../../control/embedded/store.ts'
@@ -50,6 +50,10 @@ export type SimBrokerOptions = {
   readonly log?: Logger
   /** Keeps a reserve on the disk, as a broker does. */
   readonly withRoom?: boolean
+  /** 0 when not given. */
+  readonly id?: BrokerId
+  /** Undefined: a control store in the data directory. */
+  readonly openStore?: () => Promise<ControlStore>
   /** Does something once the tablets are known and before they are opened. */
   readonly beforeStart?: (broker: Pick<SimBroker, 'tablets' | 'store' | 'router'>) => Promise<void> | void
 }
@@ -64,17 +68,19 @@ export async function startSimBroker(
     openMax = 2,
     log: given,
     withRoom = false,
+    id = brokerId(0),
+    openStore,
     beforeStart,
   }: SimBrokerOptions = {},
 ): Promise<SimBroker> {
-  const directory = DataDirectory.open(seen, '/data', brokerId(0))
+  const directory = DataDirectory.open(seen, '/data', id)
   const reserve = new Reserve(seen.disk, '/data/reserve')
   const world = withRoom ? { ...seen, disk: withReserve(seen.disk, reserve) } : seen
   if (withRoom) reserve.keep(world.clock)
   const { checkpoints, damaged } = Checkpoints.open(world.disk, '/data')
-  const store = openEmbeddedStore({ ...world, path: '/data/control.json' })
+  const store = (await openStore?.()) ?? openEmbeddedStore({ ...world, path: '/data/control.json' })
   const { incarnation } = await store.registerBroker({
-    brokerId: brokerId(0),
+    brokerId: id,
     diskId: directory.meta.diskId,
     cleanStop: directory.wasClean,
     bootId: undefined,
@@ -88,7 +94,7 @@ export async function startSimBroker(
   const tailMemory = new TailMemory(tailBytes)
   const segmentCache = new SegmentCache(openMax)
   const logs = { world, tailMemory, segmentCache, readBuffers: new ReadBuffers() }
-  const self = brokerId(0)
+  const self = id
   const tablets = new Tablets({
     shared: { world, log, logs, groupCommit: new GroupCommit(), checkpoints },
     store,

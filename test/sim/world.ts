@@ -22,10 +22,17 @@ export type SimWorld = {
   crash(how?: CrashKind): void
 }
 
+export type SimWorldOptions = {
+  readonly seed: number
+  readonly sectorBytes?: 512 | 4096
+  /** Of another world, for machines that live in the same time. */
+  readonly clock?: SimClock
+}
+
 /** Starts a world in the year 2026, with an empty disk. */
-export function simWorld({ seed, sectorBytes }: { seed: number; sectorBytes?: 512 | 4096 }): SimWorld {
+export function simWorld({ seed, sectorBytes, clock: shared }: SimWorldOptions): SimWorld {
   const random = new Seeded(seed)
-  const clock = new SimClock(Date.UTC(2026, 0, 1))
+  const clock = shared ?? new SimClock(Date.UTC(2026, 0, 1))
   const disk = new SimDisk(clock, random.fork(), sectorBytes ?? random.pick([512, 4096]))
   const fileSystem = new SimFileSystem(disk)
   let process: SimProcess = { alive: true }

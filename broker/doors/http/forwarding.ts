@@ -64,9 +64,13 @@ export class Forwarding {
         'Who leads has just changed, and not every broker has heard of it',
       )
     const asked = this.#ask(to, method, url, { ...endToEnd(headers), ...framing(headers) })
-    // Who goes away is not waited for at the other broker.
-    reply.raw.on('close', () => asked.destroy())
     raw.pipe(asked)
+    // Who goes away, or has his answer, is not waited for at the other broker; what he still sends is thrown away.
+    reply.raw.on('close', () => {
+      raw.unpipe(asked)
+      raw.resume()
+      asked.destroy()
+    })
     const answer = await answered(asked, to, method)
     reply.hijack()
     this.#sendBack(answer, reply)
