@@ -72,7 +72,7 @@ const ofBrokers = (brokers: readonly BrokerRow[]): string[] =>
     .filter(({ ready }) => !ready)
     .map(({ namespace, pod, phase, trouble }) =>
       trouble === undefined
-        ? `${pod} is not ready (${phase}): kubectl -n ${namespace} logs ${pod}`
+        ? `${pod} is not ready (${phase}): kubectl -n ${namespace} ${phase === 'Pending' ? 'describe pod' : 'logs'} ${pod}`
         : `${pod} does not run: ${trouble}`,
     )
 
