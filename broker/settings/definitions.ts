@@ -4,7 +4,7 @@
  * written from here.
  */
 import { GIB, KIB, MIB } from '../../base/quantities.ts'
-import { boolean, decimal, int, listeners, long, oneOf, someOf, text } from './values.ts'
+import { boolean, decimal, int, listeners, long, oneOf, short, someOf, text } from './values.ts'
 import type { Kind } from './values.ts'
 
 export type Row<T = unknown> = {
@@ -249,7 +249,7 @@ export const brokerRows = {
     doc: 'How many partitions __consumer_offsets gets when it is made. A group belongs to one of them by the hash of its name, so the number never changes; as many as in Kafka.',
   }),
   offsetsTopicReplicationFactor: forBroker('offsets.topic.replication.factor', {
-    kind: int({ min: 1, max: 32_767 }),
+    kind: short({ min: 1, max: 32_767 }),
     default: 3,
     doc: 'How many replicas __consumer_offsets gets when it is made; fewer when there are fewer brokers.',
   }),
