@@ -323,6 +323,11 @@ export const brokerRows = {
     default: '1.7976931348623157E308',
     doc: 'As many bytes as compaction reads and writes in a second.',
   }),
+  compactionTimeShare: forBroker('stele.compaction.time.share', {
+    kind: decimal({ min: 0.01, max: 1 }),
+    default: 0.25,
+    doc: 'The part of the time in which compaction works: after each millisecond of work it rests, so that who writes finds a core and the disk free. 1 compacts as fast as the machine can, and is felt.',
+  }),
   tailMemoryBytes: forBroker('stele.tail.memory.bytes', {
     kind: long({ min: 0 }),
     default: 32 * MIB,

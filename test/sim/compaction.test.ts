@@ -97,7 +97,7 @@ describe('a compacted topic', { timeout: 60_000 }, () => {
 
   test('with more keys than fit into the map is compacted in several passes', async () => {
     const topic = new CompactedTopic(5, 60)
-    topic.limits = { mapBytesMax: 36 * 24, bytesPerSecond: Infinity }
+    topic.limits = { mapBytesMax: 36 * 24, bytesPerSecond: Infinity, timeShare: 1 }
     await topic.start()
     await sendMany(topic, 80)
     await topic.compact()
@@ -529,7 +529,7 @@ test(`${histories} histories of a compacted topic lose nothing newest`, { timeou
         'segment.bytes': String(segmentBytes),
         ...(aged && { 'segment.ms': '15000', 'max.compaction.lag.ms': '30000' }),
       })
-      topic.limits = { mapBytesMax: slots * 36, bytesPerSecond: 200_000 }
+      topic.limits = { mapBytesMax: slots * 36, bytesPerSecond: 200_000, timeShare: 0.25 }
       await topic.start()
       for (const step of steps) {
         await play(topic, step)

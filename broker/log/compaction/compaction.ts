@@ -11,6 +11,7 @@ import type { CleanState } from './clean-state.ts'
 import { removeCleaned } from './cleaned-segment.ts'
 import type { Cleaned, Cleaner, Damage } from './cleaner.ts'
 import { cleanedWithin, planCompaction, type CompactionSettings, type Plan } from './plan.ts'
+import type { PaceLimits } from './pace.ts'
 import { SwapUnfinished } from './swap.ts'
 
 /** What a tablet knows and its log does not. */
@@ -27,10 +28,9 @@ export type CompactionOwner = {
   removeLater(names: readonly string[]): void
 }
 
-export type PassLimits = {
+export type PassLimits = PaceLimits & {
   /** Memory for the map of newest offsets. */
   readonly mapBytesMax: number
-  readonly bytesPerSecond: number
 }
 
 /** The smallest record, of seven bytes, grows to eleven. */
