@@ -326,7 +326,7 @@ export const brokerRows = {
   compactionTimeShare: forBroker('stele.compaction.time.share', {
     kind: decimal({ min: 0.01, max: 1 }),
     default: 0.25,
-    doc: 'The part of the time in which compaction works: after each millisecond of work it rests, so that who writes finds a core and the disk free. 1 compacts as fast as the machine can, and is felt.',
+    doc: 'The part of the time in which compaction works: after each millisecond of work it rests, so that who writes finds a core and the disk free. It works for longer when a partition gets dirty faster than it is compacted. 1 compacts as fast as the machine can, and is felt.',
   }),
   tailMemoryBytes: forBroker('stele.tail.memory.bytes', {
     kind: long({ min: 0 }),

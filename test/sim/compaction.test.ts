@@ -1,4 +1,5 @@
 /** Compaction on the simulated world: nothing newest is lost and nothing deleted comes back, wherever and however it is cut off. */
+import { LocalCleaner, type Cleaner } from '../../broker/log/compaction/cleaner.ts'
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { readFile } from '../../base/files.ts'
@@ -103,6 +104,27 @@ describe('a compacted topic', { timeout: 60_000 }, () => {
     await topic.compact()
     expect(topic.tablet.compaction?.counters.passes).toBeGreaterThan(3)
     await expectCompacted(topic)
+  })
+
+  test('takes more of the time when more is written than it compacts', async () => {
+    const topic = await started(12, 6)
+    const shares: number[] = []
+    const cleaner = new LocalCleaner(topic.sim.world)
+    const seen: Cleaner = {
+      begin: pass => {
+        shares.push(pass.timeShare)
+        return cleaner.begin(pass)
+      },
+      clean: spans => cleaner.clean(spans),
+      end: () => cleaner.end(),
+    }
+    for (const batches of [40, 100, 250, 60]) {
+      await sendMany(topic, batches)
+      await topic.sim.clock.finish(topic.tablet.checkpoint())
+      await topic.sim.clock.finish(topic.tablet.compact(seen, topic.limits))
+    }
+    expect(shares).toEqual([0.25, 0.5, 1, 0.5])
+    await topic.check()
   })
 
   test('is not compacted again after a restart', async () => {
