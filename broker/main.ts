@@ -240,6 +240,7 @@ const compactionsOf = (world: World, tablets: Tablets, settings: BrokerSettings,
     limits: {
       mapBytesMax: settings.logCleanerDedupeBufferSize,
       bytesPerSecond: settings.logCleanerIoMaxBytesPerSecond,
+      timeShare: settings.compactionTimeShare,
     },
     backoffMs: settings.logCleanerBackoffMs,
   })

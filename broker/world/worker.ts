@@ -71,7 +71,7 @@ export function answerCalls(
   answers: Readonly<Record<string, (argument: unknown) => Promise<unknown>>>,
 ): void {
   // Elsewhere it would be the whole process's.
-  if (process.platform === 'linux') setPriority(constants.priority.PRIORITY_BELOW_NORMAL)
+  if (process.platform === 'linux') setPriority(constants.priority.PRIORITY_LOW)
   let last: Promise<unknown> = Promise.resolve()
   parentPort?.on('message', ({ id, name, argument }: Call) => {
     last = last.then(async () => {
