@@ -90,3 +90,18 @@ test('of two operators one leads; the other goes on when it is gone', async () =
   await all.quiet()
   expect(await second.metrics()).toMatch(/controller_runtime_reconcile_total\{[^}]*\} [1-9]/)
 })
+
+test('nothing is written twice while watches are late', async () => {
+  const all = new Operated()
+  all.kube.eventDelayMsMax = 5_000
+  all.start()
+  all.cluster()
+  all.topic('orders', { tablets: 3 })
+  await all.converged()
+  const made = all.writes.filter(({ verb }) => ['create', 'apply'].includes(verb))
+  const times = Map.groupBy(made, ({ plural, name }) => `${plural} ${name}`)
+  // A StatefulSet is written again when the zone of its pod is known.
+  const often = [...times].filter(([what, calls]) => calls.length > (what.startsWith('statefulsets') ? 2 : 1))
+  expect(often.map(([what]) => what)).toEqual([])
+  expect(made.length).toBeGreaterThan(10)
+})
