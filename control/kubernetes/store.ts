@@ -276,7 +276,8 @@ class KubernetesStore implements ControlStore {
         return void (await api.list(resource, selection))
       } catch (error) {
         if (!(error instanceof ApiError)) throw error
-        if (!mayPass(error)) throw new Error(sentence(error, this.#words('list', resource.plural)))
+        if (!mayPass(error))
+          throw new Error(sentence(error, this.#words('list', resource.plural)), { cause: error })
         log.warn({ err: error }, 'the API server does not answer: the broker waits for it')
       }
       await new Promise<void>(resolve => clock.after(startAgainMs, resolve))

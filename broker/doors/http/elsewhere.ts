@@ -9,9 +9,8 @@ import { topicDefault } from './short-ways.ts'
 /** Sends on what other brokers lead. Writes of records are not told apart here: one request may be for many tablets. */
 export function forwardToLeaders(app: FastifyInstance, serving: Serving): void {
   app.addHook('onRequest', async (request, reply) => {
-    if (serving.router.brokers().length < 2) return
-    const to = await leaderElsewhere(request, serving)
-    if (to !== undefined) return serving.forwarding.forward(request, reply, to)
+    const to = serving.router.brokers().length < 2 ? undefined : await leaderElsewhere(request, serving)
+    return to === undefined ? undefined : serving.forwarding.forward(request, reply, to)
   })
 }
 

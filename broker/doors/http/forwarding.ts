@@ -112,7 +112,7 @@ export class Forwarding {
   }
 
   #sendBack(answer: IncomingMessage, { raw: response }: FastifyReply): void {
-    const endless = /^text\/event-stream/.test(answer.headers['content-type'] ?? '')
+    const endless = answer.headers['content-type']?.startsWith('text/event-stream') === true
     const forget = endless
       ? this.#options.stopping.whenBegun(() => {
           answer.destroy()

@@ -2,26 +2,15 @@
  * Record batches on their way to tablets that other brokers lead. In come whole batches, as for a tablet here; out go their answers. Always holds: of one
  * request's batches for one tablet one is under way at a time, so that they stand there in their order.
  */
-import type { FastifyInstance } from 'fastify'
-import { InvariantViolation } from '../../../base/assert.ts'
 import { Refusal, type RefusalCode } from '../../../base/refusals.ts'
 import type { Clock } from '../../../base/world.ts'
-import { batchBytesOf, batchHeaderBytes } from '../../../protocol/kafka/record-batch.ts'
 import type { Router } from '../../router/router.ts'
 import type { Acks, Appending } from '../../tablet/appending.ts'
-import { withBody } from './body.ts'
-import { invalid } from './errors.ts'
 import type { Forwarding } from './forwarding.ts'
-import { forwardedHeader } from './forwarding.ts'
-import { acksOf, parametersOf } from './parameters.ts'
-import { bodyLimits } from './records-in.ts'
-import { tabletAsked } from './records-out.ts'
-import type { Serving } from './serving.ts'
 
-const batchesPath = '/v1/topics/:topic/partitions/:partition/batches'
-const appendMsMax = 30_000
+export const appendMsMax = 30_000
 
-type Appended = { readonly base_offset: number; readonly log_append_time: number }
+export type Appended = { readonly base_offset: number; readonly log_append_time: number }
 
 /** Nothing was written then: who leads is not known here, or does not know it yet. */
 const tryAgain: ReadonlySet<RefusalCode> = new Set([
@@ -93,34 +82,4 @@ export class RemoteAppends {
     const { base_offset, log_append_time } = (await forwarding.ask(leader, 'POST', path, batch)) as Appended
     appending.appended(slot, base_offset, log_append_time, -1)
   }
-}
-
-/** Where other brokers' batches come in. Not for clients: what they may say is the same, but only brokers speak batches here. */
-export function addBatches(app: FastifyInstance, serving: Serving): void {
-  app.post(batchesPath, { schema: { hide: true } }, async request => {
-    if (request.headers[forwardedHeader] === undefined)
-      throw invalid('Only brokers write batches here', 'Write records to /v1/topics/{topic}/records.')
-    const acks = acksOf(parametersOf(request.url, ['acks']))
-    const { topic, partition } = tabletAsked(request)
-    const { router, world } = serving
-    const limits = { ...bodyLimits(serving), bytesMax: router.settings.socketRequestMaxBytes }
-    return withBody(request.raw, limits, batch => {
-      const tablet = router.forClients(topic, partition)
-      if (batch.length < batchHeaderBytes || batchBytesOf(batch, 0) !== batch.length)
-        throw invalid('The body is not one record batch')
-      return new Promise<Appended>((resolve, reject) => {
-        const appending: Appending = {
-          appended: (_slot, base, time) => resolve({ base_offset: base, log_append_time: time }),
-          refused: (_slot, refusal) => reject(refusal),
-        }
-        const deadlineMs = world.clock.monotonicMs() + appendMsMax
-        try {
-          tablet.append(batch, 0, batch.length, acks, deadlineMs, appending, 0)
-        } catch (error) {
-          if (error instanceof InvariantViolation) queueMicrotask(() => reject(error))
-          else reject(error as Error)
-        }
-      })
-    })
-  })
 }
