@@ -2,7 +2,7 @@ import type { Resource } from '../kube/api.ts'
 import type { Schema } from './schema.ts'
 
 /** A column of `kubectl get`. Those with `wide` show with `-o wide` only. */
-export type Column = {
+type Column = {
   readonly name: string
   readonly type: 'string' | 'integer' | 'date'
   readonly path: string

@@ -15,15 +15,17 @@ import type { tabletSlice } from './tablet-slice.ts'
 type Plain<T> = T extends readonly (infer Item)[]
   ? readonly Plain<Item>[]
   : T extends object
-    ? object extends T
-      ? keyof T extends never
-        ? object
-        : { [K in keyof T]: Plain<T[K]> }
+    ? keyof T extends never
+      ? object
       : { [K in keyof T]: Plain<T[K]> }
     : T
 
-/** Whether two types have the same fields, each as optional in one as in the other. Assignable both ways would not say so. */
+/**
+ * Whether two types have the same fields, each as optional in one as in the other. Assignable both ways would not say so; the compiler
+ * takes these two functions for assignable only when the types in them are identical.
+ */
 type Same<A, B> =
+  // oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- what it is for, see above
   (<T>() => T extends Plain<A> ? 1 : 2) extends <T>() => T extends Plain<B> ? 1 : 2 ? true : false
 
 type Body<T> = Omit<T, 'apiVersion' | 'kind' | 'metadata'>

@@ -28,12 +28,11 @@ const imageValues = (image: string): Values => {
 const set = (values: Values): string[] =>
   Object.entries(values).flatMap(([name, value]) => ['--set-json', `${name}=${JSON.stringify(value)}`])
 
+const upgrade = ['upgrade', release, chart, '--install', '--namespace', operatorNamespace.name]
+
 /** `helm upgrade --install`, until its pods are ready. */
 export const install = (values: Values = {}): Promise<string> =>
-  helm(
-    ...['upgrade', release, chart, '--install', '--namespace', operatorNamespace.name],
-    ...['--wait', '--timeout', '120s', ...set({ ...imageValues(images.stele), ...values })],
-  )
+  helm(...upgrade, '--wait', '--timeout', '120s', ...set({ ...imageValues(images.stele), ...values }))
 
 /** In a namespace of its own, made new. */
 export async function installOperator(values: Values = {}): Promise<void> {
