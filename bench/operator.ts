@@ -14,7 +14,7 @@ import { realWorld } from '../broker/world/world.ts'
 import { logClusters } from '../control/kubernetes/resources/log-cluster.ts'
 import { logTopics } from '../control/kubernetes/resources/log-topic.ts'
 import { annotations, apiVersion, labels } from '../control/kubernetes/resources/names.ts'
-import { kubeConfigAccess } from '../kube/access.ts'
+import { kubeConfigAccess } from '../kube/kube-config.ts'
 import type { KubeObject, Resource } from '../kube/api.ts'
 import { KubeClient } from '../kube/client.ts'
 import { ListWatch } from '../kube/list-watch.ts'
@@ -33,15 +33,21 @@ let failed = ''
 async function measure(): Promise<void> {
   const kubeconfig = await startApiServer()
   const api = new KubeClient({
-    access: await kubeConfigAccess({ file: kubeconfig }),
+    access: kubeConfigAccess({ file: kubeconfig }),
     userAgent: 'stele-bench/1',
   })
   await define(api)
   const nodes = await playNodes(api)
   const http = await freePort()
   const operator = run(process.execPath, [
-    ...[join(import.meta.dirname, '../dist/stele.mjs'), 'operator', '--kubeconfig', kubeconfig],
-    ...['--image', 'stele:bench', '--http', `127.0.0.1:${http}`],
+    join(import.meta.dirname, '../dist/stele.mjs'),
+    'operator',
+    '--kubeconfig',
+    kubeconfig,
+    '--image',
+    'stele:bench',
+    '--http',
+    `127.0.0.1:${http}`,
   ])
   const metric = async (pattern: RegExp): Promise<number> => {
     const text = await (await fetch(`http://127.0.0.1:${http}/metrics`)).text()
@@ -122,9 +128,17 @@ async function startApiServer(): Promise<string> {
   const [etcdPort, peerPort, port] = [await freePort(), await freePort(), await freePort()]
   const etcd = `http://127.0.0.1:${etcdPort}`
   run(join(debian, 'usr/bin/etcd'), [
-    ...['--data-dir', join(scratch, 'etcd'), '--unsafe-no-fsync', '--log-level', 'error'],
-    ...['--listen-client-urls', etcd, '--advertise-client-urls', etcd],
-    ...['--listen-peer-urls', `http://127.0.0.1:${peerPort}`],
+    '--data-dir',
+    join(scratch, 'etcd'),
+    '--unsafe-no-fsync',
+    '--log-level',
+    'error',
+    '--listen-client-urls',
+    etcd,
+    '--advertise-client-urls',
+    etcd,
+    '--listen-peer-urls',
+    `http://127.0.0.1:${peerPort}`,
   ])
   const tokens = join(scratch, 'tokens.csv')
   await writeFile(tokens, 'bench,bench,bench,"system:masters"\n')
@@ -138,15 +152,17 @@ async function startApiServer(): Promise<string> {
     }).privateKey,
   )
   run(join(kubernetes, 'kube-apiserver'), [
-    ...[
-      `--etcd-servers=${etcd}`,
-      '--bind-address=127.0.0.1',
-      `--secure-port=${port}`,
-      `--cert-dir=${scratch}`,
-    ],
-    ...[`--token-auth-file=${tokens}`, '--authorization-mode=AlwaysAllow', '--advertise-address=127.0.0.1'],
-    ...['--disable-admission-plugins=ServiceAccount', '--service-cluster-ip-range=10.96.0.0/16'],
-    ...['--service-account-issuer=https://bench', `--service-account-key-file=${key}`],
+    `--etcd-servers=${etcd}`,
+    '--bind-address=127.0.0.1',
+    `--secure-port=${port}`,
+    `--cert-dir=${scratch}`,
+    `--token-auth-file=${tokens}`,
+    '--authorization-mode=AlwaysAllow',
+    '--advertise-address=127.0.0.1',
+    '--disable-admission-plugins=ServiceAccount',
+    '--service-cluster-ip-range=10.96.0.0/16',
+    '--service-account-issuer=https://bench',
+    `--service-account-key-file=${key}`,
     `--service-account-signing-key-file=${key}`,
   ])
   const file = join(scratch, 'kubeconfig')
@@ -161,7 +177,7 @@ async function startApiServer(): Promise<string> {
     users: [{ name: 'bench', user: { token: 'bench' } }],
   }
   await writeFile(file, JSON.stringify(config))
-  const api = new KubeClient({ access: await kubeConfigAccess({ file }), userAgent: 'stele-bench/1' })
+  const api = new KubeClient({ access: kubeConfigAccess({ file }), userAgent: 'stele-bench/1' })
   await until('the API server', async () => (await api.list(pods)).items.length === 0)
   return file
 }
@@ -193,7 +209,11 @@ async function define(api: KubeClient): Promise<void> {
 async function playNodes(api: KubeClient): Promise<ListWatch<StatefulSet>> {
   const log = { debug() {}, info() {}, warn() {}, error: (...said: unknown[]) => (failed = String(said)) }
   const watch: ListWatch<StatefulSet> = new ListWatch({
-    ...{ api, clock: realClock, random: realWorld().random, log, resource: statefulSets },
+    api,
+    clock: realClock,
+    random: realWorld().random,
+    log,
+    resource: statefulSets,
     onChange: ({ before, after }) => {
       if (before !== undefined || after === undefined) return
       startBroker(api, after).catch((error: unknown) => (failed = `a broker did not start: ${String(error)}`))
@@ -218,7 +238,7 @@ async function startBroker(api: KubeClient, set: StatefulSet): Promise<void> {
       annotations: template?.metadata?.annotations ?? {},
     },
     spec: { ...template?.spec, containers: template?.spec?.containers ?? [] },
-  } as never)
+  })
   const status = {
     phase: 'Running',
     conditions: [
@@ -251,7 +271,7 @@ async function startBroker(api: KubeClient, set: StatefulSet): Promise<void> {
       annotations: { [annotations.broker]: JSON.stringify(record) },
     },
     spec: { holderIdentity: name },
-  } as never)
+  })
 }
 
 function run(program: string, args: readonly string[]): ChildProcess {

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import process from 'node:process'
-import { type Access, kubeConfigAccess, podAccess } from '../../kube/access.ts'
+import { type Access, podAccess } from '../../kube/access.ts'
 import { ApiError, type KubeApi } from '../../kube/api.ts'
 import { KubeClient } from '../../kube/client.ts'
 import { Failure } from '../failure.ts'
@@ -44,15 +44,18 @@ async function accessOf({ kubeconfig, context }: Where): Promise<Access> {
       'Set KUBECONFIG, say --kubeconfig FILE, or have one in ~/.kube/config.',
     )
   }
-  return kubeConfigAccess({
-    ...(kubeconfig === undefined ? {} : { file: kubeconfig }),
-    ...(context === undefined ? {} : { context }),
-  }).catch((error: unknown) => {
+  const { kubeConfigAccess } = await import('../../kube/kube-config.ts')
+  try {
+    return kubeConfigAccess({
+      ...(kubeconfig === undefined ? {} : { file: kubeconfig }),
+      ...(context === undefined ? {} : { context }),
+    })
+  } catch (error) {
     throw new Failure(
       error instanceof Error ? error.message : String(error),
       '`kubectl config get-contexts` lists what the kubeconfig has.',
     )
-  })
+  }
 }
 
 function usualFiles(): string[] {

@@ -1,5 +1,5 @@
 /** The control store of a broker that runs in Kubernetes, from what the pod was given. Only such brokers load this. */
-import { kubeConfigAccess, podAccess, type Access } from '../../kube/access.ts'
+import { podAccess, type Access } from '../../kube/access.ts'
 import { KubeClient } from '../../kube/client.ts'
 import type { ControlStore } from '../store.ts'
 import { openKubernetesStore, type KubernetesStoreOptions } from './store.ts'
@@ -24,7 +24,10 @@ export async function openInCluster(options: InClusterOptions): Promise<ControlS
 async function accessOf(kubeconfig: string | undefined): Promise<Access> {
   const access = podAccess()
   if (access !== undefined) return access
-  if (kubeconfig !== undefined) return kubeConfigAccess({ file: kubeconfig })
+  if (kubeconfig !== undefined) {
+    const { kubeConfigAccess } = await import('../../kube/kube-config.ts')
+    return kubeConfigAccess({ file: kubeconfig })
+  }
   throw new Error(
     'This process has no service account of Kubernetes: run it in a pod with automountServiceAccountToken, or set KUBECONFIG.',
   )

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { Kafka, logLevel } from 'kafkajs'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { addClientProgram, clientPod } from './client-pods.ts'
-import { images, isRig, kubectl, Namespace, until, type Pod } from './cluster.ts'
+import { images, isRig, Namespace, until, type Pod } from './cluster.ts'
 import { installOperator, removeOperator, upgradeOperator } from './operator.ts'
 import { controlPlane, state } from './rig/layout.ts'
 import type { LogCluster } from '../../control/kubernetes/resources/log-cluster.ts'
@@ -145,8 +145,9 @@ test('a client outside of the pod network reads by NodePort', async () => {
       values.add(String(message.value))
     },
   })
-  await until('all records outside', async () => values.size === records, { explain })
+  await until('all records outside', async () => values.size >= records, { explain })
   await consumer.disconnect()
+  expect(values.size).toBe(records)
 })
 
 test('scaling up makes brokers that new tablets are put on', async () => {
@@ -187,9 +188,9 @@ test('a broker that holds tablets is not removed, and the cluster says why', asy
 test('a changed setting restarts one broker after the other', async () => {
   const before = await uids()
   let mostDown = 0
-  let rolling = true
+  const rolling = new AbortController()
   const watching = (async () => {
-    while (rolling)
+    while (!rolling.signal.aborted)
       mostDown = Math.max(mostDown, 3 - (await namespace.pods(brokerPods)).filter(isReady).length)
   })()
   await namespace.kubectl(
@@ -206,7 +207,7 @@ test('a changed setting restarts one broker after the other', async () => {
     explain,
   })
   await converged(3)
-  rolling = false
+  rolling.abort()
   await watching
   expect(mostDown).toBe(1)
   await allRecordsAreThere()
@@ -321,7 +322,7 @@ test.runIf(isRig)(
       .split('\n')
       .filter(Boolean)
       .map(line => JSON.parse(line) as Entry)
-    const ours = entries.filter(({ user }) => /^system:serviceaccount:stele-system:/.test(user.username))
+    const ours = entries.filter(({ user }) => user.username.startsWith('system:serviceaccount:stele-system:'))
     // Its own Lease is how two operators agree on who leads; that they renew it shows that we looked at the right account.
     expect(ours.filter(({ objectRef }) => objectRef?.resource === 'leases').length).toBeGreaterThan(10)
     expect(ours.filter(({ objectRef }) => objectRef?.resource !== 'leases')).toEqual([])
@@ -352,15 +353,10 @@ test('with deletionPolicy: Delete nothing is left', async () => {
   )
   await converged(3)
   await namespace.kubectl('delete', 'logcluster', 'events', '--timeout=60s')
-  await until(
-    'nothing',
-    async () => {
-      const kinds = 'pods,pvc,services,configmaps,leases,statefulsets,logtopics,tabletslices'
-      return (await names(kinds)).length === 0
-    },
-    {
-      limitMs: 120_000,
-      explain: () => kubectl(['-n', namespace.name, 'get', 'all,pvc,logtopics,tabletslices,leases']),
-    },
-  )
+  const kinds = 'pods,pvc,services,configmaps,leases,statefulsets,logtopics,tabletslices'
+  await until('nothing', async () => (await names(kinds)).length === 0, {
+    limitMs: 120_000,
+    explain: () => namespace.kubectl('get', kinds),
+  })
+  expect(await names(kinds)).toEqual([])
 })

@@ -2,7 +2,7 @@
 import { alterConfigs } from '../../../protocol/kafka/apis/alter-configs.ts'
 import { describeConfigs } from '../../../protocol/kafka/apis/describe-configs.ts'
 import { incrementalAlterConfigs } from '../../../protocol/kafka/apis/incremental-alter-configs.ts'
-import { brokerRows, topicRows } from '../../../broker/settings/definitions.ts'
+import { brokerRows, topicRows } from '../../../control/settings/definitions.ts'
 import { versionsOf, type Interview, type Theme } from './interview.ts'
 
 const ofTopic = 2
