@@ -3,6 +3,7 @@
  * speak of. Always holds: a window is open exactly while its partition is ours and its topic the one it was opened for.
  */
 import type { Logger } from 'pino'
+import { LimitedLog } from '../../base/limited-log.ts'
 import type { Refusal } from '../../base/refusals.ts'
 import type { Timer, World } from '../../base/world.ts'
 import type { AssignedTopic } from '../../protocol/kafka/consumer-protocol.ts'
@@ -47,12 +48,14 @@ export class Partitions {
   /** Those that may have something to hand out; the others have nothing. */
   readonly #stirred = new Set<Partition>()
   #share: readonly AssignedTopic[] = []
+  readonly #elsewhere: LimitedLog
   /** Something of the share is not led here, or not yet. */
   #unsettled = false
   #expiry: { readonly atMs: number; readonly timer: Timer } | undefined
 
   constructor(options: PartitionsOptions) {
     this.#options = options
+    this.#elsewhere = new LimitedLog(options.log, options.world.clock, 1)
   }
 
   get share(): readonly AssignedTopic[] {
@@ -140,6 +143,7 @@ export class Partitions {
         const tablet = this.#options.router.find(topic, partition)
         if (tablet?.role !== 'leader') {
           this.#unsettled = true
+          this.#noteElsewhere(topic, partition)
           continue
         }
         const place = `${topic}-${partition}`
@@ -153,6 +157,17 @@ export class Partitions {
     }
     for (const [place, partition] of this.#open) if (!ours.has(place)) this.#close(place, partition)
     if (changed) this.stir()
+  }
+
+  /** Queues read tablets of their own broker alone. */
+  #noteElsewhere(topic: string, partition: number): void {
+    const { router } = this.#options
+    const leader = router.leaderOf(topic, partition)?.id
+    if (leader === undefined || leader === router.self) return
+    this.#elsewhere.warn(
+      { topic, partition, leader },
+      'a queue does not hand out records of a partition that another broker leads',
+    )
   }
 
   /** Sees to it that records are taken back when their time is over. To be called when some were handed out or extended. */

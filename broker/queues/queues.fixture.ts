@@ -109,6 +109,8 @@ export class SimQueues {
       find: router.find.bind(router),
       watchTopics: router.watchTopics.bind(router),
       leading: router.leading.bind(router),
+      // All tablets are here.
+      leaderOf: () => undefined,
     }
     this.others = new Queues({ ...options, router: other as unknown as Router })
   }

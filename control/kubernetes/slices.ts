@@ -11,7 +11,7 @@ import type { SliceTablet, TabletSlice } from './resources/tablet-slice.ts'
 const read = new WeakMap<TabletSlice, readonly TabletAssignment[] | undefined>()
 
 /** Undefined for a slice that nobody of us can have written. */
-export function tabletsIn(slice: TabletSlice): readonly TabletAssignment[] | undefined {
+function tabletsIn(slice: TabletSlice): readonly TabletAssignment[] | undefined {
   if (read.has(slice)) return read.get(slice)
   const tablets = decode(slice)
   read.set(slice, tablets)
@@ -57,7 +57,7 @@ export function joined(slices: ReadonlyMap<number, TabletSlice>): TabletAssignme
 export const sameTablets = (a: readonly TabletAssignment[], b: readonly TabletAssignment[]): boolean =>
   a.length === b.length && a.every((tablet, n) => tablet === b[n] || isDeepStrictEqual(tablet, b[n]))
 
-export const sliceTabletOf = ({ leader, ...rest }: TabletAssignment): SliceTablet => ({
+const sliceTabletOf = ({ leader, ...rest }: TabletAssignment): SliceTablet => ({
   ...rest,
   ...(leader !== undefined && { leader }),
 })

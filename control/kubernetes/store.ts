@@ -264,8 +264,11 @@ class KubernetesStore implements ControlStore {
   async close({ clean }: { readonly clean: boolean } = { clean: false }): Promise<void> {
     this.#closed = true
     this.#looksAtSettings?.cancel()
-    await Promise.all(this.#watches.map(watch => watch.stop()))
-    await Promise.all([...this.#held.values()].map(lease => lease.release(clean)))
+    // A watch that waits for an answer does not keep the Lease from being given back.
+    await Promise.all([
+      ...[...this.#held.values()].map(lease => lease.release(clean)),
+      ...this.#watches.map(watch => watch.stop()),
+    ])
   }
 
   /** What is missing is said at once, instead of being tried for ever. */

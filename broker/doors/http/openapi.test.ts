@@ -73,7 +73,6 @@ test('it describes every route, and says what it is', () => {
     'GET /livez',
     'GET /metrics',
     'GET /read',
-    'GET /livez',
     'GET /readyz',
     'GET /v1/cluster',
     'GET /v1/groups',
