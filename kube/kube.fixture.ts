@@ -3,11 +3,10 @@ import type { Clock } from '../base/world.ts'
 import { SimClock } from '../test/sim/clock.ts'
 import { SimKube } from '../test/sim/kube.ts'
 import { Seeded } from '../test/sim/seeded.ts'
-import type { ApiError } from './api.ts'
 import type { Log } from './log.ts'
 import type { ConfigMap } from './resources.ts'
 
-export type Line = { readonly level: string; readonly message: string; readonly err?: unknown }
+type Line = { readonly level: string; readonly message: string; readonly err?: unknown }
 
 export function simKube(seed: number) {
   const time = new SimClock(Date.UTC(2026, 0, 1))
@@ -42,5 +41,3 @@ export const configMap = (
   metadata: { name, namespace: 'default', labels },
   data: { n },
 })
-
-export const codeOf = (error: unknown): number => (error as ApiError).code

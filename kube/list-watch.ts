@@ -210,7 +210,10 @@ export class ListWatch<T extends KubeObject> {
     assert(this.#resourceVersion !== undefined, 'a watch goes on from a list')
     const { api, clock, random, resource, selection } = this.#options
     const timeoutSeconds = Math.ceil(jittered(this.#timings.watchSeconds, random))
+    // Not AbortSignal.any: what is made of a signal that lives long is never freed.
     const cut = new AbortController()
+    const stop = (): void => cut.abort()
+    this.#end.signal.addEventListener('abort', stop)
     const silence = new Silence(clock, timeoutSeconds * 1_000 + this.#timings.marginMs, () => cut.abort())
     const relist = clock.after(this.#relistAtMs - this.#nowMs(), () => cut.abort())
     let openedMs: number | undefined
@@ -219,7 +222,7 @@ export class ListWatch<T extends KubeObject> {
       const events = api.watch(
         resource,
         { ...selection, resourceVersion: this.#resourceVersion, timeoutSeconds },
-        AbortSignal.any([cut.signal, this.#end.signal]),
+        cut.signal,
       )
       for await (const event of events) {
         silence.broken()
@@ -236,6 +239,7 @@ export class ListWatch<T extends KubeObject> {
     } finally {
       silence.cancel()
       relist.cancel()
+      this.#end.signal.removeEventListener('abort', stop)
       if (heard || this.#lasted(openedMs)) this.#failures = 0
     }
     if (silence.tooLong) return 'failed'

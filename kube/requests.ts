@@ -120,13 +120,12 @@ async function begin({ access, userAgent }: Around, asked: Asked, signal?: Abort
     clearTimeout(idle)
     request.destroy()
   }
-  // Once the answer is there, its stream tells what happens; this keeps a late error from ending the process.
-  request.on('error', () => undefined)
   const cut = (): void => giveUp('it is not wanted any more')
   signal?.addEventListener('abort', cut)
   if (signal?.aborted === true) cut()
   try {
     const answer = await answerOf(request, text)
+    // Whoever reads it is told; when nobody does, it must not end the process.
     answer.on('error', () => undefined)
     return {
       answer,

@@ -18,7 +18,7 @@ import type {
 import type { KubeObject, Resource } from './api.ts'
 
 /** The client's models name reserved words with an underline and hold moments as Date; in JSON neither is so. */
-export type Json<Model> = Model extends Date
+type Json<Model> = Model extends Date
   ? string
   : Model extends readonly (infer Item)[]
     ? readonly Json<Item>[]
@@ -29,7 +29,7 @@ export type Json<Model> = Model extends Date
 type Kind<Model> = KubeObject & Omit<Json<Model>, 'apiVersion' | 'kind' | 'metadata'>
 
 export type Pod = Kind<V1Pod>
-export type KubeService = Kind<V1Service>
+export type ServiceObject = Kind<V1Service>
 export type ConfigMap = Kind<V1ConfigMap>
 export type PersistentVolumeClaim = Kind<V1PersistentVolumeClaim>
 export type ServiceAccount = Kind<V1ServiceAccount>
@@ -48,7 +48,7 @@ const apps = { group: 'apps', version: 'v1' } as const
 const rbac = { group: 'rbac.authorization.k8s.io', version: 'v1' } as const
 
 export const pods: Resource<Pod> = { ...core, kind: 'Pod', plural: 'pods' }
-export const services: Resource<KubeService> = { ...core, kind: 'Service', plural: 'services' }
+export const services: Resource<ServiceObject> = { ...core, kind: 'Service', plural: 'services' }
 export const configMaps: Resource<ConfigMap> = { ...core, kind: 'ConfigMap', plural: 'configmaps' }
 export const persistentVolumeClaims: Resource<PersistentVolumeClaim> = {
   ...core,

@@ -4,7 +4,7 @@ import type { Clock, Random } from '../base/world.ts'
 export type BackOff = { readonly firstMs: number; readonly maxMs: number }
 
 /** A fraction in [0, 1). */
-export const fraction = (random: Random): number => random.bytes(4).readUInt32BE() / 2 ** 32
+const fraction = (random: Random): number => random.bytes(4).readUInt32BE() / 2 ** 32
 
 /** `ms` or up to half as much again, so that many do not act at once. */
 export const jittered = (ms: number, random: Random): number => ms * (1 + fraction(random) / 2)

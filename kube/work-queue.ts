@@ -60,7 +60,8 @@ export class WorkQueue {
   readonly #waiting = new Set<string>()
   readonly #end = new AbortController()
   readonly #stopped = Promise.withResolvers<void>()
-  #running = 0
+  /** Of the runs that go on. */
+  readonly #deadlines = new Set<Deadline>()
 
   constructor(options: WorkQueueOptions) {
     this.#options = options
@@ -92,10 +93,11 @@ export class WorkQueue {
   stop(): Promise<void> {
     if (!this.#end.signal.aborted) {
       this.#end.abort()
+      for (const deadline of this.#deadlines) deadline.abort(new Error('the queue is stopped'))
       for (const entry of this.#entries.values()) entry.timer?.cancel()
       this.#waiting.clear()
       this.#observeDepth()
-      if (this.#running === 0) this.#stopped.resolve()
+      if (this.#deadlines.size === 0) this.#stopped.resolve()
     }
     return this.stopped
   }
@@ -116,12 +118,11 @@ export class WorkQueue {
 
   #begin(): void {
     for (const key of this.#waiting) {
-      if (this.#running >= this.#concurrency) return
+      if (this.#deadlines.size >= this.#concurrency) return
       const entry = this.#entries.get(key)
       assert(entry?.state === 'waiting', 'what waits for its turn has an entry that says so')
       this.#waiting.delete(key)
       entry.state = 'running'
-      this.#running += 1
       this.#observeDepth()
       this.#observe({ kind: 'begun', waitedSeconds: (this.#nowMs() - entry.sinceMs) / 1_000 })
       void this.#run(key, entry)
@@ -134,15 +135,16 @@ export class WorkQueue {
     const deadline = new Deadline(this.#options.clock, this.#deadlineMs, () =>
       log.warn({ key, deadlineMs: this.#deadlineMs }, 'a run overstays its deadline and is told to end'),
     )
+    this.#deadlines.add(deadline)
     let outcome: { againAfterMs?: number } | { error: unknown }
     try {
-      outcome = (await work(key, AbortSignal.any([deadline.signal, this.#end.signal]))) ?? {}
-      if (deadline.signal.aborted) outcome = { error: deadline.signal.reason }
+      outcome = (await work(key, deadline.signal)) ?? {}
+      if (deadline.passed) outcome = { error: deadline.signal.reason }
     } catch (error) {
       outcome = { error }
     }
     deadline.cancel()
-    this.#running -= 1
+    this.#deadlines.delete(deadline)
     this.#ended(key, entry, outcome, (this.#nowMs() - beganMs) / 1_000)
   }
 
@@ -161,7 +163,7 @@ export class WorkQueue {
       return
     }
     if (this.#end.signal.aborted) {
-      if (this.#running === 0) this.#stopped.resolve()
+      if (this.#deadlines.size === 0) this.#stopped.resolve()
       return
     }
     const failures = failed ? entry.failures + 1 : 0
@@ -194,19 +196,26 @@ export class WorkQueue {
   }
 }
 
+/** A signal of its own for each run: one made of several that live long would never be freed. */
 class Deadline {
+  passed = false
   readonly #controller = new AbortController()
   readonly #timer: Timer
 
   constructor(clock: Clock, afterMs: number, onPassed: () => void) {
     this.#timer = clock.after(afterMs, () => {
-      this.#controller.abort(new Error(`it did not end in ${afterMs} ms`))
+      this.passed = true
+      this.abort(new Error(`it did not end in ${afterMs} ms`))
       onPassed()
     })
   }
 
   get signal(): AbortSignal {
     return this.#controller.signal
+  }
+
+  abort(why: Error): void {
+    this.#controller.abort(why)
   }
 
   cancel(): void {

@@ -7,7 +7,7 @@ import { ApiError, type KubeApi, type KubeObject, type Resource, type WatchEvent
 import { microTime } from '../../kube/micro-time.ts'
 import {
   type ConfigMap,
-  type KubeService,
+  type ServiceObject,
   type StatefulSet,
   configMaps,
   leases,
@@ -438,7 +438,7 @@ export function kubeApiContract(name: string, open: () => Promise<Opened>): void
 
       test('ports of a Service are merged by number and protocol', async () => {
         const { api } = opened
-        const service = (...ports: number[]): KubeService => ({
+        const service = (...ports: number[]): ServiceObject => ({
           apiVersion: 'v1',
           kind: 'Service',
           metadata,

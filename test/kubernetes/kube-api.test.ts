@@ -1,5 +1,5 @@
 import { inject } from 'vitest'
-import { kubeConfigAccess } from '../../kube/access.ts'
+import { kubeConfigAccess } from '../../kube/kube-config.ts'
 import type { KubeObject, Resource } from '../../kube/api.ts'
 import { KubeClient } from '../../kube/client.ts'
 import { kubeApiContract, notes, widgets } from '../contract/kube-api.ts'
@@ -46,7 +46,7 @@ const definitionOf = ({ group, version, kind, plural }: Resource, subresources: 
 })
 
 kubeApiContract('real', async () => {
-  const access = await kubeConfigAccess({ file: inject('kubeconfig') })
+  const access = kubeConfigAccess({ file: inject('kubeconfig') })
   const api = new KubeClient({ access, userAgent: 'contract/1' })
   const run = process.pid.toString(36)
   const names = [`contract-${run}-a`, `contract-${run}-b`] as const

@@ -127,12 +127,12 @@ function nameAll(items: readonly Json[], keys: readonly string[]): string[] | un
   return names.includes(undefined) ? undefined : (names as string[])
 }
 
-/** Who manages what of one object. Managers that apply and those that write otherwise are told apart by `applies`. */
-export type Managers = ReadonlyMap<string, ReadonlySet<Field>>
+/** Who manages what of one object. FieldOwners that apply and those that write otherwise are told apart by `applies`. */
+export type FieldOwners = ReadonlyMap<string, ReadonlySet<Field>>
 
 export type Applied = {
   readonly object: JsonMap
-  readonly managers: Managers
+  readonly managers: FieldOwners
   /** Fields of others that have another value; taken over. */
   readonly conflicts: readonly { readonly manager: string; readonly field: Field }[]
 }
@@ -141,7 +141,7 @@ export type Applied = {
 export function apply(
   fields: Fields,
   live: JsonMap,
-  managers: Managers,
+  managers: FieldOwners,
   wanted: JsonMap,
   manager: string,
 ): Applied {
@@ -175,9 +175,9 @@ export function written(
   fields: Fields,
   before: JsonMap | undefined,
   after: JsonMap,
-  managers: Managers,
+  managers: FieldOwners,
   manager: string,
-): Managers {
+): FieldOwners {
   const now = fields.of(after)
   const changed = new Set(
     [...now].filter(

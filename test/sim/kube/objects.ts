@@ -12,7 +12,7 @@ import {
 } from '../../../kube/api.ts'
 import type { Seeded } from '../seeded.ts'
 import { type Definition, usualDefinitions } from './definitions.ts'
-import { Fields, type Managers, apply, written } from './fields.ts'
+import { Fields, type FieldOwners, apply, written } from './fields.ts'
 import { patched } from './json-patch.ts'
 import {
   type Json,
@@ -37,7 +37,7 @@ export type Kept = {
   readonly gone: JsonMap | undefined
 }
 
-type Entry = { readonly object: JsonMap; readonly managers: Managers }
+type Entry = { readonly object: JsonMap; readonly managers: FieldOwners }
 type Kind = Pick<Resource, 'group' | 'version' | 'kind' | 'plural' | 'namespaced'>
 type Subresource = 'status' | 'scale' | undefined
 
@@ -270,7 +270,7 @@ export class Objects {
     kind: Kind,
     entry: Entry | undefined,
     wanted: JsonMap,
-    managersOf: (after: JsonMap) => Managers,
+    managersOf: (after: JsonMap) => FieldOwners,
   ): JsonMap {
     const before = entry?.object
     const definition = this.#definitionOf(kind)
