@@ -4,7 +4,7 @@ import { annotations, brokerName, externalName, labels } from '../../control/kub
 import type { SliceTablet } from '../../control/kubernetes/resources/tablet-slice.ts'
 import type { Broker } from '../../control/model.ts'
 import type { KubeObject } from '../../kube/api.ts'
-import type { KubeService, Lease, PersistentVolumeClaim, Pod, StatefulSet } from '../../kube/resources.ts'
+import type { ServiceObject, Lease, PersistentVolumeClaim, Pod, StatefulSet } from '../../kube/resources.ts'
 import type { Observed } from './observed.ts'
 
 /** A broker that is, or is to be. */
@@ -14,7 +14,7 @@ export type Member = {
   readonly pod: Pod | undefined
   readonly claim: PersistentVolumeClaim | undefined
   readonly lease: Lease | undefined
-  readonly external: KubeService | undefined
+  readonly external: ServiceObject | undefined
   /** What it said of itself when it last started; undefined before its first start. */
   readonly record: (Pick<Broker, 'incarnation'> & Partial<Pick<Broker, 'diskId'>>) | undefined
   readonly zone: string | undefined

@@ -4,7 +4,7 @@ import type { TabletSlice } from '../../control/kubernetes/resources/tablet-slic
 import type { ObjectKey } from '../../kube/api.ts'
 import type {
   ConfigMap,
-  KubeService,
+  ServiceObject,
   Lease,
   NetworkPolicy,
   PersistentVolumeClaim,
@@ -32,7 +32,7 @@ export type Observed = {
   readonly claims: Named<PersistentVolumeClaim>
   readonly statefulSets: Named<StatefulSet>
   readonly pods: Named<Pod>
-  readonly services: Named<KubeService>
+  readonly services: Named<ServiceObject>
   readonly configMaps: Named<ConfigMap>
   readonly serviceAccounts: Named<ServiceAccount>
   readonly roles: Named<Role>

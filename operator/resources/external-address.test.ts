@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest'
 import { brokerId } from '../../base/quantities.ts'
-import type { KubeService } from '../../kube/resources.ts'
+import type { ServiceObject } from '../../kube/resources.ts'
 import { externalAddress } from './external-address.ts'
 
-const service = (spec: object, ingress?: object): KubeService => ({
+const service = (spec: object, ingress?: object): ServiceObject => ({
   apiVersion: 'v1',
   kind: 'Service',
   metadata: { name: 's' },

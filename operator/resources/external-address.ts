@@ -1,7 +1,7 @@
 import type { BrokerId } from '../../base/quantities.ts'
 import type { ExternalListener } from '../../control/kubernetes/resources/log-cluster.ts'
 import { ports } from '../../control/kubernetes/resources/names.ts'
-import type { KubeService } from '../../kube/resources.ts'
+import type { ServiceObject } from '../../kube/resources.ts'
 
 /** Where clients outside are sent for one broker. `$(NODE_IP)` as host: the kubelet puts the node's address there. */
 export type ExternalAddress = { readonly host: string; readonly port: number }
@@ -12,7 +12,7 @@ export const nodeHost = '$(NODE_IP)'
 export function externalAddress(
   listener: ExternalListener,
   id: BrokerId,
-  service: KubeService | undefined,
+  service: ServiceObject | undefined,
 ): ExternalAddress | undefined {
   if (service?.spec?.type !== listener.type) return undefined
   const told = listener.host?.replaceAll('{id}', String(id))

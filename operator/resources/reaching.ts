@@ -7,7 +7,7 @@ import {
   labels,
   ports,
 } from '../../control/kubernetes/resources/names.ts'
-import type { KubeService } from '../../kube/resources.ts'
+import type { ServiceObject } from '../../kube/resources.ts'
 import { brokerLabels, brokerSelector, clusterLabels, ownedMeta } from './labels.ts'
 
 const inside = [
@@ -16,7 +16,7 @@ const inside = [
 ]
 
 /** Gives each broker's pod its name, also while it is not ready: or brokers could not find each other to become so. */
-export const namesOfPods = (cluster: LogCluster): KubeService => ({
+export const namesOfPods = (cluster: LogCluster): ServiceObject => ({
   apiVersion: 'v1',
   kind: 'Service',
   metadata: ownedMeta(cluster, headlessName(cluster.metadata.name), clusterLabels(cluster.metadata.name)),
@@ -29,7 +29,7 @@ export const namesOfPods = (cluster: LogCluster): KubeService => ({
 })
 
 /** Where clients in the cluster begin: any broker that is ready. */
-export const firstAddress = (cluster: LogCluster): KubeService => ({
+export const firstAddress = (cluster: LogCluster): ServiceObject => ({
   apiVersion: 'v1',
   kind: 'Service',
   metadata: ownedMeta(cluster, bootstrapName(cluster.metadata.name), clusterLabels(cluster.metadata.name)),
@@ -37,7 +37,7 @@ export const firstAddress = (cluster: LogCluster): KubeService => ({
 })
 
 /** The address of one broker for clients outside. */
-export function outsideAddress(cluster: LogCluster, id: BrokerId, listener: ExternalListener): KubeService {
+export function outsideAddress(cluster: LogCluster, id: BrokerId, listener: ExternalListener): ServiceObject {
   const { name } = cluster.metadata
   const meta = ownedMeta(cluster, externalName(name, id), brokerLabels(name, id))
   return {
