@@ -2,7 +2,6 @@ import { hostname } from 'node:os'
 import process from 'node:process'
 import { realWorld } from '../../broker/world/world.ts'
 import { podAccess, type Access } from '../../kube/access.ts'
-import { kubeConfigAccess } from '../../kube/kube-config.ts'
 import { KubeClient } from '../../kube/client.ts'
 import { startOperator } from '../../operator/main.ts'
 import { Failure, usageFailure } from '../failure.ts'
@@ -57,10 +56,14 @@ export async function operate(options: Options): Promise<void> {
 async function accessOf(kubeconfig: string | undefined): Promise<Access> {
   const own = kubeconfig === undefined ? podAccess() : undefined
   if (own !== undefined) return own
-  return kubeConfigAccess(kubeconfig === undefined ? {} : { file: kubeconfig }).catch((error: unknown) => {
+  // A pod never loads the client library.
+  const { kubeConfigAccess } = await import('../../kube/kube-config.ts')
+  try {
+    return kubeConfigAccess(kubeconfig === undefined ? {} : { file: kubeconfig })
+  } catch (error) {
     throw new Failure(
       error instanceof Error ? error.message : String(error),
       'Run it in a pod, or give --kubeconfig FILE.',
     )
-  })
+  }
 }
