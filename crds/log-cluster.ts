@@ -145,7 +145,7 @@ const spec = object('What the cluster shall be.', {
   ),
   image: optional(
     text(
-      "The image of the brokers. Without it, the operator's own, so that an upgrade of the operator upgrades brokers.",
+      "The image of the brokers. Without it they keep the one they have, that of status.image; a new cluster gets the operator's. So an upgrade of the operator restarts no broker.",
       {
         minLength: 1,
         maxLength: 1024,
@@ -240,6 +240,9 @@ const status = object('What the cluster is, written by the operator.', {
   bootstrap: optional(text('Where clients inside of Kubernetes begin: host:port.')),
   externalBootstrap: optional(
     text('Where clients outside begin: host:port of each broker, separated by commas.'),
+  ),
+  image: optional(
+    text('The image that all brokers last were ready with; theirs for as long as spec.image is not set.'),
   ),
   clusterId: optional(text("Kafka's id of the cluster.")),
 })

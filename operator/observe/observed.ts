@@ -42,6 +42,6 @@ export type Observed = {
   readonly storageClasses: Named<StorageClass>
   /** The zone of each node on which a broker stands, where the node says. */
   readonly zones: ReadonlyMap<string, string>
-  /** The brokers' image where a LogCluster names none. */
+  /** The image of brokers of a new cluster that names none. */
   readonly image: string
 }

@@ -22,7 +22,7 @@ const cluster = (spec: object = {}): object => ({
   spec: {
     brokers: 3,
     storage: { size: '1Gi' },
-    config: { 'offsets.topic.num.partitions': 5, 'offsets.topic.replication.factor': 1 },
+    config: { 'offsets.topic.num.partitions': 5 },
     listeners: [{ type: 'NodePort' }],
     ...spec,
   },

@@ -50,9 +50,9 @@ export async function installOperator(values: Values = {}): Promise<void> {
   })
 }
 
-/** Another image of the operator; brokers keep theirs. */
+/** Another image of the operator, and so of the brokers of new clusters. */
 export const upgradeOperator = async (image: string): Promise<void> => {
-  await install({ ...imageValues(image), 'brokers.image': images.stele })
+  await install(imageValues(image))
 }
 
 export const definitions = ['logclusters', 'logtopics', 'tabletslices'].map(plural => `${plural}.stele.dev`)
