@@ -58,7 +58,7 @@ async function measure(): Promise<void> {
   const written = (resources: string) =>
     metric(
       new RegExp(
-        `^rest_client_requests_total\{method="(?:POST|PUT|PATCH|DELETE)",resource="${resources}"[^}]*\} (\d+)`,
+        `^rest_client_requests_total[{]method="(?:POST|PUT|PATCH|DELETE)",resource="${resources}"[^}]*[}] (\\d+)`,
         'gm',
       ),
     )

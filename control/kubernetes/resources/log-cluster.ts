@@ -24,7 +24,7 @@ export type LogClusterSpec = {
   readonly replaceAfter: string
 }
 
-export type PodAdditions = {
+type PodAdditions = {
   readonly labels?: Readonly<Record<string, string>>
   readonly annotations?: Readonly<Record<string, string>>
   readonly nodeSelector?: Readonly<Record<string, string>>
