@@ -63,7 +63,8 @@ test('leadership comes by a patch of somebody else, and goes again', async () =>
   expect(await sim.clock.finish(append(tablet, batchOf(), -1))).toEqual({ baseOffset: 0 })
   const waiting = append(tablet, batchOf(), -1)
   // In the same turn, so that the batch is written and not yet durable.
-  tablet.follow(now(broker).tablet)
+  tablet.follow({ ...now(broker).tablet, leader: brokerId(1), epoch: epoch(2) })
+  expect(tablet.epochOf(offset(1))).toBe(1)
   await patch(sim, broker, { leader: brokerId(1), epoch: epoch(2) })
   expect(tablet).toMatchObject({ role: 'follower', leader: 1, epoch: 2 })
   expect(await sim.clock.finish(waiting)).toMatchObject({ refusal: { code: 'NOT_LEADER_OR_FOLLOWER' } })

@@ -196,6 +196,8 @@ export class Tablet implements Kept {
   lead(assignment: TabletAssignment): void {
     const state = this.#state
     assert(state !== undefined || this.#role === 'offline', 'a tablet leads after it was opened')
+    // What was gathered carries the epoch it was gathered in.
+    this.#appends?.flush()
     this.#assignment = assignment
     this.#role = nextRole(this.#role, 'lead')
     const latest = state?.epochs.latest
@@ -215,9 +217,9 @@ export class Tablet implements Kept {
   /** Another broker leads, or nobody does: what was appended stays, and those that wait are sent away. */
   follow(assignment: TabletAssignment): void {
     assert(this.#state !== undefined || this.#role === 'offline', 'a tablet follows after it was opened')
-    this.#assignment = assignment
     const led = this.#role === 'leader'
     if (led) this.#appends?.flush()
+    this.#assignment = assignment
     this.#role = nextRole(this.#role, 'follow')
     if (led) this.#endWaiting(this.#notLeading())
   }

@@ -16,6 +16,8 @@ import type { Serving } from './serving.ts'
 const watermarksPath = '/v1/watermarks'
 /** Who asks meanwhile gets the same. */
 const freshMs = 1_000
+/** So long the figures of all brokers wait for one that is silent; who scrapes /metrics waits ten seconds at most. */
+const lookMs = 2_000
 
 export type Bounds = {
   readonly logStart: number
@@ -58,16 +60,18 @@ export class Ends {
   }
 
   async #askAll(): Promise<void> {
-    this.#theirs = (await this.askOthers(watermarksPath)) as Watermarks[]
+    this.#theirs = (await this.askOthers(watermarksPath, lookMs)) as Watermarks[]
     this.#askedMs = this.#options.clock.monotonicMs()
   }
 
   /** What each of the other brokers answers, of those that do. */
-  async askOthers(path: string): Promise<unknown[]> {
+  async askOthers(path: string, waitMs?: number): Promise<unknown[]> {
     const { router, forwarding } = this.#options
     const others = router.brokers().filter(({ brokerId }) => brokerId !== router.self)
     const answers = await Promise.all(
-      others.map(({ brokerId }) => forwarding.ask(brokerId, 'GET', path).catch(unlessRefusal)),
+      others.map(({ brokerId }) =>
+        forwarding.ask(brokerId, 'GET', path, undefined, waitMs).catch(unlessRefusal),
+      ),
     )
     return answers.filter(answer => answer !== undefined)
   }

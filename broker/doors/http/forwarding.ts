@@ -19,7 +19,7 @@ const { Agent, request } = createRequire(import.meta.url)('node:http') as typeof
 export const forwardedHeader = 'stele-forwarded-by'
 
 const idleConnectionMs = 30_000
-/** Brokers answer short questions of each other by then. */
+/** Brokers answer questions of each other by then. */
 const answerMsMax = 40_000
 const answerBytesMax = 8 * MIB
 
@@ -81,10 +81,16 @@ export class Forwarding {
    * A short question of this broker's own.
    * @throws Refusal: what the other broker says, LEADER_NOT_AVAILABLE, REQUEST_TIMED_OUT
    */
-  async ask(to: BrokerId, method: string, path: string, body?: Buffer): Promise<unknown> {
+  async ask(
+    to: BrokerId,
+    method: string,
+    path: string,
+    body?: Buffer,
+    waitMs = answerMsMax,
+  ): Promise<unknown> {
     const length = body === undefined ? {} : { 'content-length': String(body.length) }
     const asked = this.#ask(to, method, path, length)
-    const late = this.#options.clock.after(answerMsMax, () => asked.destroy(new Error('it took too long')))
+    const late = this.#options.clock.after(waitMs, () => asked.destroy(new Error('it took too long')))
     try {
       asked.end(body)
       const answer = await answered(asked, to, method)
@@ -139,13 +145,14 @@ function answered(asked: ClientRequest, to: BrokerId, method: string): Promise<I
   })
 }
 
-/** Who was never reached has done nothing; of anyone else that is certain only for who was asked to read. */
+/**
+ * Who was never reached has done nothing; of anyone else that is certain only for who was asked to read. A connection that was there may
+ * end with the same codes as one that never came to be, but not in the same call.
+ */
 function unanswered(error: unknown, asked: ClientRequest, to: BrokerId, method: string): Refusal {
-  const { code = '', message } = error as NodeJS.ErrnoException
+  const { syscall = '', message } = error as NodeJS.ErrnoException
   const nothingDone =
-    method === 'GET' ||
-    ['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'ETIMEDOUT'].includes(code) ||
-    asked.socket?.connecting === true
+    method === 'GET' || ['connect', 'getaddrinfo'].includes(syscall) || asked.socket?.connecting === true
   return nothingDone
     ? new Refusal('LEADER_NOT_AVAILABLE', `Broker ${to}, which leads, does not answer: ${message}`)
     : new Refusal('REQUEST_TIMED_OUT', `Broker ${to}, which leads, has not answered: ${message}`)
