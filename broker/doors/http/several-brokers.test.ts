@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { request } from 'node:http'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { TestCluster } from '../cluster.fixture.ts'
-import { forwardedHeader } from './forwarding.ts'
+import { forwardedHeader } from './peers.ts'
 
 let cluster: TestCluster
 beforeAll(async () => {
