@@ -56,6 +56,8 @@ export class Partitions {
   #unsettled = new Set<string>()
   /** By topic and number, where they will be read when it is known what there is. */
   readonly #beginning = new Map<string, Source>()
+  /** Those of the open ones that other brokers lead. */
+  readonly #remote = new Set<Partition>()
   /** So many wait for records. */
   #asking = 0
   #expiry: { readonly atMs: number; readonly timer: Timer } | undefined
@@ -143,17 +145,17 @@ export class Partitions {
   /** Somebody waits for records, until the answer is called: what other brokers lead is followed. */
   ask(): () => void {
     this.#asking += 1
-    if (this.#asking === 1) for (const partition of this.#open.values()) this.#attend(partition)
+    if (this.#asking === 1) for (const partition of this.#remote) attend(partition)
     return () => {
       this.#asking -= 1
-      if (this.#asking === 0) for (const partition of this.#open.values()) this.#attend(partition)
+      if (this.#asking === 0) for (const partition of this.#remote) unattend(partition)
     }
   }
 
   /** Asks other brokers what there is of the topics; undefined when they lead none of them. Resolves soon, whether they answer or not. */
   look(topics: readonly string[]): Promise<unknown> | undefined {
     const asked: Promise<unknown>[] = []
-    for (const { window, source } of this.#open.values())
+    for (const { window, source } of this.#remote)
       if (isRemote(source) && topics.includes(window.topic)) asked.push(source.look())
     return asked.length === 0 ? undefined : Promise.all(asked)
   }
@@ -282,21 +284,15 @@ export class Partitions {
       this.mark(window)
       this.#options.waiting.wake()
     })
-    this.#attend(partition)
-  }
-
-  #attend(partition: Partition): void {
-    const { source } = partition
-    if (this.#asking > 0 && isRemote(source)) partition.unattend ??= source.attend()
-    if (this.#asking > 0) return
-    partition.unattend?.()
-    partition.unattend = undefined
+    if (!isRemote(source)) return
+    this.#remote.add(partition)
+    if (this.#asking > 0) attend(partition)
   }
 
   #leave(partition: Partition): void {
     partition.unfollow()
-    partition.unattend?.()
-    partition.unattend = undefined
+    unattend(partition)
+    this.#remote.delete(partition)
   }
 
   #close(place: string, partition: Partition): void {
@@ -310,6 +306,16 @@ export class Partitions {
 }
 
 const placeOf = (topic: string, partition: number): string => `${topic}-${partition}`
+
+function attend(partition: Partition): void {
+  const { source } = partition
+  if (isRemote(source)) partition.unattend ??= source.attend()
+}
+
+function unattend(partition: Partition): void {
+  partition.unattend?.()
+  partition.unattend = undefined
+}
 
 /** What was read of the log is not there any more: somebody has put an older disk in its place. */
 const isCutBack = (partition: Partition | undefined): boolean =>

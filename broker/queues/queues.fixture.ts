@@ -80,6 +80,11 @@ export class SimQueues {
     return all
   }
 
+  /** Whether the two lead different partitions. */
+  get isSpread(): boolean {
+    return this.#options.spread === true
+  }
+
   done<T>(promise: Promise<T>): Promise<T> {
     return this.sim.clock.finish(promise)
   }
@@ -105,7 +110,7 @@ export class SimQueues {
     this.broker = await this.done(startSimBroker(this.sim, settings))
     const log = pino({ level: 'info' }, { write: (line: string) => void this.lines.push(JSON.parse(line)) })
     const { world } = this.sim
-    this.spread = new Spread(this.sim, this.broker.router, this.#options.spread === true, this.spread)
+    this.spread = new Spread(this.sim, this.broker.router, this.isSpread, this.spread)
     const queuesOf = (self: 0 | 1): Queues => {
       const router = this.spread.routerOf(self)
       const leaders = this.spread.leadersFor(self)

@@ -53,7 +53,8 @@ export class Spread {
       find: (topic: string, partition: number) => this.#viewed(self, real.find(topic, partition)),
       leaderOf: (topic: string, partition: number) => {
         const known = real.leaderOf(topic, partition)
-        if (known === undefined || !this.#isSpread) return known
+        if (!this.#isSpread) return self === 0 ? known : undefined
+        if (known === undefined) return undefined
         const id = this.#leader(this.#known[self], partition)
         return id === undefined ? undefined : { id: brokerId(id), epoch: known.epoch }
       },
