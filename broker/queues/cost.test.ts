@@ -78,5 +78,7 @@ test('partitions that nothing happens to cost nothing: neither with each heartbe
   await all.write(7, ['a'])
   expect(await all.done(waiting)).toHaveLength(1)
   expect(looks.mock.calls.length).toBeGreaterThan(0)
-  expect(new Set(looks.mock.contexts.map(context => (context as { partition: number }).partition))).toEqual(new Set([7]))
+  expect(new Set(looks.mock.contexts.map(context => (context as { partition: number }).partition))).toEqual(
+    new Set([7]),
+  )
 })

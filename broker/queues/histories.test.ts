@@ -232,7 +232,15 @@ test.each([
 ])(
   'whatever happens, every record is handed out until it is acknowledged, and none that is committed comes again; led by both: $spread',
   async ({ spread, numRuns }) => {
-    const sum = { handedOut: 0, again: 0, acknowledged: 0, refused: 0, restarts: 0, deletions: 0, fromOther: 0 }
+    const sum = {
+      handedOut: 0,
+      again: 0,
+      acknowledged: 0,
+      refused: 0,
+      restarts: 0,
+      deletions: 0,
+      fromOther: 0,
+    }
     const asked = { ends: 0, batches: 0, lost: 0, moves: 0 }
     await fc.assert(
       fc.asyncProperty(fc.nat(), async seed => {

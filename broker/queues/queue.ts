@@ -369,7 +369,10 @@ export class Queue {
       throw new Refusal('UNKNOWN_TOPIC_OR_PARTITION', `${consumer.topics.join(', ')} are gone`)
     const unserved = this.#partitions.unserved(consumer.topics.filter(topic => router.topics().has(topic)))
     if (unserved !== undefined)
-      throw new Refusal('LEADER_NOT_AVAILABLE', `Nobody is known to lead ${unserved}, or who does does not answer`)
+      throw new Refusal(
+        'LEADER_NOT_AVAILABLE',
+        `Nobody is known to lead ${unserved}, or who does does not answer`,
+      )
     return 0
   }
 

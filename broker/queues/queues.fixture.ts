@@ -115,7 +115,13 @@ export class SimQueues {
       const router = this.spread.routerOf(self)
       const leaders = this.spread.leadersFor(self)
       const elsewhere = new RemoteTablets({ router, clock: world.clock, log, leaders })
-      return new Queues({ world, router, elsewhere, log, ...(recordsMax === undefined ? {} : { recordsMax }) })
+      return new Queues({
+        world,
+        router,
+        elsewhere,
+        log,
+        ...(recordsMax === undefined ? {} : { recordsMax }),
+      })
     }
     this.queues = queuesOf(0)
     this.others = queuesOf(1)

@@ -73,7 +73,12 @@ export class Spread {
   /** How `self` asks the other one. */
   leadersFor(self: Id): Leaders {
     const { clock } = this.#sim.world
-    const ask = async <T>(leader: BrokerId, what: 'ends' | 'batches', waitMs: number, act: () => Promise<T>) => {
+    const ask = async <T>(
+      leader: BrokerId,
+      what: 'ends' | 'batches',
+      waitMs: number,
+      act: () => Promise<T>,
+    ) => {
       if (leader === self) throw new Error('nobody asks himself')
       this.asked[what] += 1
       const lateMs = waitMs + 3_000

@@ -7,7 +7,14 @@ import type { IncomingMessage } from 'node:http'
 import { MIB, type BrokerId } from '../../../base/quantities.ts'
 import type { Refusal } from '../../../base/refusals.ts'
 import { batchesOf, endsOf } from '../../queues/followed.ts'
-import type { BatchesAsked, BatchesTold, EndsAsked, EndsTold, Leaders, TabletEnds } from '../../queues/source.ts'
+import type {
+  BatchesAsked,
+  BatchesTold,
+  EndsAsked,
+  EndsTold,
+  Leaders,
+  TabletEnds,
+} from '../../queues/source.ts'
 import { withBody } from './body.ts'
 import { Budget } from './budget.ts'
 import { invalid } from './errors.ts'
@@ -119,7 +126,10 @@ export function addFollowed(app: FastifyInstance, serving: Serving): void {
 /** @throws Refusal INVALID_REQUEST */
 function refuseClients(headers: IncomingMessage['headers']): void {
   if (headers[forwardedHeader] !== undefined) return
-  throw invalid('Only brokers ask here', 'Read records from /v1/topics/{topic}/partitions/{partition}/records.')
+  throw invalid(
+    'Only brokers ask here',
+    'Read records from /v1/topics/{topic}/partitions/{partition}/records.',
+  )
 }
 
 /** @throws Refusal INVALID_REQUEST */
