@@ -233,6 +233,27 @@ test('what is led by a broker that is gone answers 503, and says when to come ag
   expect((await post(0, '/v1/topics/gone/records', { value: 'a' })).response.status).toBe(200)
 })
 
+test('a queue says that a leader is gone, and hands out what it leads when it is back', async () => {
+  await cluster.makeTopic('back', [[2]])
+  await post(0, '/v1/topics/back/records', { value: 'a' })
+  const isHere = async (group: string): Promise<boolean> =>
+    (await ask(0, `/v1/groups/${group}`, { headers: { [forwardedHeader]: '1' } })).response.status !== 503
+  let group = 'g0'
+  for (let n = 1; !(await isHere(group)); n++) group = `g${n}`
+  const made = await post(0, `/v1/groups/${group}/consumers`, { topics: ['back'] })
+  const at = made.response.headers.get('location') ?? ''
+  const receive = () => post(0, `${at}/receive`, { wait_ms: 10_000 })
+  expect((await receive()).json['records']).toMatchObject([{ value: 'a' }])
+  await cluster.broker(2).running.stop()
+  const nothing = await post(0, `${at}/receive`, { wait_ms: 100 })
+  expect(nothing.response.status).toBe(503)
+  expect(nothing.json['error']).toMatchObject({ code: 'LEADER_NOT_AVAILABLE' })
+  const waiting = receive()
+  cluster.brokers[2] = await cluster.startBroker(2)
+  expect((await post(2, '/v1/topics/back/records', { value: 'b' })).response.status).toBe(200)
+  expect((await waiting).json['records']).toMatchObject([{ value: 'b' }])
+})
+
 test('probes tell a broker that lives from one that is ready', async () => {
   for (const path of ['/livez', '/healthz', '/readyz']) expect((await ask(1, path)).response.status).toBe(200)
   const metrics = (await ask(1, '/metrics')).text
