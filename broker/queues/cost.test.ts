@@ -1,5 +1,5 @@
 import { Session } from 'node:inspector'
-import { afterAll, expect, test, vi } from 'vitest'
+import { afterAll, afterEach, expect, test, vi } from 'vitest'
 
 /** V8 counts how often each block of code runs, when it was told so before the code was loaded. */
 const v8 = new Session()
@@ -7,7 +7,9 @@ v8.connect()
 v8.post('Profiler.enable')
 v8.post('Profiler.startPreciseCoverage', { callCount: true, detailed: true })
 const { SimQueues } = await import('./queues.fixture.ts')
+const { Window } = await import('./window.ts')
 afterAll(() => v8.disconnect())
+afterEach(() => void vi.restoreAllMocks())
 
 /** How often the blocks of a file of this folder ran in `act`, together. */
 function steps(file: string, act: () => void): number {
@@ -51,7 +53,7 @@ test('a consumer that goes costs as much as what it held, not as what all hold',
   const others = await all.consumer('g')
   const waiting = all.receiving(others, 1, 20_000)
   await all.sim.clock.runFor(1_000)
-  const looks = vi.spyOn(all.broker.router, 'find')
+  const looks = vi.spyOn(Window.prototype, 'wanted')
 
   expect(steps('window.ts', () => queue.remove(idle.consumer))).toBe(0)
   await all.sim.clock.runFor(10)
@@ -70,11 +72,13 @@ test('partitions that nothing happens to cost nothing: neither with each heartbe
   const one = await all.consumer()
   const waiting = all.receiving(one, 1, 120_000)
   await all.sim.clock.runFor(5_000)
-  const looks = vi.spyOn(all.broker.router, 'find')
+  const looks = vi.spyOn(Window.prototype, 'wanted')
   await all.sim.clock.runFor(60_000)
   expect(looks).not.toHaveBeenCalled()
   await all.write(7, ['a'])
   expect(await all.done(waiting)).toHaveLength(1)
   expect(looks.mock.calls.length).toBeGreaterThan(0)
-  expect(new Set(looks.mock.calls.map(([, partition]) => partition))).toEqual(new Set([7]))
+  expect(new Set(looks.mock.contexts.map(context => (context as { partition: number }).partition))).toEqual(
+    new Set([7]),
+  )
 })

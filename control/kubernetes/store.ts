@@ -46,7 +46,7 @@ export type KubernetesStoreOptions = {
   readonly pod: string
   /** Somebody else is the broker that was registered here. */
   readonly lost: (why: string) => void
-  /** Who makes or grows a topic waits so long for the operator to place its tablets. */
+  /** Who makes or grows a topic waits so long for the operator to place its tablets, when he does not say how long. */
   readonly placedMsMax?: number
 }
 
@@ -119,7 +119,7 @@ class KubernetesStore implements ControlStore {
     await this.#lookAtSettings()
   }
 
-  async createTopics(wanted: readonly NewTopic[], { validateOnly = false }: WriteOptions = {}) {
+  async createTopics(wanted: readonly NewTopic[], { validateOnly = false, timeoutMs }: WriteOptions = {}) {
     const checked = steps.createTopics(this.#draft(), wanted, this.#options.random)
     if (validateOnly) return checked
     return Promise.all(
@@ -127,7 +127,7 @@ class KubernetesStore implements ControlStore {
         const one = wanted[n]
         if (answer instanceof Refusal || one === undefined) return answer
         try {
-          return await this.#create(one)
+          return await this.#inTime(one.name, timeoutMs, gone => this.#create(one, gone))
         } catch (error) {
           if (error instanceof Refusal) return error
           throw error
@@ -158,19 +158,7 @@ class KubernetesStore implements ControlStore {
     const grown = steps.addTablets(this.#draft(), id, total, options)
     if (options.validateOnly === true) return grown
     const places = options.replicas && grown.tablets.map(({ replicas }) => replicas)
-    await this.#patchTopic(id, topic => {
-      if (topic.spec.tablets > total)
-        throw new Refusal(
-          'INVALID_PARTITIONS',
-          `topic "${grown.name}" grows to ${topic.spec.tablets} already`,
-        )
-      return growthPatch(topic, total, places)
-    })
-    return this.#placed(
-      () => this.topicById(id),
-      topic => topic.tablets.length >= total,
-      grown.name,
-    )
+    return this.#inTime(grown.name, options.timeoutMs, gone => this.#grow(grown, places, gone))
   }
 
   async alterTopicSettings(id: string, change: SettingsChange): Promise<Topic> {
@@ -367,7 +355,25 @@ class KubernetesStore implements ControlStore {
     })
   }
 
-  async #create(wanted: NewTopic): Promise<Topic> {
+  async #grow(
+    { id, name, tablets: { length: total } }: Topic,
+    places: readonly (readonly BrokerId[])[] | undefined,
+    gone: AbortSignal,
+  ): Promise<Topic> {
+    await this.#patchTopic(id, topic => {
+      const { tablets } = topic.spec
+      if (tablets > total)
+        throw new Refusal('INVALID_PARTITIONS', `topic "${name}" grows to ${tablets} already`)
+      return growthPatch(topic, total, places)
+    })
+    return this.#placed(
+      () => this.topicById(id),
+      topic => topic.tablets.length >= total,
+      gone,
+    )
+  }
+
+  async #create(wanted: NewTopic, gone: AbortSignal): Promise<Topic> {
     const { api } = this.#options
     const { name } = wanted
     const made = await this.#asked('create', 'logtopics', async () => {
@@ -383,27 +389,45 @@ class KubernetesStore implements ControlStore {
     return this.#placed(
       () => this.topics().get(name),
       () => this.#topics.logTopic(name)?.metadata.uid === made.metadata.uid,
-      name,
+      gone,
     )
   }
 
-  /** Resolves when the operator has placed the topic's tablets. Rejects with REQUEST_TIMED_OUT. */
-  #placed(find: () => Topic | undefined, isDone: (topic: Topic) => boolean, name: string): Promise<Topic> {
-    const { clock, placedMsMax: waitMs = placedMsMax } = this.#options
+  /** Rejects with REQUEST_TIMED_OUT when `act` takes longer; `gone` then says that nobody waits any more. */
+  #inTime<T>(
+    name: string,
+    waitMs: number = this.#options.placedMsMax ?? placedMsMax,
+    act: (gone: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    const late = new AbortController()
     return new Promise((resolve, reject) => {
+      const timer = this.#options.clock.after(Math.max(0, waitMs), () => {
+        const message = `the operator has not placed the partitions of "${name}" in ${waitMs / 1_000} s; they come when it does. See the conditions of its LogTopic`
+        reject(new Refusal('REQUEST_TIMED_OUT', message))
+        late.abort()
+      })
+      act(late.signal)
+        .then(resolve, reject)
+        .finally(() => timer.cancel())
+    })
+  }
+
+  /** Resolves when the operator has placed the topic's tablets; never when `gone` comes first. */
+  #placed(
+    find: () => Topic | undefined,
+    isDone: (topic: Topic) => boolean,
+    gone: AbortSignal,
+  ): Promise<Topic> {
+    return new Promise(resolve => {
       const look = (): void => {
         const topic = find()
         if (topic === undefined || !isDone(topic)) return
         stop()
-        timer.cancel()
         resolve(topic)
       }
       const stop = this.watch(look)
-      const timer = clock.after(waitMs, () => {
-        stop()
-        const message = `the operator has not placed the partitions of "${name}" in ${waitMs / 1_000} s; they come when it does. See the conditions of its LogTopic`
-        reject(new Refusal('REQUEST_TIMED_OUT', message))
-      })
+      gone.addEventListener('abort', stop)
+      if (gone.aborted) stop()
       look()
     })
   }

@@ -218,6 +218,28 @@ test('a topic is shown with all its tablets, and while it grows with those that 
   expect(await cluster.done(growing)).toMatchObject({ code: 'REQUEST_TIMED_OUT' })
 })
 
+test('who makes or grows a topic waits as long as he says, also for an API server that is away, and it is done later', async () => {
+  const cluster = new Cluster()
+  const { store, api, topic } = await cluster.withTopic()
+  cluster.stopPlacing()
+  const { clock } = cluster.sim
+  const beganMs = clock.monotonicMs()
+  const [made] = await cluster.done(store.createTopics([wanted('u', 3)], { timeoutMs: 500 }))
+  expect(made).toMatchObject({ code: 'REQUEST_TIMED_OUT' })
+  const growing = store.addTablets(topic.id, 200, { timeoutMs: 500 }).catch((error: unknown) => error)
+  expect(await cluster.done(growing)).toMatchObject({ code: 'REQUEST_TIMED_OUT' })
+  api.connected = false
+  const [lost] = await cluster.done(store.createTopics([wanted('v')], { timeoutMs: 0 }))
+  expect(lost).toMatchObject({ code: 'REQUEST_TIMED_OUT' })
+  expect(clock.monotonicMs() - beganMs).toBeLessThan(1_500)
+  api.connected = true
+  startPlacing(cluster.kube, { clock: cluster.sim.world.clock, cluster: 'events', namespace })
+  await cluster.done(store.createTopics([wanted('w')]))
+  await clock.runFor(60_000)
+  expect(store.topics().get('u')?.tablets).toHaveLength(3)
+  expect(store.topicById(topic.id)?.tablets).toHaveLength(200)
+})
+
 test('a topic kept by Retain is served no more and its records stay; made again it is the same one', async () => {
   const cluster = new Cluster()
   const { store } = await cluster.withTopic()

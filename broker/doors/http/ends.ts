@@ -8,7 +8,7 @@ import type { BrokerId } from '../../../base/quantities.ts'
 import { Refusal } from '../../../base/refusals.ts'
 import type { Clock } from '../../../base/world.ts'
 import type { Router } from '../../router/router.ts'
-import type { Forwarding } from './forwarding.ts'
+import type { Peers } from './peers.ts'
 import { parametersOf, timestampMsOf } from './parameters.ts'
 import { tabletAsked } from './records-out.ts'
 import type { Serving } from './serving.ts'
@@ -26,7 +26,7 @@ export type Bounds = {
   readonly found: number | null
 }
 
-type EndsOptions = { readonly router: Router; readonly forwarding: Forwarding; readonly clock: Clock }
+type EndsOptions = { readonly router: Router; readonly peers: Peers; readonly clock: Clock }
 type Watermarks = Readonly<Record<string, readonly (number | null)[]>>
 
 export class Ends {
@@ -66,11 +66,11 @@ export class Ends {
 
   /** What each of the other brokers answers, of those that do. */
   async askOthers(path: string, waitMs?: number): Promise<unknown[]> {
-    const { router, forwarding } = this.#options
+    const { router, peers } = this.#options
     const others = router.brokers().filter(({ brokerId }) => brokerId !== router.self)
     const answers = await Promise.all(
       others.map(({ brokerId }) =>
-        forwarding.ask(brokerId, 'GET', path, undefined, waitMs).catch(unlessRefusal),
+        peers.ask(brokerId, 'GET', path, waitMs === undefined ? {} : { msMax: waitMs }).catch(unlessRefusal),
       ),
     )
     return answers.filter(answer => answer !== undefined)
@@ -81,12 +81,12 @@ export class Ends {
    * @throws Refusal
    */
   async bounds(topic: string, partition: number, timestamp: string | undefined): Promise<Bounds> {
-    const { router, forwarding } = this.#options
+    const { router, peers } = this.#options
     const leader = router.leaderOf(topic, partition)?.id
     if (leader === undefined || leader === router.self) return boundsHere(router, topic, partition, timestamp)
     const query = timestamp === undefined ? '' : `?timestamp=${encodeURIComponent(timestamp)}`
     const path = `/v1/topics/${encodeURIComponent(topic)}/partitions/${partition}/ends${query}`
-    return (await forwarding.ask(leader, 'GET', path)) as Bounds
+    return (await peers.ask(leader, 'GET', path)) as Bounds
   }
 
   /** `rows` of a topic's partitions with those that others lead as their leaders tell them. */
@@ -94,14 +94,14 @@ export class Ends {
     topic: string,
     rows: readonly Row[],
   ): Promise<Row[]> {
-    const { router, forwarding } = this.#options
+    const { router, peers } = this.#options
     const leaders = new Set(
       rows.flatMap(({ leader }) => (leader === null || leader === router.self ? [] : [leader])),
     )
     const theirs = new Map<string, Row>()
     const asked = [...leaders].map(async leader => {
       const path = `/v1/topics/${encodeURIComponent(topic)}`
-      const told = (await forwarding.ask(leader, 'GET', path).catch(unlessRefusal)) as
+      const told = (await peers.ask(leader, 'GET', path).catch(unlessRefusal)) as
         | { readonly partitions: readonly Row[] }
         | undefined
       for (const row of told?.partitions ?? []) theirs.set(`${leader} ${row.partition}`, row)
