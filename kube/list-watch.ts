@@ -37,7 +37,7 @@ const usualTimings: ListWatchTimings = {
 }
 /** A watch that was open for so long was no failure. */
 const steadyMs = 5_000
-/** So many answers in a row that a watch cannot go on, whatever they say, and everything is listed again. */
+/** So many refusals of a watch in a row, whatever they say, and everything is listed again. */
 const refusalsMax = 3
 
 export type ListWatchOptions<T extends KubeObject> = {
@@ -148,7 +148,8 @@ export class ListWatch<T extends KubeObject> {
 
   #failed(error: ApiError): number | 'failed' {
     const { log, resource } = this.#options
-    const again = error.code === 410 || (error.answered && this.#failures + 1 >= refusalsMax)
+    const refused = error.answered && !isBusy(error) && this.#failures + 1 >= refusalsMax
+    const again = error.code === 410 || refused
     if (again) this.#resourceVersion = undefined
     log[error.code === 410 ? 'debug' : 'warn'](
       { err: error, resource: resource.plural, failures: this.#failures + 1 },
@@ -157,7 +158,8 @@ export class ListWatch<T extends KubeObject> {
     if (error.retryAfterSeconds === undefined) return 'failed'
     this.#failures += 1
     this.#healthySinceMs = undefined
-    return jittered(error.retryAfterSeconds * 1_000, this.#options.random)
+    const askedMs = jittered(error.retryAfterSeconds * 1_000, this.#options.random)
+    return Math.max(askedMs, backOffMs(this.#timings.backOff, this.#failures, this.#options.random))
   }
 
   async #list(): Promise<void> {
@@ -258,6 +260,12 @@ export class ListWatch<T extends KubeObject> {
 
 const nameOf = ({ namespace, name }: { readonly namespace?: string; readonly name: string }): string =>
   `${namespace ?? ''}/${name}`
+
+/**
+ * A server that has too much to do says nothing of what was watched, and lists are what costs it most. 504 is also the answer to a
+ * version from before an older state was restored: from there no watch goes on.
+ */
+const isBusy = ({ code }: ApiError): boolean => code === 429 || (code >= 500 && code !== 504)
 
 /** Acts once when nothing broke it for `limitMs`. */
 class Silence {
