@@ -16,8 +16,15 @@ import {
 import type { Log } from './log.ts'
 import { type BackOff, backOffMs, jittered, sleep } from './waiting.ts'
 
-/** Made: `before` is undefined; gone: `after` is. One that went and came again under its name is told as gone, then as made. */
-export type Change<T> = { readonly before: T | undefined; readonly after: T | undefined }
+/**
+ * Made: `before` is undefined; gone: `after` is. One that went and came again under its name is told as gone, then as made.
+ * `last`: how it was when it went, if the server told; a list that has it no more does not say what became of it before.
+ */
+export type Change<T> = {
+  readonly before: T | undefined
+  readonly after: T | undefined
+  readonly last?: T
+}
 
 export type ListWatchTimings = {
   /** The server is asked to end a watch after so long, or up to half as much again. */
@@ -201,7 +208,8 @@ export class ListWatch<T extends KubeObject> {
     const before = this.#objects.get(name)
     if (before === undefined) return []
     this.#objects.delete(name)
-    return [{ before, after: undefined }]
+    const last = gone.metadata.uid === before.metadata.uid ? { last: gone } : {}
+    return [{ before, after: undefined, ...last }]
   }
 
   #tell(changes: readonly Change<T>[]): void {

@@ -7,9 +7,11 @@ import { ApiError, type KubeApi, type KubeObject, type Resource } from '../../ku
 import { type Change, ListWatch, type ListWatchTimings } from '../../kube/list-watch.ts'
 import type { Log } from '../../kube/log.ts'
 import { nodes, storageClasses, type StorageClass } from '../../kube/resources.ts'
+import { logTopics, type LogTopic } from '../../control/kubernetes/resources/log-topic.ts'
 import { annotations, labels } from '../../control/kubernetes/resources/names.ts'
 import { Copy } from './copy.ts'
-import type { Observed } from './observed.ts'
+import type { DeletionPolicy, Observed } from './observed.ts'
+import { holderOf } from './topics.ts'
 import { watched } from './watched.ts'
 
 export type WatchesOptions = {
@@ -36,6 +38,8 @@ export class Watches {
   readonly #byPlural = new Map<string, Copy<KubeObject>>()
   readonly #watches: ListWatch<KubeObject>[] = []
   readonly #storageClasses: ListWatch<StorageClass>
+  /** By cluster, then by the uid of the LogTopic. Needed while there are slices of it. */
+  readonly #lastWords = new Map<string, Map<string, DeletionPolicy>>()
   readonly #zones = new Map<string, string | undefined>()
 
   constructor(options: WatchesOptions) {
@@ -98,14 +102,36 @@ export class Watches {
     const { clusters, ...rest } = this.#copies
     const of = Object.fromEntries(Object.entries(rest).map(([kind, copy]) => [kind, copy.of(key)]))
     return {
-      ...(of as Omit<Observed, 'key' | 'nowMs' | 'cluster' | 'storageClasses' | 'zones' | 'image'>),
+      ...(of as Omit<
+        Observed,
+        'key' | 'nowMs' | 'cluster' | 'lastWords' | 'storageClasses' | 'zones' | 'image'
+      >),
       key: { namespace: key.slice(0, at), name },
       nowMs: this.#options.clock.nowMs(),
       cluster: clusters.of(key).get(name),
+      lastWords: this.#lastWordsOf(key),
       storageClasses: new Map(this.#storageClasses.items().map(one => [one.metadata.name, one])),
       zones: new Map([...this.#zones].flatMap(([node, zone]) => (zone === undefined ? [] : [[node, zone]]))),
       image,
     }
+  }
+
+  #heed(last: KubeObject | undefined): void {
+    if (last === undefined || !isLogTopic(last)) return
+    const key = watched.topics.clusterOf(last)
+    if (key === undefined) return
+    const words = this.#lastWords.get(key) ?? new Map<string, DeletionPolicy>()
+    this.#lastWords.set(key, words.set(last.metadata.uid ?? '', last.spec.deletionPolicy))
+  }
+
+  /** Those that are still needed: of LogTopics whose slices are there. */
+  #lastWordsOf(key: string): ReadonlyMap<string, DeletionPolicy> {
+    const words = this.#lastWords.get(key)
+    if (words === undefined) return new Map()
+    const holders = new Set([...this.#copies.slices.of(key).values()].map(holderOf))
+    for (const uid of words.keys()) if (!holders.has(uid)) words.delete(uid)
+    if (words.size === 0) this.#lastWords.delete(key)
+    return new Map(words)
   }
 
   /** Nodes are not watched: they change all the time, and their zones never. */
@@ -137,6 +163,7 @@ export class Watches {
       selection: { ...selection, ...(namespace !== undefined && { namespace }) },
       onChange: change => {
         const keys = copy.told(change)
+        this.#heed(change.last)
         if (!isHeartbeat(change)) keys.forEach(onChange)
       },
     })
@@ -151,6 +178,8 @@ export class Watches {
     return [...this.#watches, this.#storageClasses as unknown as ListWatch<KubeObject>]
   }
 }
+
+const isLogTopic = (object: KubeObject): object is LogTopic => object.kind === logTopics.kind
 
 /** A broker that lives renews its Lease every few seconds: that alone is no reason to look at its cluster. */
 function isHeartbeat({ before, after }: Change<KubeObject>): boolean {
