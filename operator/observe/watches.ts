@@ -32,6 +32,9 @@ type Copies = {
   >
 }
 
+/** A node without a zone may get one: the label comes late, rights are given later. */
+const zonelessMs = 10_000
+
 export class Watches {
   readonly #options: WatchesOptions
   readonly #copies: Copies
@@ -40,7 +43,9 @@ export class Watches {
   readonly #storageClasses: ListWatch<StorageClass>
   /** By cluster, then by the uid of the LogTopic. Needed while there are slices of it. */
   readonly #lastWords = new Map<string, Map<string, DeletionPolicy>>()
-  readonly #zones = new Map<string, string | undefined>()
+  readonly #zones = new Map<string, string>()
+  /** Nodes whose zone could not be learnt: when they are asked again; monotonic. */
+  readonly #zonelessUntilMs = new Map<string, number>()
 
   constructor(options: WatchesOptions) {
     this.#options = options
@@ -111,7 +116,7 @@ export class Watches {
       cluster: clusters.of(key).get(name),
       lastWords: this.#lastWordsOf(key),
       storageClasses: new Map(this.#storageClasses.items().map(one => [one.metadata.name, one])),
-      zones: new Map([...this.#zones].flatMap(([node, zone]) => (zone === undefined ? [] : [[node, zone]]))),
+      zones: new Map(this.#zones),
       image,
     }
   }
@@ -137,21 +142,28 @@ export class Watches {
   /** Nodes are not watched: they change all the time, and their zones never. */
   async #learnZones(key: string): Promise<void> {
     const names = [...this.#copies.pods.of(key).values()].map(pod => pod.spec?.nodeName)
-    const unknown = [...new Set(names)].filter(name => name !== undefined && !this.#zones.has(name))
-    for (const name of unknown) {
-      if (name === undefined) continue
-      this.#zones.set(name, await this.#zoneOf(name))
+    const nowMs = this.#options.clock.monotonicMs()
+    for (const name of new Set(names)) {
+      if (name === undefined || this.#zones.has(name)) continue
+      if (nowMs < (this.#zonelessUntilMs.get(name) ?? 0)) continue
+      const zone = await this.#zoneOf(name)
+      if (zone === undefined) this.#zonelessUntilMs.set(name, nowMs + zonelessMs)
+      else {
+        this.#zones.set(name, zone)
+        this.#zonelessUntilMs.delete(name)
+      }
     }
   }
 
-  /** Undefined also where nobody lets us look: zones make brokers safer, and are no condition for them. */
+  /** Undefined also where nobody lets us look or answers: zones make brokers safer, and are no condition for them. */
   async #zoneOf(name: string): Promise<string | undefined> {
     try {
       const node = await this.#options.api.get(nodes, { namespace: '', name })
       return node?.metadata.labels?.['topology.kubernetes.io/zone']
     } catch (error) {
-      if (error instanceof ApiError && error.code === 403) return undefined
-      throw error
+      if (!(error instanceof ApiError)) throw error
+      this.#options.log.debug({ err: error, node: name }, 'the zone of a node is not known')
+      return undefined
     }
   }
 
