@@ -23,7 +23,7 @@ export type Topics = {
   readonly orphans: readonly Orphan[]
 }
 
-export type Orphan = {
+type Orphan = {
   readonly slice: TabletSlice
   /** What the deletionPolicy of its LogTopic was when that was deleted; undefined when nobody saw it. */
   readonly lastWord: DeletionPolicy | undefined
