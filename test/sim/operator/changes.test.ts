@@ -278,3 +278,26 @@ test('clients outside: brokers wait for their addresses, and are told them', asy
   await all.converged()
   expect(namesOf(all.kube.peekAll(services))).toEqual(['events-brokers', 'events-kafka'])
 })
+
+test('an object that somebody else changes again each time is put back ever more rarely, and that is told', async () => {
+  const all = await three()
+  const key = { namespace, name: 'events-broker-1' }
+  const scale = (): void =>
+    all.kube.set(statefulSets, key, now => now && { ...now, spec: { ...now.spec, replicas: 0 } as never })
+  let fights = true
+  all.kube.onChange(statefulSets, ({ after }) => {
+    if (!fights || after?.metadata.name !== key.name || after.spec?.replicas === 0) return
+    all.clock.clockOf({ alive: true }).after(10, scale)
+  })
+  const before = all.writes.length
+  scale()
+  await all.clock.runFor(600_000)
+  const putBack = all.writes.slice(before).filter(({ plural }) => plural === 'statefulsets')
+  expect(putBack.length).toBeGreaterThan(5)
+  expect(putBack.length).toBeLessThan(16)
+  expect(all.condition('Degraded')?.message).toContain('StatefulSet events-broker-1: whenever')
+  expect(all.kube.peekAll(events).filter(({ reason }) => reason === 'Contested')).toHaveLength(1)
+  fights = false
+  await all.clock.runUntil(() => all.ready === 3, 600_000)
+  await all.clock.runUntil(() => all.condition('Degraded')?.reason === 'Healthy', 900_000)
+})
