@@ -31,6 +31,7 @@ import { logTopics, topicNameOf, type LogTopic } from './resources/log-topic.ts'
 import { dynamicConfigName, labels } from './resources/names.ts'
 import { tabletSlices, type TabletSlice } from './resources/tablet-slice.ts'
 import { changePatch } from './slices.ts'
+import { SoundSettings } from './sound-settings.ts'
 import { growthPatch, newLogTopic, settingsPatch } from './topic-writes.ts'
 import { Topics } from './topics.ts'
 
@@ -69,6 +70,7 @@ export async function openKubernetesStore(options: KubernetesStoreOptions): Prom
 class KubernetesStore implements ControlStore {
   readonly #options: KubernetesStoreOptions
   readonly #identity: string
+  readonly #sound: SoundSettings
   readonly #topics: Topics
   readonly #logTopics = new Copies<LogTopic>()
   readonly #slices = new Copies<TabletSlice>()
@@ -85,7 +87,8 @@ class KubernetesStore implements ControlStore {
   constructor(options: KubernetesStoreOptions) {
     this.#options = options
     this.#identity = `${options.pod}_${options.random.bytes(8).toString('hex')}`
-    this.#topics = new Topics(options.cluster)
+    this.#sound = new SoundSettings(options.log)
+    this.#topics = new Topics(options.cluster, this.#sound)
   }
 
   topics = () => this.#topics.all
@@ -328,7 +331,9 @@ class KubernetesStore implements ControlStore {
   #settingsSeen(map: ConfigMap | undefined): void {
     if (map !== undefined && map.metadata.resourceVersion === this.#config?.metadata.resourceVersion) return
     this.#config = map
-    const settings = { ...map?.data }
+    const settings = this.#sound.of('broker', `the ConfigMap ${dynamicConfigName(this.#options.cluster)}`, {
+      ...map?.data,
+    })
     if (JSON.stringify(settings) === JSON.stringify(this.#settings)) return
     this.#settings = settings
     this.#tell([{ kind: 'broker-settings-changed', settings }])
