@@ -3,6 +3,7 @@
  * every change to it, and guarded writes. What always holds: our own writes are read at once, and what the API server does not answer is
  * neither taken for done nor for not done.
  */
+import { Lanes } from '../../base/lanes.ts'
 import { Refusal } from '../../base/refusals.ts'
 import type { BrokerId, Incarnation } from '../../base/quantities.ts'
 import type { Clock, Random, Timer } from '../../base/world.ts'
@@ -56,6 +57,8 @@ const startAgainMs = 1_000
 /** Settings that others have changed are seen after so long: a Role cannot let us watch a single ConfigMap. */
 const settingsMs = 10_000
 const guardedTriesMax = 10
+/** Each is a connection to the API server. */
+const createdAtOnce = 16
 
 /**
  * Opens the control store: reads what there is, and follows it from then on. Waits while the API server does not answer.
@@ -81,6 +84,7 @@ class KubernetesStore implements ControlStore {
   readonly #watches: ListWatch<never>[] = []
   readonly #held = new Map<BrokerId, BrokerLease>()
   readonly #listeners = new Set<(event: ControlEvent) => void>()
+  readonly #creating = new Lanes(createdAtOnce)
   #looksAtSettings: Timer | undefined
   #closed = false
 
@@ -377,7 +381,7 @@ class KubernetesStore implements ControlStore {
     const { name } = wanted
     const made = await this.#asked('create', 'logtopics', async () => {
       try {
-        return await api.create(logTopics, newLogTopic(wanted, this.#options))
+        return await this.#creating.run(() => api.create(logTopics, newLogTopic(wanted, this.#options)))
       } catch (error) {
         if (!(error instanceof ApiError && error.code === 409)) throw error
         throw new Refusal('TOPIC_ALREADY_EXISTS', `there is a topic "${name}" already`)

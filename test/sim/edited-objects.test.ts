@@ -6,6 +6,7 @@ import { dynamicConfigName } from '../../control/kubernetes/resources/names.ts'
 import { tabletSlices } from '../../control/kubernetes/resources/tablet-slice.ts'
 import { openKubernetesStore } from '../../control/kubernetes/store.ts'
 import type { ControlEvent } from '../../control/store.ts'
+import type { KubeApi } from '../../kube/api.ts'
 import { configMaps } from '../../kube/resources.ts'
 import { batchOf } from '../../broker/log/log.fixture.ts'
 import { startOf, wanted } from '../contract/control-store.opened.ts'
@@ -21,10 +22,10 @@ function cluster() {
   const clock = sim.clock.clockOf({ alive: true })
   const kube = new SimKube({ clock, random: sim.random.fork() })
   const stopPlacing = startPlacing(kube, { clock, cluster: 'events', namespace })
-  const openStore = () =>
+  const openStore = (api: KubeApi = kube.client(sim.world.clock, 'pod')) =>
     openKubernetesStore({
       ...sim.world,
-      api: kube.client(sim.world.clock, 'pod'),
+      api,
       log: quietLog,
       cluster: 'events',
       namespace,
@@ -215,4 +216,31 @@ test('the same after a kill, before the first checkpoint', async () => {
     'leader',
     0,
   ])
+})
+
+test('CreateTopics of many topics is not many connections at once', async () => {
+  const { sim, kube, openStore } = cluster()
+  const { clock } = sim.world
+  const api = kube.client(clock, 'pod')
+  let now = 0
+  let most = 0
+  const create: KubeApi['create'] = async (resource, object) => {
+    most = Math.max(most, ++now)
+    await new Promise<void>(resolve => clock.after(5, resolve))
+    try {
+      return await api.create(resource, object)
+    } finally {
+      now -= 1
+    }
+  }
+  const slow = new Proxy(api, {
+    get: (of, name) => (name === 'create' ? create : (Reflect.get(of, name) as () => unknown).bind(of)),
+  })
+  const store = await sim.clock.finish(openStore(slow))
+  await sim.clock.finish(store.registerBroker(startOf(2)))
+  const made = await sim.clock.finish(
+    store.createTopics(Array.from({ length: 100 }, (_, n) => wanted(`t${n}`))),
+  )
+  expect(made.filter(one => one instanceof Refusal)).toEqual([])
+  expect(most).toBe(16)
 })
