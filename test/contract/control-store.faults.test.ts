@@ -307,6 +307,20 @@ test('who was killed on the same disk and kernel is not waited for', async () =>
   expect(cluster.sim.clock.monotonicMs() - fromMs).toBeLessThan(1_000)
 })
 
+test('a renewal that hangs is asked for again before the Lease runs out', async () => {
+  const cluster = new Cluster()
+  const { store } = await cluster.withTopic()
+  for (const verb of ['patch', 'patch'] as const)
+    cluster.kube.failNext({ lost: 'before', afterMs: 8_000 }, { verb })
+  let oldestMs = 0
+  for (let second = 0; second < 40; second++) {
+    await cluster.sim.clock.runFor(1_000)
+    oldestMs = Math.max(oldestMs, store.leaseAgeMs() ?? Infinity)
+  }
+  expect(oldestMs).toBeGreaterThan(8_000)
+  expect(oldestMs).toBeLessThan(10_000)
+})
+
 test('a stop on purpose stands in the Lease, step by step', async () => {
   const cluster = new Cluster()
   const { store } = await cluster.open()
