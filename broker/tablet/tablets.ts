@@ -264,7 +264,14 @@ export class Tablets {
         continue
       tablets[tablet.partition] = undefined
       tablet.close('NOT_LEADER_OR_FOLLOWER')
-      this.#then(async () => setAside(shared, dataDirectory, tablet.identity.name, 'other brokers have now'))
+      const { name } = tablet.identity
+      this.#then(async () => {
+        try {
+          setAside(shared, dataDirectory, name, 'other brokers have now')
+        } catch (error) {
+          shared.log.warn({ name, error }, 'could not set aside the directory of a tablet; it stays')
+        }
+      })
     }
   }
 
