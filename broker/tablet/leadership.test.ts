@@ -141,6 +141,17 @@ test('a replica that other brokers have now is set aside, and begins anew when i
   expect(tabletOf(broker, 't').role).toBe('follower')
 })
 
+test('a directory that cannot be set aside does not end the broker', async () => {
+  const { sim, broker } = await pair(1)
+  const name = `t-0.${now(broker).topic.id}`
+  sim.disk.failNext('rename', 'EIO', /stray|t-0/)
+  await patch(sim, broker, { replicas: [brokerId(1)], isr: now(broker).tablet.isr.slice(0, 1) })
+  expect(sim.world.disk.list('/data/tablets')).toEqual([name])
+  expect(broker.lines.map(({ msg }) => msg)).toContainEqual(expect.stringContaining('could not set aside'))
+  await patch(sim, broker, { replicas: [brokerId(1), brokerId(0)] })
+  expect(tabletOf(broker, 't').role).toBe('follower')
+})
+
 test('another disk under a leader: its tablets are offline, in this run and the next, until the topic is gone', async () => {
   const { sim, broker } = await pair(0)
   await sim.clock.finish(append(tabletOf(broker, 't'), batchOf(), -1))

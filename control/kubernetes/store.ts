@@ -3,6 +3,7 @@
  * every change to it, and guarded writes. What always holds: our own writes are read at once, and what the API server does not answer is
  * neither taken for done nor for not done.
  */
+import { Lanes } from '../../base/lanes.ts'
 import { Refusal } from '../../base/refusals.ts'
 import type { BrokerId, Incarnation } from '../../base/quantities.ts'
 import type { Clock, Random, Timer } from '../../base/world.ts'
@@ -31,6 +32,7 @@ import { logTopics, topicNameOf, type LogTopic } from './resources/log-topic.ts'
 import { dynamicConfigName, labels } from './resources/names.ts'
 import { tabletSlices, type TabletSlice } from './resources/tablet-slice.ts'
 import { changePatch } from './slices.ts'
+import { SoundSettings } from './sound-settings.ts'
 import { growthPatch, newLogTopic, settingsPatch } from './topic-writes.ts'
 import { Topics } from './topics.ts'
 
@@ -55,6 +57,8 @@ const startAgainMs = 1_000
 /** Settings that others have changed are seen after so long: a Role cannot let us watch a single ConfigMap. */
 const settingsMs = 10_000
 const guardedTriesMax = 10
+/** Each is a connection to the API server. */
+const createdAtOnce = 16
 
 /**
  * Opens the control store: reads what there is, and follows it from then on. Waits while the API server does not answer.
@@ -69,6 +73,7 @@ export async function openKubernetesStore(options: KubernetesStoreOptions): Prom
 class KubernetesStore implements ControlStore {
   readonly #options: KubernetesStoreOptions
   readonly #identity: string
+  readonly #sound: SoundSettings
   readonly #topics: Topics
   readonly #logTopics = new Copies<LogTopic>()
   readonly #slices = new Copies<TabletSlice>()
@@ -79,13 +84,15 @@ class KubernetesStore implements ControlStore {
   readonly #watches: ListWatch<never>[] = []
   readonly #held = new Map<BrokerId, BrokerLease>()
   readonly #listeners = new Set<(event: ControlEvent) => void>()
+  readonly #creating = new Lanes(createdAtOnce)
   #looksAtSettings: Timer | undefined
   #closed = false
 
   constructor(options: KubernetesStoreOptions) {
     this.#options = options
     this.#identity = `${options.pod}_${options.random.bytes(8).toString('hex')}`
-    this.#topics = new Topics(options.cluster)
+    this.#sound = new SoundSettings(options.log)
+    this.#topics = new Topics(options.cluster, this.#sound)
   }
 
   topics = () => this.#topics.all
@@ -316,7 +323,9 @@ class KubernetesStore implements ControlStore {
   #settingsSeen(map: ConfigMap | undefined): void {
     if (map !== undefined && map.metadata.resourceVersion === this.#config?.metadata.resourceVersion) return
     this.#config = map
-    const settings = { ...map?.data }
+    const settings = this.#sound.of('broker', `the ConfigMap ${dynamicConfigName(this.#options.cluster)}`, {
+      ...map?.data,
+    })
     if (JSON.stringify(settings) === JSON.stringify(this.#settings)) return
     this.#settings = settings
     this.#tell([{ kind: 'broker-settings-changed', settings }])
@@ -378,7 +387,7 @@ class KubernetesStore implements ControlStore {
     const { name } = wanted
     const made = await this.#asked('create', 'logtopics', async () => {
       try {
-        return await api.create(logTopics, newLogTopic(wanted, this.#options))
+        return await this.#creating.run(() => api.create(logTopics, newLogTopic(wanted, this.#options)))
       } catch (error) {
         if (!(error instanceof ApiError && error.code === 409)) throw error
         throw new Refusal('TOPIC_ALREADY_EXISTS', `there is a topic "${name}" already`)

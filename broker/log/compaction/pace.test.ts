@@ -45,3 +45,12 @@ test('all of the time when that is its part', async () => {
   await clock.finish(pace.rest())
   expect(clock.monotonicMs()).toBe(40)
 })
+
+test('after the machine has slept it rests for no longer than ten seconds', async () => {
+  const { clock, world } = simWorld({ seed: 1 })
+  const pace = new Pace(world.clock, { bytesPerSecond: Infinity, timeShare: 0.25 })
+  await clock.runFor(8 * 3_600_000)
+  const beforeMs = clock.monotonicMs()
+  await clock.finish(pace.rest())
+  expect(clock.monotonicMs() - beforeMs).toBeCloseTo(10_000)
+})

@@ -2,6 +2,8 @@ import type { Clock } from '../../../base/world.ts'
 
 /** A timer is no finer. */
 const restMsMin = 1
+/** A machine that slept, or a process that was stopped for a while, has not worked. */
+const owedMsMax = 10_000
 
 export type PaceLimits = {
   /** Read and written together. */
@@ -34,7 +36,7 @@ export class Pace {
   /** Resolves when it is time to go on, in another turn of the event loop at the earliest. Everything since the last rest was work. */
   async rest(): Promise<void> {
     const workedMs = this.#pass()
-    this.#owedMs += workedMs * (1 / this.#limits.timeShare - 1)
+    this.#owedMs = Math.min(owedMsMax, this.#owedMs + workedMs * (1 / this.#limits.timeShare - 1))
     const restMs = Math.max(this.#aheadMs, this.#owedMs)
     await new Promise<void>(resolve => {
       if (restMs < restMsMin) this.#clock.endOfTurn(resolve)
