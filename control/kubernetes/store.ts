@@ -57,6 +57,8 @@ const startAgainMs = 1_000
 /** Settings that others have changed are seen after so long: a Role cannot let us watch a single ConfigMap. */
 const settingsMs = 10_000
 const guardedTriesMax = 10
+/** What we made and no watch has told of by then may be gone already: then none ever will. */
+const unseenMs = 30_000
 /** Each is a connection to the API server. */
 const createdAtOnce = 16
 
@@ -314,10 +316,31 @@ class KubernetesStore implements ControlStore {
 
   /** Ours may be new, and then the watch has not told of it. */
   #leaseWritten(lease: Lease): void {
-    const before = this.#leases.get(lease.metadata.name)
-    this.#leaseSeen(
-      before === undefined ? this.#leases.watched({ before, after: lease }) : this.#leases.written(lease),
-    )
+    const made = this.#leases.made(lease)
+    this.#leaseSeen(made ?? this.#leases.written(lease))
+    if (made === undefined) return
+    this.#confirm(leases, lease, this.#leases, change => this.#leaseSeen(change))
+  }
+
+  #confirm<T extends KubeObject>(
+    resource: Resource<T>,
+    made: T,
+    copies: Copies<T>,
+    seen: (change: Change<T> | undefined) => void,
+  ): void {
+    const { api, clock, namespace, log } = this.#options
+    const look = async (): Promise<void> => {
+      if (this.#closed || !copies.isUnseen(made)) return
+      try {
+        const now = await api.get(resource, { namespace, name: made.metadata.name })
+        if (now?.metadata.uid !== made.metadata.uid && copies.isUnseen(made)) seen(copies.missing(made))
+      } catch (error) {
+        if (!(error instanceof ApiError)) throw error
+        log.warn({ err: error }, 'what was made cannot be read; it is tried again')
+      }
+      if (copies.isUnseen(made)) this.#confirm(resource, made, copies, seen)
+    }
+    clock.after(unseenMs, () => void look())
   }
 
   #settingsSeen(map: ConfigMap | undefined): void {
@@ -393,8 +416,10 @@ class KubernetesStore implements ControlStore {
         throw new Refusal('TOPIC_ALREADY_EXISTS', `there is a topic "${name}" already`)
       }
     })
-    if (this.#logTopics.get(made.metadata.name) === undefined)
-      this.#topicSeen(this.#logTopics.watched({ before: undefined, after: made }))
+    const unseen = this.#logTopics.made(made)
+    this.#topicSeen(unseen)
+    if (unseen !== undefined)
+      this.#confirm(logTopics, made, this.#logTopics, change => this.#topicSeen(change))
     return this.#placed(
       () => this.topics().get(name),
       () => this.#topics.logTopic(name)?.metadata.uid === made.metadata.uid,

@@ -343,6 +343,25 @@ test('a renewal that hangs is asked for again before the Lease runs out', async 
   expect(oldestMs).toBeLessThan(10_000)
 })
 
+test('a topic that was made and deleted before any watch told of it does not hold its name', async () => {
+  const cluster = new Cluster()
+  const { store } = await cluster.open()
+  await cluster.done(store.registerBroker(startOf(1)))
+  cluster.stopPlacing()
+  cluster.kube.onCall = ({ verb }) => (verb === 'watch' || verb === 'list' ? { code: 503 } : undefined)
+  cluster.kube.cutWatches()
+  await cluster.sim.clock.runFor(100)
+  const making = store.createTopics([wanted('t')])
+  await cluster.sim.clock.runFor(20)
+  const [object] = cluster.kube.peekAll(logTopics)
+  cluster.kube.set(logTopics, key(object?.metadata.name ?? ''), () => undefined)
+  await cluster.done(making)
+  cluster.kube.onCall = undefined
+  await cluster.sim.clock.runFor(120_000)
+  const [again] = await cluster.done(store.createTopics([wanted('t')], { validateOnly: true }))
+  expect(again).toMatchObject({ name: 't' })
+})
+
 test('a stop on purpose stands in the Lease, step by step', async () => {
   const cluster = new Cluster()
   const { store } = await cluster.open()
