@@ -80,7 +80,6 @@ export type HttpDoor = {
 export async function openHttpDoor(options: HttpDoorOptions): Promise<HttpDoor> {
   const { world, router, queues, peers, log, metrics, address, version } = options
   const stopping = new Stopping()
-  const { clock } = world
   const forwarding = new Forwarding({ peers, stopping })
   const serving: Serving = {
     world,
@@ -97,7 +96,7 @@ export async function openHttpDoor(options: HttpDoorOptions): Promise<HttpDoor> 
     lines: new TurnShare(world.clock, linesPerTurn),
     stopping,
     forwarding,
-    ends: new Ends({ router, clock, peers }),
+    ends: new Ends({ router, peers }),
   }
   const connections = new Connections({
     connectionsMax: () => router.settings.maxConnections,

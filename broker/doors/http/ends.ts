@@ -6,7 +6,6 @@ import type { FastifyInstance } from 'fastify'
 import { InvariantViolation } from '../../../base/assert.ts'
 import type { BrokerId } from '../../../base/quantities.ts'
 import { Refusal } from '../../../base/refusals.ts'
-import type { Clock } from '../../../base/world.ts'
 import type { Router } from '../../router/router.ts'
 import type { Peers } from './peers.ts'
 import { parametersOf, timestampMsOf } from './parameters.ts'
@@ -14,8 +13,6 @@ import { tabletAsked } from './records-out.ts'
 import type { Serving } from './serving.ts'
 
 const watermarksPath = '/v1/watermarks'
-/** Who asks meanwhile gets the same. */
-const freshMs = 1_000
 /** So long the figures of all brokers wait for one that is silent; who scrapes /metrics waits ten seconds at most. */
 const lookMs = 2_000
 
@@ -26,14 +23,13 @@ export type Bounds = {
   readonly found: number | null
 }
 
-type EndsOptions = { readonly router: Router; readonly peers: Peers; readonly clock: Clock }
+type EndsOptions = { readonly router: Router; readonly peers: Peers }
 type Watermarks = Readonly<Record<string, readonly (number | null)[]>>
 
 export class Ends {
   readonly #options: EndsOptions
   #theirs: readonly Watermarks[] = []
   #asking: Promise<void> | undefined
-  #askedMs = -Infinity
 
   constructor(options: EndsOptions) {
     this.#options = options
@@ -51,17 +47,15 @@ export class Ends {
     return null
   }
 
-  /** Asks the other brokers; one that does not answer says nothing. */
+  /** Asks the other brokers, once for all who ask meanwhile; one that does not answer says nothing. */
   async look(): Promise<void> {
-    const { router, clock } = this.#options
-    if (router.brokers().length < 2 || clock.monotonicMs() - this.#askedMs < freshMs) return
+    if (this.#options.router.brokers().length < 2) return
     this.#asking ??= this.#askAll().finally(() => (this.#asking = undefined))
     await this.#asking
   }
 
   async #askAll(): Promise<void> {
     this.#theirs = (await this.askOthers(watermarksPath, lookMs)) as Watermarks[]
-    this.#askedMs = this.#options.clock.monotonicMs()
   }
 
   /** What each of the other brokers answers, of those that do. */
