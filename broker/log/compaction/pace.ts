@@ -2,8 +2,8 @@ import type { Clock } from '../../../base/world.ts'
 
 /** A timer is no finer. */
 const restMsMin = 1
-/** A machine that slept, or a process that was stopped for a while, has not worked. */
-const owedMsMax = 10_000
+/** A piece of work takes a millisecond, and a sync some more. What takes longer has waited for a core that others had, and owes them nothing. */
+const pieceMsMax = 25
 
 export type PaceLimits = {
   /** Read and written together. */
@@ -35,8 +35,8 @@ export class Pace {
 
   /** Resolves when it is time to go on, in another turn of the event loop at the earliest. Everything since the last rest was work. */
   async rest(): Promise<void> {
-    const workedMs = this.#pass()
-    this.#owedMs = Math.min(owedMsMax, this.#owedMs + workedMs * (1 / this.#limits.timeShare - 1))
+    const workedMs = Math.min(this.#pass(), pieceMsMax)
+    this.#owedMs += workedMs * (1 / this.#limits.timeShare - 1)
     const restMs = Math.max(this.#aheadMs, this.#owedMs)
     await new Promise<void>(resolve => {
       if (restMs < restMsMin) this.#clock.endOfTurn(resolve)
