@@ -29,10 +29,6 @@ export class Copy<T extends KubeObject> {
     return new Map(this.#byCluster.get(cluster))
   }
 
-  has(cluster: string): boolean {
-    return this.#byCluster.has(cluster)
-  }
-
   clusters(): string[] {
     return [...this.#byCluster.keys()]
   }

@@ -79,11 +79,6 @@ export class Watches {
     return Promise.all(this.#all().map(watch => watch.stopped))
   }
 
-  /** Whether the server said something to each of them of late. */
-  isHealthy(withinMs: number): boolean {
-    return this.#all().every(watch => watch.isHealthy(withinMs))
-  }
-
   /** All LogClusters that are, or that anything names. */
   keys(): string[] {
     return [...new Set([...this.#byPlural.values()].flatMap(copy => copy.clusters()))]

@@ -36,6 +36,9 @@ const topic = (name: string, tablets: number, deletionPolicy = 'Retain'): object
 })
 
 const seen = (): Promise<LogCluster> => namespace.get('logcluster', 'events')
+/** What an owner does to the cluster's spec. */
+const change = (spec: object): Promise<string> =>
+  namespace.kubectl('patch', 'logcluster', 'events', '--type=merge', '-p', JSON.stringify({ spec }))
 const uids = async (): Promise<string[]> =>
   (await namespace.pods(brokerPods)).map(({ metadata }) => `${metadata.name} ${metadata.uid}`).sort()
 const isReady = ({ status }: Pod): boolean =>
@@ -193,14 +196,7 @@ test('a changed setting restarts one broker after the other', async () => {
     while (!rolling.signal.aborted)
       mostDown = Math.max(mostDown, 3 - (await namespace.pods(brokerPods)).filter(isReady).length)
   })()
-  await namespace.kubectl(
-    'patch',
-    'logcluster',
-    'events',
-    '--type=merge',
-    '-p',
-    '{"spec":{"config":{"message.max.bytes":2000000}}}',
-  )
+  await change({ config: { 'message.max.bytes': 2000000 } })
   await until('other pods', async () => (await uids()).filter(uid => before.includes(uid)).length === 0, {
     limitMs: 180_000,
     everyMs: 500,
@@ -233,14 +229,7 @@ test("a pod that is deleted comes back with its broker's records", async () => {
 
 test('an image that does not start stops at one broker, and one command takes it back', async () => {
   const before = await uids()
-  await namespace.kubectl(
-    'patch',
-    'logcluster',
-    'events',
-    '--type=merge',
-    '-p',
-    '{"spec":{"image":"rig.invalid/none:1"}}',
-  )
+  await change({ image: 'rig.invalid/none:1' })
   await until(
     'the condition',
     async () => {
@@ -251,7 +240,7 @@ test('an image that does not start stops at one broker, and one command takes it
     { limitMs: 120_000, explain },
   )
   expect((await uids()).filter(uid => before.includes(uid))).toHaveLength(2)
-  await namespace.kubectl('patch', 'logcluster', 'events', '--type=merge', '-p', '{"spec":{"image":null}}')
+  await change({ image: null })
   await converged(3)
   expect((await uids()).filter(uid => before.includes(uid))).toHaveLength(2)
   await allRecordsAreThere()
@@ -264,27 +253,13 @@ test('what is changed or deleted by hand is put back, but not while the cluster 
     async () => (await seen()).status?.conditions?.some(({ reason }) => reason === 'Paused') === true,
   )
   await namespace.kubectl('delete', 'service', 'events-kafka')
-  await namespace.kubectl(
-    'patch',
-    'logcluster',
-    'events',
-    '--type=merge',
-    '-p',
-    '{"spec":{"config":{"message.max.bytes":3000000}}}',
-  )
+  await change({ config: { 'message.max.bytes': 3000000 } })
   await until('the operator to have seen it', async () => {
     const { metadata, status } = await seen()
     return status?.observedGeneration === metadata.generation
   })
   expect(await namespace.kubectl('get', 'service', 'events-kafka', '--ignore-not-found')).toBe('')
-  await namespace.kubectl(
-    'patch',
-    'logcluster',
-    'events',
-    '--type=merge',
-    '-p',
-    '{"spec":{"config":{"message.max.bytes":2000000}}}',
-  )
+  await change({ config: { 'message.max.bytes': 2000000 } })
   await namespace.kubectl('annotate', 'logcluster', 'events', 'stele.dev/paused-')
   await until('the service', async () => (await names('service')).includes('service/events-kafka'), {
     explain,
@@ -343,14 +318,7 @@ test('what was written is there when the cluster is deleted and made again', asy
 })
 
 test('with deletionPolicy: Delete nothing is left', async () => {
-  await namespace.kubectl(
-    'patch',
-    'logcluster',
-    'events',
-    '--type=merge',
-    '-p',
-    '{"spec":{"deletionPolicy":"Delete"}}',
-  )
+  await change({ deletionPolicy: 'Delete' })
   await converged(3)
   await namespace.kubectl('delete', 'logcluster', 'events', '--timeout=60s')
   const kinds = 'pods,pvc,services,configmaps,leases,statefulsets,logtopics,tabletslices'

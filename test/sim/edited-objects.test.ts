@@ -171,52 +171,36 @@ test('a deleted LogTopic is served no more when another one waits for its name',
   expect(store.topics().get('t')?.id).not.toBe(id)
 })
 
-test('a slice that was out of sight at a start and comes back does not begin empty', async () => {
-  const { sim, kube, openStore, broker, key } = await brokerWithTopic()
-  kube.set(logTopics, key, now => now && { ...now, spec: { ...now.spec, deletionPolicy: 'Retain' as const } })
-  for (let n = 0; n < 5; n++) await sim.clock.finish(append(tabletOf(broker, 't'), batchOf(), -1))
-  await sim.clock.finish(broker.stop())
-  sim.kill()
-  const [slice] = kube.peekAll(tabletSlices)
-  if (slice === undefined) throw new Error('no slice')
-  const at = { namespace, name: slice.metadata.name }
-  const labels = slice.metadata.labels ?? {}
-  kube.set(tabletSlices, at, now => now && { ...now, metadata: { ...now.metadata, labels: {} } })
-  const again = await sim.clock.finish(startSimBroker(sim, {}, { openStore }))
-  kube.set(tabletSlices, at, now => now && { ...now, metadata: { ...now.metadata, labels } })
-  await sim.clock.runFor(5_000)
-  await sim.clock.finish(again.tablets.settled())
-  await sim.clock.runFor(5_000)
-  const tablet = tabletOf(again, 't')
-  // Offline with a reason, or with its five records: never a leader with none.
-  expect([tablet.role, tablet.role === 'leader' ? tablet.highWatermark : 'none served']).not.toEqual([
-    'leader',
-    0,
-  ])
-})
-
-test('the same after a kill, before the first checkpoint', async () => {
-  const { sim, kube, openStore, broker, key } = await brokerWithTopic()
-  kube.set(logTopics, key, now => now && { ...now, spec: { ...now.spec, deletionPolicy: 'Retain' as const } })
-  for (let n = 0; n < 5; n++) await sim.clock.finish(append(tabletOf(broker, 't'), batchOf(), -1))
-  sim.kill()
-  const [slice] = kube.peekAll(tabletSlices)
-  if (slice === undefined) throw new Error('no slice')
-  const at = { namespace, name: slice.metadata.name }
-  const labels = slice.metadata.labels ?? {}
-  kube.set(tabletSlices, at, now => now && { ...now, metadata: { ...now.metadata, labels: {} } })
-  const again = await sim.clock.finish(startSimBroker(sim, {}, { openStore }))
-  kube.set(tabletSlices, at, now => now && { ...now, metadata: { ...now.metadata, labels } })
-  await sim.clock.runFor(5_000)
-  await sim.clock.finish(again.tablets.settled())
-  await sim.clock.runFor(5_000)
-  const tablet = tabletOf(again, 't')
-  // Offline with a reason, or with its five records: never a leader with none.
-  expect([tablet.role, tablet.role === 'leader' ? tablet.highWatermark : 'none served']).not.toEqual([
-    'leader',
-    0,
-  ])
-})
+test.each(['a clean stop', 'a kill, before the first checkpoint'] as const)(
+  'a slice that was out of sight at a start and comes back does not begin empty: after %s',
+  async end => {
+    const { sim, kube, openStore, broker, key } = await brokerWithTopic()
+    kube.set(
+      logTopics,
+      key,
+      now => now && { ...now, spec: { ...now.spec, deletionPolicy: 'Retain' as const } },
+    )
+    for (let n = 0; n < 5; n++) await sim.clock.finish(append(tabletOf(broker, 't'), batchOf(), -1))
+    if (end === 'a clean stop') await sim.clock.finish(broker.stop())
+    sim.kill()
+    const [slice] = kube.peekAll(tabletSlices)
+    if (slice === undefined) throw new Error('no slice')
+    const at = { namespace, name: slice.metadata.name }
+    const labels = slice.metadata.labels ?? {}
+    kube.set(tabletSlices, at, now => now && { ...now, metadata: { ...now.metadata, labels: {} } })
+    const again = await sim.clock.finish(startSimBroker(sim, {}, { openStore }))
+    kube.set(tabletSlices, at, now => now && { ...now, metadata: { ...now.metadata, labels } })
+    await sim.clock.runFor(5_000)
+    await sim.clock.finish(again.tablets.settled())
+    await sim.clock.runFor(5_000)
+    const tablet = tabletOf(again, 't')
+    // Offline with a reason, or with its five records: never a leader with none.
+    expect([tablet.role, tablet.role === 'leader' ? tablet.highWatermark : 'none served']).not.toEqual([
+      'leader',
+      0,
+    ])
+  },
+)
 
 test('CreateTopics of many topics is not many connections at once', async () => {
   const { sim, kube, openStore } = cluster()
