@@ -29,13 +29,13 @@ run: build ## start a broker in the foreground, its data in ./data; ARGS='--set 
 vitest := vitest run $(if $(VITEST_JSON),--reporter=default --reporter=json --outputFile.json='$(VITEST_JSON)')
 
 test: install ## run all tests, also those with real clients, but not those on Kubernetes
-	@$(vitest) --project unit --project wire --project clients $(ARGS)
+	@$(vitest) --project unit --project 'wire*' --project clients $(ARGS)
 
 unit: install ## run the unit tests
 	@$(vitest) --project unit $(ARGS)
 
 wire: install ## run the tests with real clients against a real broker
-	@$(vitest) --project wire --project clients $(ARGS)
+	@$(vitest) --project 'wire*' --project clients $(ARGS)
 
 rig := node test/kubernetes/rig/main.ts
 

@@ -1,5 +1,18 @@
 import { defineConfig } from 'vitest/config'
 
+/**
+ * Files that run one at a time: they need both cores (many members at once), measure memory, or share `dist/`.
+ */
+const alone = ['groups', 'overload', 'million-lines', 'hostile', 'start', 'shipped', 'cli'].map(
+  name => `test/wire/${name}.test.ts`,
+)
+
+const wire = {
+  setupFiles: ['test/wire/clients/outcomes.ts'],
+  testTimeout: 240_000,
+  hookTimeout: 240_000,
+}
+
 export default defineConfig({
   test: {
     projects: [
@@ -9,23 +22,30 @@ export default defineConfig({
           testTimeout: 60_000,
           sequence: { groupOrder: 1 },
           include: [
-            '{base,protocol,kube,control,broker,operator,cli,bench}/**/*.test.ts',
+            '{base,kube,protocol,control,broker,operator,crds,cli,bench}/**/*.test.ts',
             'test/{tidy,contract,sim}/**/*.test.ts',
           ],
         },
       },
       {
-        // Real processes and real clients: one file at a time, so that two cores are not fought over.
+        // Real processes and real clients. They mostly wait: for time-outs of sessions, for other programs, for the disk.
         test: {
+          ...wire,
           name: 'wire',
           include: ['test/wire/**/*.test.ts'],
-          exclude: ['test/wire/clients/page.test.ts'],
-          setupFiles: ['test/wire/clients/outcomes.ts'],
+          exclude: ['test/wire/clients/page.test.ts', ...alone],
+          maxWorkers: 3,
+          sequence: { groupOrder: 2 },
+        },
+      },
+      {
+        test: {
+          ...wire,
+          name: 'wire-alone',
+          include: alone,
           fileParallelism: false,
           maxConcurrency: 4,
-          sequence: { groupOrder: 2 },
-          testTimeout: 240_000,
-          hookTimeout: 240_000,
+          sequence: { groupOrder: 3 },
         },
       },
       {
@@ -33,7 +53,7 @@ export default defineConfig({
         test: {
           name: 'clients',
           include: ['test/wire/clients/page.test.ts'],
-          sequence: { groupOrder: 3 },
+          sequence: { groupOrder: 4 },
           hookTimeout: 240_000,
         },
       },
@@ -44,7 +64,7 @@ export default defineConfig({
           include: ['test/kubernetes/**/*.test.ts'],
           globalSetup: ['test/kubernetes/setup.ts'],
           fileParallelism: false,
-          sequence: { groupOrder: 4 },
+          sequence: { groupOrder: 5 },
           testTimeout: 240_000,
           hookTimeout: 240_000,
         },

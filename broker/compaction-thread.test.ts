@@ -55,6 +55,7 @@ const passOf = (span: Span): Pass => ({
   segmentBytes: MIB,
   indexIntervalBytes: 4096,
   bytesPerSecond: Infinity,
+  timeShare: 1,
 })
 
 test('a segment is compacted on another thread, with every codec it needs', async () => {

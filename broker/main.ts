@@ -11,6 +11,8 @@ import type { Addresses } from '../control/model.ts'
 import type { ControlStore } from '../control/store.ts'
 import { cleanerOnThread } from './compaction-thread.ts'
 import { openHttpDoor } from './doors/http/door.ts'
+import { HttpLeaders } from './doors/http/leaders.ts'
+import { Peers } from './doors/http/peers.ts'
 import { openKafkaDoor } from './doors/kafka/door.ts'
 import { Groups } from './groups/groups.ts'
 import { Checkpoints } from './log/checkpoint.ts'
@@ -20,6 +22,7 @@ import { Reserve, withReserve } from './log/reserve.ts'
 import { SegmentCache } from './log/segment-cache.ts'
 import { TailMemory } from './log/tail-memory.ts'
 import { Queues } from './queues/queues.ts'
+import { RemoteTablets } from './queues/remote-tablets.ts'
 import { Replication } from './replication/replication.ts'
 import { Router } from './router/router.ts'
 import { advertised, listenerText, withListener } from '../control/settings/listeners.ts'
@@ -95,7 +98,11 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
     )
     const doorLog = (door: string) => log.child({ door })
     const { version } = options
-    const queues = new Queues({ world, router, log: doorLog('http') })
+    const { clock } = world
+    const peers = new Peers({ router, clock })
+    const leaders = new HttpLeaders(peers)
+    const elsewhere = new RemoteTablets({ router, clock, leaders, log: doorLog('http') })
+    const queues = new Queues({ world, router, elsewhere, log: doorLog('http') })
     const http =
       httpAt === undefined
         ? undefined
@@ -103,6 +110,7 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
             world,
             router,
             queues,
+            peers,
             log: doorLog('http'),
             metrics: registry,
             address: httpAt,
@@ -270,6 +278,7 @@ const compactionsOf = (world: World, tablets: Tablets, settings: BrokerSettings,
     limits: {
       mapBytesMax: settings.logCleanerDedupeBufferSize,
       bytesPerSecond: settings.logCleanerIoMaxBytesPerSecond,
+      timeShare: settings.compactionTimeShare,
     },
     backoffMs: settings.logCleanerBackoffMs,
   })

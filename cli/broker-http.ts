@@ -165,9 +165,10 @@ export type TopicDescription = {
     readonly leader_epoch: number
     readonly replicas: readonly number[]
     readonly isr: readonly number[]
-    readonly log_start_offset: number
-    readonly high_watermark: number
-    readonly size_bytes: number
+    /** Null, as the next two: its leader does not say, or there is none. */
+    readonly log_start_offset: number | null
+    readonly high_watermark: number | null
+    readonly size_bytes: number | null
   }[]
   readonly config: Readonly<Record<string, { readonly value: string; readonly source: string }>>
 }

@@ -2,6 +2,7 @@ import { Command } from 'commander'
 import { consumeCommand } from './consume/command.ts'
 import { dumpCommand } from './dump/command.ts'
 import { groupCommand } from './group/command.ts'
+import { kubeCommands } from './kube/command.ts'
 import { operatorCommand } from './operator/command.ts'
 import { examples } from './options.ts'
 import { produceCommand } from './produce/command.ts'
@@ -30,6 +31,7 @@ export function program(): Command {
     consumeCommand(),
     groupCommand(),
     dumpCommand(),
+    ...kubeCommands(),
     operatorCommand(),
     versionCommand(),
   ]) {

@@ -41,7 +41,7 @@ export type ControlStore = {
   /**
    * Makes topics, each for itself: the answers, in the order asked, are the topic or why there is none
    * (INVALID_TOPIC_EXCEPTION, TOPIC_ALREADY_EXISTS, INVALID_PARTITIONS, INVALID_REPLICATION_FACTOR,
-   * INVALID_REPLICA_ASSIGNMENT; POLICY_VIOLATION for more than 10,000 tablets in one call). With `validateOnly` nothing is made, and the answer is what would be.
+   * INVALID_REPLICA_ASSIGNMENT; REQUEST_TIMED_OUT; POLICY_VIOLATION for more than 10,000 tablets in one call). With `validateOnly` nothing is made, and the answer is what would be.
    */
   createTopics(wanted: readonly NewTopic[], options?: WriteOptions): Promise<readonly (Topic | Refusal)[]>
   /**
@@ -51,7 +51,7 @@ export type ControlStore = {
   deleteTopic(name: string, id: string): Promise<void>
   /**
    * Grows the topic to `total` tablets; `replicas` names the brokers of each new one, otherwise they are placed.
-   * @throws Refusal UNKNOWN_TOPIC_ID, INVALID_PARTITIONS, INVALID_REPLICA_ASSIGNMENT, INVALID_REPLICATION_FACTOR
+   * @throws Refusal UNKNOWN_TOPIC_ID, INVALID_PARTITIONS, INVALID_REPLICA_ASSIGNMENT, INVALID_REPLICATION_FACTOR, REQUEST_TIMED_OUT
    */
   addTablets(id: string, total: number, options?: AddOptions): Promise<Topic>
   /** @throws Refusal UNKNOWN_TOPIC_ID */
@@ -97,7 +97,14 @@ export type NewTopic = {
 /** The brokers of one tablet, the preferred leader first, as a user has chosen them. */
 export type ManualPlace = { readonly tablet: number; readonly replicas: readonly BrokerId[] }
 
-export type WriteOptions = { readonly validateOnly?: boolean }
+export type WriteOptions = {
+  readonly validateOnly?: boolean
+  /**
+   * So long the answer waits for what others do for it; 30 s when not given. Then it is REQUEST_TIMED_OUT, and what was begun is done later. Where nobody
+   * else has a part in it, it means nothing.
+   */
+  readonly timeoutMs?: number
+}
 
 export type AddOptions = WriteOptions & { readonly replicas?: readonly (readonly BrokerId[])[] }
 

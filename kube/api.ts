@@ -4,7 +4,7 @@
  * the one in `test/sim`; both pass `test/contract`.
  */
 
-export type ObjectMeta = {
+type ObjectMeta = {
   readonly name: string
   readonly namespace?: string
   readonly uid?: string

@@ -249,6 +249,31 @@ describe('a ListWatch', () => {
     expect(calls).toEqual(['list', 'watch', 'watch', 'watch', 'list'])
   })
 
+  test.each<Fault>([{ code: 429, retryAfterSeconds: 1 }, { code: 503 }])(
+    'a server that has too much to do is asked for no lists, and ever more rarely to go on: %o',
+    async busy => {
+      const { time, server, told, watch, set } = watching(16)
+      watch.start()
+      await time.finish(watch.synced)
+      const calls: string[] = []
+      server.onCall = ({ verb }) => {
+        calls.push(verb)
+        return busy
+      }
+      server.cutWatches()
+      await time.runFor(300_000)
+      expect(new Set(calls)).toEqual(new Set(['watch']))
+      expect(calls.length).toBeLessThan(35)
+      calls.length = 0
+      await time.runFor(900_000)
+      expect(calls, 'also when it is time for a list').toContain('list')
+      expect(calls.length).toBeLessThan(70)
+      server.onCall = undefined
+      set('a', '1')
+      await time.runUntil(() => told.length === 1)
+    },
+  )
+
   test('what onChange throws ends it, and is not swallowed', async () => {
     const around = simKube(9)
     const watch = new ListWatch({

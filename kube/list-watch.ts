@@ -16,8 +16,15 @@ import {
 import type { Log } from './log.ts'
 import { type BackOff, backOffMs, jittered, sleep } from './waiting.ts'
 
-/** Made: `before` is undefined; gone: `after` is. One that went and came again under its name is told as gone, then as made. */
-export type Change<T> = { readonly before: T | undefined; readonly after: T | undefined }
+/**
+ * Made: `before` is undefined; gone: `after` is. One that went and came again under its name is told as gone, then as made.
+ * `last`: how it was when it went, if the server told; a list that has it no more does not say what became of it before.
+ */
+export type Change<T> = {
+  readonly before: T | undefined
+  readonly after: T | undefined
+  readonly last?: T
+}
 
 export type ListWatchTimings = {
   /** The server is asked to end a watch after so long, or up to half as much again. */
@@ -37,7 +44,7 @@ const usualTimings: ListWatchTimings = {
 }
 /** A watch that was open for so long was no failure. */
 const steadyMs = 5_000
-/** So many answers in a row that a watch cannot go on, whatever they say, and everything is listed again. */
+/** So many refusals of a watch in a row, whatever they say, and everything is listed again. */
 const refusalsMax = 3
 
 export type ListWatchOptions<T extends KubeObject> = {
@@ -148,7 +155,8 @@ export class ListWatch<T extends KubeObject> {
 
   #failed(error: ApiError): number | 'failed' {
     const { log, resource } = this.#options
-    const again = error.code === 410 || (error.answered && this.#failures + 1 >= refusalsMax)
+    const refused = error.answered && !isBusy(error) && this.#failures + 1 >= refusalsMax
+    const again = error.code === 410 || refused
     if (again) this.#resourceVersion = undefined
     log[error.code === 410 ? 'debug' : 'warn'](
       { err: error, resource: resource.plural, failures: this.#failures + 1 },
@@ -157,7 +165,8 @@ export class ListWatch<T extends KubeObject> {
     if (error.retryAfterSeconds === undefined) return 'failed'
     this.#failures += 1
     this.#healthySinceMs = undefined
-    return jittered(error.retryAfterSeconds * 1_000, this.#options.random)
+    const askedMs = jittered(error.retryAfterSeconds * 1_000, this.#options.random)
+    return Math.max(askedMs, backOffMs(this.#timings.backOff, this.#failures, this.#options.random))
   }
 
   async #list(): Promise<void> {
@@ -199,7 +208,8 @@ export class ListWatch<T extends KubeObject> {
     const before = this.#objects.get(name)
     if (before === undefined) return []
     this.#objects.delete(name)
-    return [{ before, after: undefined }]
+    const last = gone.metadata.uid === before.metadata.uid ? { last: gone } : {}
+    return [{ before, after: undefined, ...last }]
   }
 
   #tell(changes: readonly Change<T>[]): void {
@@ -258,6 +268,12 @@ export class ListWatch<T extends KubeObject> {
 
 const nameOf = ({ namespace, name }: { readonly namespace?: string; readonly name: string }): string =>
   `${namespace ?? ''}/${name}`
+
+/**
+ * A server that has too much to do says nothing of what was watched, and lists are what costs it most. 504 is also the answer to a
+ * version from before an older state was restored: from there no watch goes on.
+ */
+const isBusy = ({ code }: ApiError): boolean => code === 429 || (code >= 500 && code !== 504)
 
 /** Acts once when nothing broke it for `limitMs`. */
 class Silence {

@@ -10,7 +10,7 @@ import type { Log } from './log.ts'
 import { type BackOff, backOffMs } from './waiting.ts'
 
 /** `controller_runtime_reconcile_total`'s words; `error` is also a run that overstayed. */
-export type RunResult = 'success' | 'requeue_after' | 'error'
+type RunResult = 'success' | 'requeue_after' | 'error'
 
 /** What happened, for metrics. */
 export type QueueObservation =

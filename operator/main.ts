@@ -90,7 +90,7 @@ async function lead(options: Leading, signal: AbortSignal, onSynced: () => void)
     clock,
     random,
     log,
-    work: reconciler({ api, watches, events, log, image }),
+    work: reconciler({ api, clock, watches, events, log, image }),
     onObservation: observation => metrics.queue(observation),
   })
   const over = aborted(signal)

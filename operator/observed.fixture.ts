@@ -104,6 +104,7 @@ export const nothing = (cluster: LogCluster | undefined, more: Partial<Observed>
   cluster,
   topics: none,
   slices: none,
+  lastWords: none,
   leases: none,
   claims: none,
   statefulSets: none,

@@ -1,8 +1,10 @@
+import type { Clock } from '../base/world.ts'
 import type { KubeApi } from '../kube/api.ts'
 import type { EventRecorder } from '../kube/events.ts'
 import type { Log } from '../kube/log.ts'
 import type { Work } from '../kube/work-queue.ts'
 import { apply } from './apply/apply.ts'
+import { Fights } from './apply/fights.ts'
 import { report } from './apply/report.ts'
 import type { Fault } from './judge/fault.ts'
 import type { Watches } from './observe/watches.ts'
@@ -11,6 +13,7 @@ import { targetOf } from './plan/step.ts'
 
 export type ReconcileOptions = {
   readonly api: KubeApi
+  readonly clock: Clock
   readonly watches: Watches
   readonly events: EventRecorder
   readonly log: Log
@@ -24,9 +27,9 @@ const roundsMax = 8
 const againMs = { refused: 30_000, settled: 120_000 } as const
 
 /** Brings one LogCluster (`namespace/name`) nearer to what it is to be, as far as it goes now, and tells how it is. */
-export const reconciler =
-  ({ api, watches, events, log, image }: ReconcileOptions): Work =>
-  async (key, signal) => {
+export function reconciler({ api, clock, watches, events, log, image }: ReconcileOptions): Work {
+  const fights = new Fights(clock)
+  return async (key, signal) => {
     const wrote = watches.wrote.bind(watches)
     const deleted = watches.deleted.bind(watches)
     let refused: readonly Fault[] = []
@@ -40,15 +43,17 @@ export const reconciler =
       const found: Fault[] = []
       let moved = false
       unsettled = false
-      for (const steps of plan(observed)) {
+      for (const planned of plan(observed)) {
+        const steps = planned.filter(step => fights.mayTake(key, step))
         for (const step of steps)
           log.debug({ key, step: step.kind, target: targetOf(step), reason: step.reason }, 'step')
         const applied = await apply(steps, { api, cluster, wrote, deleted, record, signal })
+        if (applied.refused.length === 0) fights.took(key, steps)
         found.push(...applied.refused)
         moved ||= applied.moved
         unsettled ||= applied.stale
       }
-      refused = found
+      refused = [...found, ...fights.faultsOf(key)]
       if (!moved) break
     }
     const observed = await watches.observe(key, image)
@@ -59,5 +64,7 @@ export const reconciler =
       signal,
     })
     if (observed.cluster === undefined && observed.topics.size === 0 && !unsettled) return undefined
-    return { againAfterMs: refused.length > 0 || unsettled ? againMs.refused : againMs.settled }
+    const usualMs = refused.length > 0 || unsettled ? againMs.refused : againMs.settled
+    return { againAfterMs: Math.min(usualMs, fights.nextMs(key) ?? usualMs) }
   }
+}

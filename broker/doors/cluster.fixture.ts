@@ -29,12 +29,19 @@ export class TestCluster {
   readonly lost: string[] = []
   readonly #random: Seeded
   readonly #directories: string[] = []
-  readonly #stopPlacing: () => void
+  #stopPlacing: () => void = () => undefined
 
   private constructor(seed: number) {
     this.#random = new Seeded(seed)
     this.kube = new SimKube({ clock: realClock, random: this.#random.fork() })
-    this.#stopPlacing = startPlacing(this.kube, { clock: realClock, cluster, namespace })
+    this.placing(true)
+  }
+
+  /** Whether the operator works. What is left undone is done with the next change of a topic. */
+  placing(works: boolean): void {
+    this.#stopPlacing()
+    const place = { clock: realClock, cluster, namespace }
+    this.#stopPlacing = works ? startPlacing(this.kube, place) : () => undefined
   }
 
   static async start(count: number, settings: Record<string, string> = {}): Promise<TestCluster> {

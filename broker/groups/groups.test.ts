@@ -199,6 +199,30 @@ test('offsets go with their topic, also those on their way, and those that were 
   expect(s.committed('g')).toEqual({ 't-0': 1 })
 })
 
+test('a commit that is still on its way when its topic has been deleted and made anew is not for the new one', async () => {
+  const s = await SimGroups.start()
+  await s.makeTopic('u', 2)
+  s.sim.disk.syncMs = { min: 5_000, max: 5_000 }
+  let answered = false
+  const late = s.committing('g', { 0: 7, 1: 8 }, nobody, 'u').then(() => (answered = true))
+  const beside = s.committing('g', { 0: 9 })
+  await s.sim.clock.runFor(10)
+  s.sim.disk.syncMs = { min: 1, max: 1 }
+  const old = s.broker.store.topics().get('u')
+  await s.deleteTopic('u')
+  await s.makeTopic('u', 2)
+  expect(s.broker.store.topics().get('u')?.id).not.toBe(old?.id)
+  expect(answered, 'the commit outlives its topic').toBe(false)
+  await s.done(Promise.all([late, beside]))
+  await s.sim.clock.runFor(1_000)
+  expect(s.committed('g')).toEqual({ 't-0': 9 })
+  await s.restart('crash')
+  expect(s.committed('g')).toEqual({ 't-0': 9 })
+  // Who reads the new one commits as ever.
+  await s.commit('g', { 1: 1 }, nobody, 'u')
+  expect(s.committed('g')).toEqual({ 't-0': 9, 'u-1': 1 })
+})
+
 const minuteMs = 60_000
 
 test('offsets of a group without members go when it was empty for long, and the group with them', async () => {

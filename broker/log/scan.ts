@@ -22,15 +22,16 @@ export type ScanEnd = {
   readonly damage: string | undefined
 }
 
-const readBytes = MIB
+const readBytesMost = MIB
 
-/** Checks every batch in [from, to) of the file. Offsets leave no gap; `nextOffset` is due at `from`. */
+/** Checks every batch in [from, to) of the file, `readBytes` at a time. Offsets leave no gap; `nextOffset` is due at `from`. */
 export async function scanBatches(
   file: DiskFile,
   from: number,
   to: number,
   nextOffset: number,
   visit: BatchVisitor,
+  readBytes = readBytesMost,
 ): Promise<ScanEnd> {
   let buffer = Buffer.allocUnsafe(Math.min(readBytes, to - from))
   let position = from

@@ -7,11 +7,10 @@ import { LimitedLog } from '../../base/limited-log.ts'
 import { Refusal } from '../../base/refusals.ts'
 import type { Clock } from '../../base/world.ts'
 import type { StoredRecord } from '../../protocol/kafka/records.ts'
-import type { Router } from '../router/router.ts'
-import type { Tablet } from '../tablet/tablet.ts'
 import { isFull, type Consumer } from './consumer.ts'
 import type { Partition, Partitions } from './partitions.ts'
 import { receiptOf } from './receipts.ts'
+import type { Source } from './source.ts'
 import type { Waiting } from './waiting.ts'
 import type { Window } from './window.ts'
 
@@ -29,7 +28,7 @@ export type Delivery = {
  * offset to read on from. Rejects with a Refusal.
  */
 export type ReadRecords = (
-  tablet: Tablet,
+  tablet: Source,
   wanted: { readonly from: number; readonly take: (record: StoredRecord) => boolean },
 ) => Promise<number>
 
@@ -42,7 +41,6 @@ export type Wish = {
 
 export type HandingOutOptions = {
   readonly clock: Clock
-  readonly router: Router
   readonly log: Logger
   readonly partitions: Partitions
   readonly waiting: Waiting
@@ -107,22 +105,23 @@ export class HandingOut {
 
   /** Answers whether it got on. */
   async #readStretch(partition: Partition, batch: Batch): Promise<boolean> {
-    const { window } = partition
-    const end = this.#endOf(partition)
+    const { window, source } = partition
+    let end = this.#endOf(partition)
     const heldBack = end === partition.trouble?.from
     let seen = 0
     try {
-      const tablet = this.#options.router.leading(window.topic, window.partition)
-      this.#dropBelow(window, tablet.logStart)
+      this.#dropBelow(window, source.logStart)
       const from = this.#wanted(partition)
       if (from === undefined) {
         if (!heldBack) partition.trouble = undefined
         return false
       }
       seen = from
-      const to = await batch.wish.read(tablet, {
+      const to = await batch.wish.read(source, {
         from,
         take: record => {
+          // To read may be to learn that there is more.
+          if (record.offset >= end) end = this.#endOf(partition)
           if (record.offset >= end || !this.#mayHandOut(window)) return false
           window.hasNone(seen, record.offset)
           const verdict = window.verdict(record.offset)
@@ -154,12 +153,11 @@ export class HandingOut {
   }
 
   /** Records below it may be read now. */
-  #endOf({ window, trouble }: Partition): number {
-    const { router, clock } = this.#options
-    const tablet = router.find(window.topic, window.partition)
-    if (tablet?.topicId !== window.topicId) return 0
+  #endOf({ window, source, trouble }: Partition): number {
+    const { partitions, clock } = this.#options
+    if (!source.serves || !partitions.serves(window)) return 0
     const isHeldBack = trouble !== undefined && trouble.againMs > clock.monotonicMs()
-    return isHeldBack ? Math.min(tablet.highWatermark, trouble.from) : tablet.highWatermark
+    return isHeldBack ? Math.min(source.highWatermark, trouble.from) : source.highWatermark
   }
 
   #dropBelow(window: Window, logStart: number): void {
@@ -187,8 +185,8 @@ export class HandingOut {
   }
 
   #unreadable(partition: Partition, from: number, error: Refusal): void {
-    // The log begins elsewhere since: the next look finds out where.
-    if (error.code === 'OFFSET_OUT_OF_RANGE') return
+    // The log begins elsewhere since: the next look finds out where. Who leads it says when it does again.
+    if (error.code === 'OFFSET_OUT_OF_RANGE' || !partition.source.serves) return
     partition.trouble = { why: error, from, againMs: this.#options.clock.monotonicMs() + troubleMs }
     this.#troubles.warn(
       { topic: partition.window.topic, partition: partition.window.partition, from, reason: error.message },

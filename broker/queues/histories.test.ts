@@ -44,6 +44,7 @@ class History {
 
   async #step(): Promise<void> {
     const { all, random } = this
+    if (all.isSpread && random.below(15) === 0) this.#trouble()
     const dice = random.below(100)
     if (dice < 20) await this.#write()
     else if (dice < 45) await this.#receive(random.below(5), random.below(2_000))
@@ -67,6 +68,21 @@ class History {
     const queues = this.random.below(2) === 0 ? this.all.queues : this.all.others
     const visibilityTimeoutMs = 1_000 + this.random.below(10_000)
     this.consumers.push(await this.all.consumer('g', { visibilityTimeoutMs, maxUnacknowledged: 10 }, queues))
+  }
+
+  /** Another broker leads a partition, or the two cannot reach each other for a while. */
+  #trouble(): void {
+    const { random } = this
+    const { spread } = this.all
+    const kind = random.below(4)
+    if (kind === 0) spread.cut = !spread.cut
+    else if (kind === 1) spread.lossPercent = random.below(2) * random.below(40)
+    else {
+      const partition = random.below(partitions)
+      const heardMs = [random.below(2_000), random.below(2_000)] as const
+      if (spread.leaderOf(partition) !== undefined)
+        spread.move(partition, random.below(2) === 0 ? 0 : 1, random.below(3_000), heardMs)
+    }
   }
 
   #leave(): void {
@@ -184,6 +200,8 @@ class History {
   /** In the end everything that was written has been acknowledged by somebody, and the committed offsets stand at the ends. */
   async settle(): Promise<void> {
     const { all } = this
+    all.spread.cut = false
+    all.spread.lossPercent = 0
     for (const one of this.consumers.splice(0)) {
       this.#forget(one)
       one.queue.remove(one.consumer)
@@ -208,29 +226,44 @@ class History {
 const placeOf = (got: Got | undefined): string => `${readReceipt(got?.receipt ?? '')?.window}.${got?.offset}`
 const receiptsOf = (got: readonly Got[]): string[] => got.map(({ receipt }) => receipt)
 
-test('whatever happens, every record is handed out until it is acknowledged, and none that is committed comes again', async () => {
-  const seen = {
-    handedOut: 0,
-    again: 0,
-    acknowledged: 0,
-    refused: 0,
-    restarts: 0,
-    deletions: 0,
-    fromOther: 0,
-  }
-  await fc.assert(
-    fc.asyncProperty(fc.nat(), async seed => {
-      const history = new History(await SimQueues.start({ seed, partitions }))
-      await history.run(80)
-      await history.settle()
-      for (const name of Object.keys(seen) as (keyof typeof seen)[]) seen[name] += history.seen[name]
-    }),
-    { numRuns: 60 },
-  )
-  expect(seen.again).toBeGreaterThan(200)
-  expect(seen.refused).toBeGreaterThan(50)
-  expect(seen.restarts).toBeGreaterThan(50)
-  expect(seen.deletions).toBeGreaterThan(50)
-  expect(seen.fromOther).toBeGreaterThan(200)
-  expect(seen.acknowledged).toBeGreaterThan(2_000)
-}, 60_000)
+test.each([
+  { spread: false, numRuns: 60 },
+  { spread: true, numRuns: 100 },
+])(
+  'whatever happens, every record is handed out until it is acknowledged, and none that is committed comes again; led by both: $spread',
+  async ({ spread, numRuns }) => {
+    const sum = {
+      handedOut: 0,
+      again: 0,
+      acknowledged: 0,
+      refused: 0,
+      restarts: 0,
+      deletions: 0,
+      fromOther: 0,
+    }
+    const asked = { ends: 0, batches: 0, lost: 0, moves: 0 }
+    await fc.assert(
+      fc.asyncProperty(fc.nat(), async seed => {
+        const history = new History(await SimQueues.start({ seed, partitions, spread }))
+        await history.run(80)
+        await history.settle()
+        for (const name of Object.keys(sum) as (keyof typeof sum)[]) sum[name] += history.seen[name]
+        for (const name of Object.keys(asked) as (keyof typeof asked)[])
+          asked[name] += history.all.spread.asked[name]
+      }),
+      { numRuns },
+    )
+    expect(sum.again).toBeGreaterThan(200)
+    expect(sum.refused).toBeGreaterThan(50)
+    expect(sum.restarts).toBeGreaterThan(50)
+    expect(sum.deletions).toBeGreaterThan(50)
+    expect(sum.fromOther).toBeGreaterThan(200)
+    expect(sum.acknowledged).toBeGreaterThan(2_000)
+    if (!spread) return expect(asked).toEqual({ ends: 0, batches: 0, lost: 0, moves: 0 })
+    expect(asked.ends).toBeGreaterThan(1_000)
+    expect(asked.batches).toBeGreaterThan(500)
+    expect(asked.lost).toBeGreaterThan(100)
+    expect(asked.moves).toBeGreaterThan(50)
+  },
+  120_000,
+)

@@ -2,9 +2,9 @@
 import type { Logger } from 'pino'
 import type { Random } from '../../base/world.ts'
 import type { Router } from '../router/router.ts'
-import type { Tablet } from '../tablet/tablet.ts'
 import type { Consumer } from './consumer.ts'
 import type { Room } from './room.ts'
+import type { Source } from './source.ts'
 import { Window } from './window.ts'
 
 export type Opening = {
@@ -18,9 +18,9 @@ export type Opening = {
 }
 
 /** @throws Refusal when the group's offsets cannot be asked for */
-export function openWindow(tablet: Tablet, opening: Opening): Window {
+export function openWindow(source: Source, opening: Opening): Window {
   const { group, router, random, room, log } = opening
-  const { topic, topicId, partition, logStart, logEnd, highWatermark } = tablet
+  const { topic, topicId, partition, logStart, logEnd, highWatermark } = source
   const committed = router.groups.of(group).find(group)?.offsets.get(topic, partition)?.offset
   const reset = offsetResetOf(topic, opening) === 'earliest' ? logStart : highWatermark
   const isThere = committed !== undefined && committed <= logEnd

@@ -15,12 +15,14 @@ import { Membership } from './membership.ts'
 import { Partitions } from './partitions.ts'
 import { Waiting } from './waiting.ts'
 import type { Room } from './room.ts'
+import type { Elsewhere } from './source.ts'
 import type { Window } from './window.ts'
 
 export type QueueOptions = {
   readonly group: string
   readonly world: World
   readonly router: Router
+  readonly elsewhere: Elsewhere
   readonly log: Logger
   readonly room: Room
   /** The last consumer is gone. */
@@ -45,6 +47,8 @@ export type HeldRecord = {
 const sweepMs = 1_000
 /** So long a last commit is waited for. */
 const endMsMax = 2_000
+/** Before a short wait is answered with nothing, other brokers are asked, and waited for so long. */
+const lookMsMax = 1_000
 
 export class Queue {
   readonly group: string
@@ -65,7 +69,7 @@ export class Queue {
   #sweep: Timer | undefined
 
   constructor(options: QueueOptions) {
-    const { group, world, router, room, log } = options
+    const { group, world, router, elsewhere, room, log } = options
     const { clock } = world
     this.group = group
     this.#options = options
@@ -85,6 +89,7 @@ export class Queue {
       group,
       world,
       router,
+      elsewhere,
       room,
       log: this.#log,
       waiting: this.#waiting,
@@ -98,7 +103,6 @@ export class Queue {
       speaker: () => this.#membership.speaker,
     })
     this.#handingOut = new HandingOut({
-      router,
       clock,
       log: this.#log,
       waiting: this.#waiting,
@@ -174,8 +178,19 @@ export class Queue {
    * Rejects with UNKNOWN_CONSUMER when the consumer is removed meanwhile, and with why nothing can be had when nothing can.
    */
   async receive(consumer: Consumer, wish: ReceiveWish): Promise<number> {
+    const answered = this.#partitions.ask()
+    try {
+      return await this.#receive(consumer, wish)
+    } finally {
+      answered()
+    }
+  }
+
+  async #receive(consumer: Consumer, wish: ReceiveWish): Promise<number> {
     const { clock } = this.#options.world
     const deadlineMs = clock.monotonicMs() + wish.waitMs
+    // Who waits for long hears of it.
+    let looks = wish.waitMs < lookMsMax
     for (;;) {
       this.#heard(consumer)
       const seen = this.#waiting.changes
@@ -184,8 +199,13 @@ export class Queue {
       if (consumer.gone) throw goneBy(consumer)
       const leftMs = deadlineMs - clock.monotonicMs()
       if (handed > 0 || this.#ended || wish.signal.aborted) return handed
-      if (leftMs <= 0) return this.#nothingFor(consumer)
-      await this.#waiting.change(consumer, seen, leftMs, wish.signal)
+      if (leftMs > 0) await this.#waiting.change(consumer, seen, leftMs, wish.signal)
+      else {
+        const looking = looks ? this.#partitions.look(consumer.topics) : undefined
+        if (looking === undefined) return this.#nothingFor(consumer)
+        looks = false
+        await this.#within(lookMsMax, looking)
+      }
     }
   }
 
@@ -252,13 +272,17 @@ export class Queue {
     this.#unwatch()
     this.#waiting.wakeAll()
     if (this.#membership.speaker !== undefined) {
-      const { promise: late, resolve } = Promise.withResolvers<void>()
-      const timer = this.#options.world.clock.after(endMsMax, resolve)
-      await Promise.race([late, this.#commits.commit()])
-      timer.cancel()
+      await this.#within(endMsMax, this.#commits.commit())
     }
     this.#membership.end()
     this.#given([])
+  }
+
+  async #within(ms: number, work: Promise<unknown>): Promise<void> {
+    const { promise: late, resolve } = Promise.withResolvers<void>()
+    const timer = this.#options.world.clock.after(ms, resolve)
+    await Promise.race([late, work])
+    timer.cancel()
   }
 
   #acknowledgeOne(
@@ -343,6 +367,12 @@ export class Queue {
     }
     if (!consumer.topics.some(topic => router.topics().has(topic)))
       throw new Refusal('UNKNOWN_TOPIC_OR_PARTITION', `${consumer.topics.join(', ')} are gone`)
+    const unserved = this.#partitions.unserved(consumer.topics.filter(topic => router.topics().has(topic)))
+    if (unserved !== undefined)
+      throw new Refusal(
+        'LEADER_NOT_AVAILABLE',
+        `Nobody is known to lead ${unserved}, or who does does not answer`,
+      )
     return 0
   }
 

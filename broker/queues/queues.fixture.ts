@@ -13,10 +13,11 @@ import {
 } from '../../test/sim/broker.ts'
 import { simWorld, type SimWorld } from '../../test/sim/world.ts'
 import type { JoinRequest } from '../groups/group-messages.ts'
-import type { Router } from '../router/router.ts'
 import type { ConsumerWish } from './consumer.ts'
 import type { Delivery, ReadRecords } from './handing-out.ts'
 import { Queues, type QueuedConsumer } from './queues.ts'
+import { RemoteTablets } from './remote-tablets.ts'
+import { Spread } from './spread.fixture.ts'
 
 export type Got = Delivery & { readonly offset: number; readonly value: string }
 
@@ -42,10 +43,13 @@ const reader =
     return next
   }
 
-type Options = { seed?: number; recordsMax?: number; settings?: Record<string, string> }
+type Options = { spread?: boolean; seed?: number; recordsMax?: number; settings?: Record<string, string> }
 type Start = Options & { partitions?: number; fresh?: boolean }
 
-/** The queues of a broker on the simulated world, with a topic `t`. */
+/**
+ * The queues of two brokers on the simulated world, with a topic `t`: its partitions are led by the one that is asked, or each by one of
+ * them with `spread`. Both find the groups.
+ */
 export class SimQueues {
   readonly sim: SimWorld
   readonly lines: { readonly level: number; readonly msg: string }[] = []
@@ -53,8 +57,10 @@ export class SimQueues {
   brokenAt = Infinity
   readonly #options: Options
   broker!: SimBroker
+  /** Who leads what. */
+  spread!: Spread
   queues!: Queues
-  /** Those of another broker, as far as the group can tell. */
+  /** Those of the other broker. */
   others!: Queues
 
   private constructor(options: Options) {
@@ -72,6 +78,11 @@ export class SimQueues {
       await all.loaded()
     }
     return all
+  }
+
+  /** Whether the two lead different partitions. */
+  get isSpread(): boolean {
+    return this.#options.spread === true
   }
 
   done<T>(promise: Promise<T>): Promise<T> {
@@ -98,21 +109,22 @@ export class SimQueues {
     }
     this.broker = await this.done(startSimBroker(this.sim, settings))
     const log = pino({ level: 'info' }, { write: (line: string) => void this.lines.push(JSON.parse(line)) })
-    const { router } = this.broker
     const { world } = this.sim
-    const options = { world, log, ...(recordsMax === undefined ? {} : { recordsMax }) }
-    this.queues = new Queues({ ...options, router })
-    const other = {
-      self: 1,
-      groups: router.groups,
-      topics: () => router.topics(),
-      find: router.find.bind(router),
-      watchTopics: router.watchTopics.bind(router),
-      leading: router.leading.bind(router),
-      // All tablets are here.
-      leaderOf: () => undefined,
+    this.spread = new Spread(this.sim, this.broker.router, this.isSpread, this.spread)
+    const queuesOf = (self: 0 | 1): Queues => {
+      const router = this.spread.routerOf(self)
+      const leaders = this.spread.leadersFor(self)
+      const elsewhere = new RemoteTablets({ router, clock: world.clock, log, leaders })
+      return new Queues({
+        world,
+        router,
+        elsewhere,
+        log,
+        ...(recordsMax === undefined ? {} : { recordsMax }),
+      })
     }
-    this.others = new Queues({ ...options, router: other as unknown as Router })
+    this.queues = queuesOf(0)
+    this.others = queuesOf(1)
   }
 
   async restart(how: 'kill' | 'crash' | 'stop'): Promise<void> {

@@ -13,6 +13,7 @@ import type { Router } from '../router/router.ts'
 import { bounds, type Consumer, type ConsumerWish } from './consumer.ts'
 import { goneBy, Queue } from './queue.ts'
 import { Room } from './room.ts'
+import type { Elsewhere } from './source.ts'
 
 const loadingMsMax = 10_000
 const loadingLookMs = 20
@@ -20,6 +21,8 @@ const loadingLookMs = 20
 export type QueuesOptions = {
   readonly world: World
   readonly router: Router
+  /** What other brokers lead. */
+  readonly elsewhere: Elsewhere
   readonly log: Logger
   /** So many records are remembered, beside those that every window may have. */
   readonly recordsMax?: number

@@ -284,7 +284,7 @@ export class Router {
     else await this.#createByDefault(name)
     const topic = this.topics().get(name)
     if (topic === undefined)
-      throw new Refusal('LEADER_NOT_AVAILABLE', `topic ${name} was deleted while it was being made`)
+      throw new Refusal('LEADER_NOT_AVAILABLE', `topic ${name} is not there yet, or not any more`)
     return topic
   }
 

@@ -63,7 +63,8 @@ test('leadership comes by a patch of somebody else, and goes again', async () =>
   expect(await sim.clock.finish(append(tablet, batchOf(), -1))).toEqual({ baseOffset: 0 })
   const waiting = append(tablet, batchOf(), -1)
   // In the same turn, so that the batch is written and not yet durable.
-  tablet.follow(now(broker).tablet)
+  tablet.follow({ ...now(broker).tablet, leader: brokerId(1), epoch: epoch(2) })
+  expect(tablet.epochOf(offset(1))).toBe(1)
   await patch(sim, broker, { leader: brokerId(1), epoch: epoch(2) })
   expect(tablet).toMatchObject({ role: 'follower', leader: 1, epoch: 2 })
   expect(await sim.clock.finish(waiting)).toMatchObject({ refusal: { code: 'NOT_LEADER_OR_FOLLOWER' } })
@@ -136,6 +137,17 @@ test('a replica that other brokers have now is set aside, and begins anew when i
   await patch(sim, broker, { replicas: [brokerId(1)], isr })
   expect(broker.tablets.find('t', 0)).toBeUndefined()
   expect(sim.world.disk.list('/data/tablets')).toEqual([`t-0.${now(broker).topic.id}.stray`])
+  await patch(sim, broker, { replicas: [brokerId(1), brokerId(0)] })
+  expect(tabletOf(broker, 't').role).toBe('follower')
+})
+
+test('a directory that cannot be set aside does not end the broker', async () => {
+  const { sim, broker } = await pair(1)
+  const name = `t-0.${now(broker).topic.id}`
+  sim.disk.failNext('rename', 'EIO', /stray|t-0/)
+  await patch(sim, broker, { replicas: [brokerId(1)], isr: now(broker).tablet.isr.slice(0, 1) })
+  expect(sim.world.disk.list('/data/tablets')).toEqual([name])
+  expect(broker.lines.map(({ msg }) => msg)).toContainEqual(expect.stringContaining('could not set aside'))
   await patch(sim, broker, { replicas: [brokerId(1), brokerId(0)] })
   expect(tabletOf(broker, 't').role).toBe('follower')
 })

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { brokerId, epoch, incarnation } from '../../base/quantities.ts'
 import type { TabletAssignment } from '../../control/model.ts'
-import { lostWith, stanceOf, type Stance } from './stance.ts'
+import { lostWith, missingWith, stanceOf, type Stance } from './stance.ts'
 
 const self = brokerId(0)
 const run = { self, incarnation: incarnation(5), diskSince: incarnation(3) }
@@ -63,4 +63,25 @@ test('nothing begins empty in the name of a replica that had data on another dis
   expect(lostWith(assigned(0, ['0/2']), self, run.diskSince)).toMatch(/run 2 on another disk.*since run 3/)
   expect(lostWith(assigned(0, ['0/3']), self, run.diskSince)).toBeUndefined()
   expect(lostWith(assigned(1, ['1/1']), self, run.diskSince)).toBeUndefined()
+})
+
+test('nothing begins empty in the place of a directory that an earlier run had', () => {
+  const placed = (isr: readonly string[]) => ({ ...assigned(0, isr), version: 0 })
+  expect(missingWith(assigned(0, ['0/4']), run, false)).toMatch(/run 4, and the directory.*bring/)
+  expect(missingWith(assigned(1, ['1/1', '0/4']), run, false)).toMatch(/run 4/)
+  expect(missingWith(placed(['0/4']), run, true)).toMatch(/take \.stray off/)
+  expect(missingWith(assigned(0, ['0/5']), run, true)).toMatch(/\.stray/)
+  expect(missingWith(assigned(0, ['0/5']), run, false)).toBeUndefined()
+  expect(missingWith(placed(['0/4']), run, false)).toBeUndefined()
+  expect(missingWith(assigned(1, ['1/1']), run, true)).toBeUndefined()
+})
+
+test('who began anew leads and claims nothing in the name of an earlier run', () => {
+  const replica = { serves: false, beganAnew: true, assignment: undefined }
+  expect(stanceOf(replica, assigned(0, ['0/4', '1/1']), run)).toBe('follow')
+  // The others left meanwhile.
+  expect(stanceOf(replica, assigned(undefined, ['0/4']), run)).toBe('follow')
+  expect(stanceOf(replica, assigned(0, ['0/4']), run)).toBe('follow')
+  // Its copy was let in again, as what it is.
+  expect(stanceOf(replica, assigned(undefined, ['0/5']), run)).toBe('claim')
 })

@@ -7,6 +7,8 @@ export type Stance = 'lead' | 'lead on' | 'follow' | 'claim'
 
 type Replica = {
   readonly serves: boolean
+  /** It began empty, where an earlier run had records. */
+  readonly beganAnew?: boolean
   readonly assignment: TabletAssignment | undefined
   /** Whether this run may count as the one that the entry names; it may where nothing says otherwise. */
   mayRenew?(entry: InSync): boolean
@@ -22,7 +24,7 @@ export function stanceOf(replica: Replica, now: TabletAssignment, run: Run): Sta
   const { assignment: before } = replica
   const entry = entryOf(now, run.self)
   const runIs = entry === undefined ? undefined : entry.incarnation - run.incarnation
-  if (runIs === undefined || runIs > 0) return 'follow'
+  if (runIs === undefined || runIs > 0 || (runIs < 0 && replica.beganAnew === true)) return 'follow'
   if (now.leader === undefined) return mayTakeOver(now, entry, run) ? 'claim' : 'follow'
   if (now.leader !== run.self) return 'follow'
   // What it may have lost the others still have: one of them is to lead.
@@ -53,6 +55,24 @@ export function lostWith(
   return (
     `broker ${self} was in sync in run ${entry.incarnation} on another disk, and has this one since run ${diskSince}: ` +
     'its records are not here. Bring the old disk back, or delete the topic'
+  )
+}
+
+/**
+ * Why a replica whose directory is missing must not begin with an empty one. `hasStray`: a directory of its name was set aside here. Undefined
+ * for what was never here: a replica that is not in sync, one placed for this run, or one that nobody has led since it was placed.
+ */
+export function missingWith(
+  assignment: TabletAssignment,
+  { self, incarnation }: Pick<Run, 'self' | 'incarnation'>,
+  hasStray: boolean,
+): string | undefined {
+  const entry = entryOf(assignment, self)
+  if (entry === undefined) return undefined
+  if (!hasStray && (entry.incarnation >= incarnation || assignment.version === 0)) return undefined
+  return (
+    `broker ${self} was in sync in run ${entry.incarnation}, and the directory of the tablet is missing: it does not begin anew without its records. ` +
+    `Stop the broker, ${hasStray ? 'take .stray off the name of the directory that was set aside' : 'bring the directory back'} and start it, or delete the topic`
   )
 }
 

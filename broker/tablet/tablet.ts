@@ -57,6 +57,8 @@ export class Tablet implements Kept, Replica {
   readonly partition: number
   readonly identity: TabletIdentity
   readonly counters = { messagesIn: 0, bytesIn: 0, bytesOut: 0, failedAppends: 0, damagedReads: 0 }
+  /** Its records were lost here: what an earlier run was granted does not count. */
+  beganAnew = false
   #settings: TopicSettings
   readonly #shared: TabletShared
   readonly #log: Logger
@@ -211,8 +213,8 @@ export class Tablet implements Kept, Replica {
 
   /** Whether this run may count as the one that an entry of the in-sync set names. */
   mayRenew(entry: InSync): boolean {
-    const { replication } = this.#shared
-    return replication === undefined || replication.mayRenew(entry, this.#settings.flush === 'fsync')
+    if (this.beganAnew) return false
+    return this.#shared.replication?.mayRenew(entry, this.#settings.flush === 'fsync') ?? true
   }
 
   /** Its directory was opened and checked; `mark` is where its high watermark is known to have been. */
@@ -234,6 +236,7 @@ export class Tablet implements Kept, Replica {
   lead(assignment: TabletAssignment): void {
     const state = this.#state
     assert(state !== undefined || this.#role === 'offline', 'a tablet leads after it was opened')
+    // What was gathered carries the epoch it was gathered in.
     this.#appends?.flush()
     this.#assignment = assignment
     const cutting = this.#follows?.cutting
@@ -283,7 +286,6 @@ export class Tablet implements Kept, Replica {
   follow(assignment: TabletAssignment): void {
     assert(this.#state !== undefined || this.#role === 'offline', 'a tablet follows after it was opened')
     const led = this.#role === 'leader'
-    // What was gathered carries the epoch it was gathered in.
     if (led) this.#appends?.flush()
     this.#assignment = assignment
     this.#role = nextRole(this.#role, 'follow')

@@ -10,7 +10,7 @@ import type { ControlEvent, ControlStore } from '../../control/store.ts'
 import { tabletDirectory, topicIdIn } from '../log/segment-names.ts'
 import type { TopicSettings } from '../settings/resolve.ts'
 import { openTablet } from './open-tablet.ts'
-import { lostWith, stanceOf } from './stance.ts'
+import { lostWith, missingWith, stanceOf } from './stance.ts'
 import { Tablet, type TabletShared } from './tablet.ts'
 
 export type TabletsOptions = {
@@ -234,9 +234,10 @@ export class Tablets {
   }
 
   async #open(tablets: Tablet[], clean: boolean): Promise<void> {
-    const { shared } = this.#options
+    const { shared, dataDirectory } = this.#options
+    const there = new Set(shared.world.disk.list(`${dataDirectory}/tablets`))
     await eachAtOnce(tablets, openedAtOnce, async tablet => {
-      const lost = this.#lost(tablet)
+      const lost = this.#lost(tablet, there)
       if (lost === undefined)
         await openTablet(shared, tablet, clean, bytes => (this.progress.bytesDone += bytes))
       else tablet.fail(lost)
@@ -244,13 +245,24 @@ export class Tablets {
     })
   }
 
-  /** Why nothing may begin empty in the name of this replica. */
-  #lost({ topicId, partition }: Tablet): string | undefined {
-    const { store, self, diskSince, shared } = this.#options
+  /** Why nothing may begin empty in the name of this replica. Notes that it begins empty where others have its records. */
+  #lost(tablet: Tablet, there: ReadonlySet<string>): string | undefined {
+    const { store, self, incarnation, diskSince, shared } = this.#options
+    const { topicId, partition, identity } = tablet
     const assignment = store.topicById(topicId)?.tablets[partition]
-    // As long as another is in sync it is copied anew.
-    if (shared.replication !== undefined && (assignment?.isr.length ?? 0) > 1) return undefined
-    return assignment && lostWith(assignment, self, diskSince)
+    if (assignment === undefined) return undefined
+    const isThere = there.has(identity.name)
+    const lost =
+      lostWith(assignment, self, diskSince) ??
+      (isThere ? undefined : missingWith(assignment, this.#options, there.has(`${identity.name}.stray`)))
+    if (lost === undefined || shared.replication === undefined) return lost
+    // As long as others are in sync it is copied anew.
+    const { isr } = assignment
+    if (isr.length === 1 || isr.some(entry => entry.broker === self && entry.incarnation >= incarnation))
+      return lost
+    tablet.beganAnew = true
+    shared.log.warn({ topic: tablet.topic, partition, reason: lost }, 'a replica is copied anew')
+    return undefined
   }
 
   /** Replicas that other brokers have now: what is on the disk is set aside. */
@@ -262,7 +274,14 @@ export class Tablets {
         continue
       tablets[tablet.partition] = undefined
       tablet.close('NOT_LEADER_OR_FOLLOWER')
-      this.#then(async () => setAside(shared, dataDirectory, tablet.identity.name, 'other brokers have now'))
+      const { name } = tablet.identity
+      this.#then(async () => {
+        try {
+          setAside(shared, dataDirectory, name, 'other brokers have now')
+        } catch (error) {
+          shared.log.warn({ name, error }, 'could not set aside the directory of a tablet; it stays')
+        }
+      })
     }
   }
 

@@ -2,7 +2,6 @@
  * Work on another thread: calls with plain values enter, promises of plain values leave. The other thread runs a program that answers them with
  * `answerCalls`; what it touches of the world is its own.
  */
-import { constants, setPriority } from 'node:os'
 import { parentPort, Worker } from 'node:worker_threads'
 import { InvariantViolation } from '../../base/assert.ts'
 
@@ -66,12 +65,10 @@ export class WorkerThread {
   }
 }
 
-/** For the program of a `WorkerThread`: answers its calls, one after the other. Where threads have priorities, the event loop goes first. */
+/** For the program of a `WorkerThread`: answers its calls, one after the other. */
 export function answerCalls(
   answers: Readonly<Record<string, (argument: unknown) => Promise<unknown>>>,
 ): void {
-  // Elsewhere it would be the whole process's.
-  if (process.platform === 'linux') setPriority(constants.priority.PRIORITY_BELOW_NORMAL)
   let last: Promise<unknown> = Promise.resolve()
   parentPort?.on('message', ({ id, name, argument }: Call) => {
     last = last.then(async () => {

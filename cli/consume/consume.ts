@@ -15,7 +15,8 @@ type Options = {
   readonly keySeparator?: string
   readonly json?: true
 }
-type Partition = TopicDescription['partitions'][number]
+type Described = TopicDescription['partitions'][number]
+type Partition = Described & { readonly log_start_offset: number; readonly high_watermark: number }
 
 /**
  * Prints the records of a topic: every partition in turn up to where it ends now, or with --follow all at once and without
@@ -44,9 +45,10 @@ export async function consume(topic: string, options: Options): Promise<void> {
       if (stop.signal.aborted) return
     }
   }
-  const partitions = chosen(description, options.partition).filter(
-    partition => follow || !atItsEnd(partition, options.from),
-  )
+  const wanted = chosen(description, options.partition)
+  const unread = wanted.filter(partition => !isLed(partition)).map(({ partition }) => partition)
+  if (follow && unread.length > 0) throw withoutLeader(topic, unread)
+  const partitions = wanted.filter(isLed).filter(partition => follow || !atItsEnd(partition, options.from))
   try {
     if (follow) await Promise.all(partitions.map(readPartition))
     else for (const partition of partitions) if (left > 0) await readPartition(partition)
@@ -56,9 +58,20 @@ export async function consume(topic: string, options: Options): Promise<void> {
     stop.abort()
     broker.close()
   }
+  // What could be read is printed, but nobody shall take it for all there is.
+  if (left > 0 && unread.length > 0) throw withoutLeader(topic, unread)
 }
 
-function chosen(topic: TopicDescription, partition: number | undefined): readonly Partition[] {
+const isLed = (partition: Described): partition is Partition =>
+  partition.log_start_offset !== null && partition.high_watermark !== null
+
+const withoutLeader = (topic: string, partitions: readonly number[]): Failure =>
+  new Failure(
+    `${partitions.length === 1 ? 'partition' : 'partitions'} ${partitions.join(', ')} of ${topic} cannot be read now: the leader does not answer, or there is none`,
+    'Try again when its broker is back.',
+  )
+
+function chosen(topic: TopicDescription, partition: number | undefined): readonly Described[] {
   if (partition === undefined) return topic.partitions
   const found = topic.partitions.filter(one => one.partition === partition)
   if (found.length > 0) return found

@@ -8,9 +8,9 @@ export function describedTopic(topic: TopicDescription, all: boolean): string {
     p.leader ?? 'none',
     p.replicas.join(','),
     p.isr.join(','),
-    p.log_start_offset,
-    p.high_watermark,
-    bytes(p.size_bytes),
+    p.log_start_offset ?? '-',
+    p.high_watermark ?? '-',
+    p.size_bytes === null ? '-' : bytes(p.size_bytes),
   ])
   const settings = Object.entries(topic.config).filter(([, { source }]) => all || source !== 'default')
   return [

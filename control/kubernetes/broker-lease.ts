@@ -19,6 +19,8 @@ import { annotations, brokerName, labels } from './resources/names.ts'
 
 export const leaseSeconds = 12
 const renewMs = 4_000
+/** A renewal that is not answered by then is asked for again beside it: two more fit into what is left of the Lease. */
+const answerMs = 2_500
 /** What could not be written is tried again after so long. */
 const againMs = 1_000
 
@@ -210,28 +212,33 @@ export class BrokerLease {
     }
   }
 
-  #renewLater(ms: number): void {
+  #renewLater(ms: number): Timer {
+    this.#renewal?.cancel()
     this.#renewal = this.#options.clock.after(ms, () => void this.#renew())
+    return this.#renewal
   }
 
   async #renew(): Promise<void> {
     const { clock } = this.#options
     const askedMs = clock.monotonicMs()
+    const next = this.#renewLater(answerMs)
+    const isLatest = (): boolean => this.#state === 'held' && this.#renewal === next
     try {
       await this.#patch([
         ...this.#isOurs(),
         { op: 'add', path: '/spec/renewTime', value: microTime(clock.nowMs()) },
       ])
-      this.#renewedMs = askedMs
-      if (this.#state === 'held') this.#renewLater(renewMs)
+      this.#renewedMs = Math.max(this.#renewedMs, askedMs)
+      if (isLatest()) this.#renewLater(renewMs)
     } catch (error) {
       if (!(error instanceof ApiError)) throw error
-      if (this.#state === 'held') await this.#notRenewed(error)
+      if (isLatest()) await this.#notRenewed(error)
     }
   }
 
   async #notRenewed(error: ApiError): Promise<void> {
     const { log } = this.#options
+    this.#renewal?.cancel()
     if (error.code === 422 || error.code === 404) await this.#lookWhose()
     else log.warn({ err: error, lease: this.#key.name }, "the broker's Lease could not be renewed")
     if (this.#state === 'held') this.#renewLater(againMs)

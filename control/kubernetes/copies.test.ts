@@ -38,3 +38,20 @@ test('what we deleted does not come back by what was before, and another of its 
   expect(copies.watched({ before: at('2'), after: undefined })).toBeUndefined()
   expect(copies.watched({ before: undefined, after: at('4', 'v') })?.after).toEqual(at('4', 'v'))
 })
+
+test('a server that was taken back to an older state is believed', () => {
+  const copies = copiesOf(at('10'))
+  copies.written(at('12'))
+  expect(copies.watched({ before: at('10'), after: at('9') })?.after).toEqual(at('9'))
+  expect(copies.get('a')).toEqual(at('9'))
+})
+
+test('what we made is unseen until a watch tells of it, and goes when it is missing', () => {
+  const copies = new Copies<KubeObject>()
+  expect(copies.made(at('3'))).toEqual({ before: undefined, after: at('3') })
+  expect(copies.isUnseen(at('3'))).toBe(true)
+  copies.watched({ before: undefined, after: at('3') })
+  expect(copies.isUnseen(at('3'))).toBe(false)
+  expect(copies.made(at('4', 'v'))).toBeUndefined()
+  expect(copies.missing(at('3'))).toEqual({ before: at('3'), after: undefined })
+})

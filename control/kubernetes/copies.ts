@@ -3,12 +3,15 @@ import type { Change } from '../../kube/list-watch.ts'
 
 /**
  * Objects of a kind as far as they are known: from what is watched, and from the answers to our own writes, which come before the
- * watch tells of them. Always holds: of one object only ever a newer one takes the place of an older one.
+ * watch tells of them. Always holds: of one object only ever a newer one takes the place of an older one, unless the server itself went back.
  */
 export class Copies<T extends KubeObject> {
   readonly #objects = new Map<string, T>()
   /** Deleted by us; the watch may still tell of what was before. */
   readonly #deleted = new Set<string>()
+
+  /** Made by us; no watch has told of them yet. */
+  readonly #unseen = new Set<string>()
 
   get(name: string): T | undefined {
     return this.#objects.get(name)
@@ -20,9 +23,14 @@ export class Copies<T extends KubeObject> {
 
   /** What is watched has changed. Answers what that changes here, or undefined. */
   watched({ before, after }: Change<T>): Change<T> | undefined {
-    if (after !== undefined) return this.#isDeleted(after) ? undefined : this.#put(after)
+    if (after !== undefined) {
+      this.#unseen.delete(uidOf(after))
+      // An older state of the whole server was restored: what we know of a later one never was.
+      const rewound = before !== undefined && uidOf(before) === uidOf(after) && isNewer(before, after)
+      return this.#deleted.has(uidOf(after)) ? undefined : this.#put(after, rewound)
+    }
     if (before === undefined) return undefined
-    this.#deleted.delete(before.metadata.uid ?? '')
+    this.#deleted.delete(uidOf(before))
     return this.#remove(before)
   }
 
@@ -32,16 +40,34 @@ export class Copies<T extends KubeObject> {
     return known?.metadata.uid === object.metadata.uid ? this.#put(object) : undefined
   }
 
-  deleted(object: T): Change<T> | undefined {
-    this.#deleted.add(object.metadata.uid ?? '')
+  /** The answer to our making of it, when none of its name is known. */
+  made(object: T): Change<T> | undefined {
+    if (this.#objects.has(object.metadata.name)) return undefined
+    this.#unseen.add(uidOf(object))
+    return this.#put(object)
+  }
+
+  isUnseen(object: T): boolean {
+    return this.#unseen.has(uidOf(object))
+  }
+
+  /** What we made was asked for, and is not there. */
+  missing(object: T): Change<T> | undefined {
+    this.#unseen.delete(uidOf(object))
     return this.#remove(object)
   }
 
-  #put(after: T): Change<T> | undefined {
+  deleted(object: T): Change<T> | undefined {
+    this.#deleted.add(uidOf(object))
+    this.#unseen.delete(uidOf(object))
+    return this.#remove(object)
+  }
+
+  #put(after: T, whateverIsThere = false): Change<T> | undefined {
     const { name } = after.metadata
     const before = this.#objects.get(name)
-    if (before !== undefined && before.metadata.uid === after.metadata.uid && !isNewer(after, before))
-      return undefined
+    const isOld = before !== undefined && uidOf(before) === uidOf(after) && !isNewer(after, before)
+    if (isOld && !whateverIsThere) return undefined
     this.#objects.set(name, after)
     return { before, after }
   }
@@ -53,11 +79,9 @@ export class Copies<T extends KubeObject> {
     this.#objects.delete(name)
     return { before, after: undefined }
   }
-
-  #isDeleted(object: T): boolean {
-    return this.#deleted.has(object.metadata.uid ?? '')
-  }
 }
+
+const uidOf = ({ metadata: { uid = '' } }: KubeObject): string => uid
 
 /** The API server's resource versions are whole numbers that grow; Kubernetes 1.35 promises so. */
 const isNewer = (a: KubeObject, b: KubeObject): boolean =>

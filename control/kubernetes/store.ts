@@ -3,6 +3,7 @@
  * every change to it, and guarded writes. What always holds: our own writes are read at once, and what the API server does not answer is
  * neither taken for done nor for not done.
  */
+import { Lanes } from '../../base/lanes.ts'
 import { Refusal } from '../../base/refusals.ts'
 import type { BrokerId, Incarnation } from '../../base/quantities.ts'
 import type { Clock, Random, Timer } from '../../base/world.ts'
@@ -31,6 +32,7 @@ import { logTopics, topicNameOf, type LogTopic } from './resources/log-topic.ts'
 import { brokerName, dynamicConfigName, labels } from './resources/names.ts'
 import { tabletSlices, type TabletSlice } from './resources/tablet-slice.ts'
 import { changePatch } from './slices.ts'
+import { SoundSettings } from './sound-settings.ts'
 import { growthPatch, newLogTopic, settingsPatch } from './topic-writes.ts'
 import { Topics } from './topics.ts'
 
@@ -46,7 +48,7 @@ export type KubernetesStoreOptions = {
   readonly pod: string
   /** Somebody else is the broker that was registered here. */
   readonly lost: (why: string) => void
-  /** Who makes or grows a topic waits so long for the operator to place its tablets. */
+  /** Who makes or grows a topic waits so long for the operator to place its tablets, when he does not say how long. */
   readonly placedMsMax?: number
 }
 
@@ -56,6 +58,10 @@ const leaseMs = leaseSeconds * 1_000
 /** Settings that others have changed are seen after so long: a Role cannot let us watch a single ConfigMap. */
 const settingsMs = 10_000
 const guardedTriesMax = 10
+/** What we made and no watch has told of by then may be gone already: then none ever will. */
+const unseenMs = 30_000
+/** Each is a connection to the API server. */
+const createdAtOnce = 16
 
 /**
  * Opens the control store: reads what there is, and follows it from then on. Waits while the API server does not answer.
@@ -70,6 +76,7 @@ export async function openKubernetesStore(options: KubernetesStoreOptions): Prom
 class KubernetesStore implements ControlStore {
   readonly #options: KubernetesStoreOptions
   readonly #identity: string
+  readonly #sound: SoundSettings
   readonly #topics: Topics
   readonly #logTopics = new Copies<LogTopic>()
   readonly #slices = new Copies<TabletSlice>()
@@ -83,13 +90,15 @@ class KubernetesStore implements ControlStore {
   readonly #watches: ListWatch<never>[] = []
   readonly #held = new Map<BrokerId, BrokerLease>()
   readonly #listeners = new Set<(event: ControlEvent) => void>()
+  readonly #creating = new Lanes(createdAtOnce)
   #looksAtSettings: Timer | undefined
   #closed = false
 
   constructor(options: KubernetesStoreOptions) {
     this.#options = options
     this.#identity = `${options.pod}_${options.random.bytes(8).toString('hex')}`
-    this.#topics = new Topics(options.cluster)
+    this.#sound = new SoundSettings(options.log)
+    this.#topics = new Topics(options.cluster, this.#sound)
   }
 
   topics = () => this.#topics.all
@@ -133,7 +142,7 @@ class KubernetesStore implements ControlStore {
     await this.#lookAtSettings()
   }
 
-  async createTopics(wanted: readonly NewTopic[], { validateOnly = false }: WriteOptions = {}) {
+  async createTopics(wanted: readonly NewTopic[], { validateOnly = false, timeoutMs }: WriteOptions = {}) {
     const checked = steps.createTopics(this.#draft(), wanted, this.#options.random)
     if (validateOnly) return checked
     return Promise.all(
@@ -141,7 +150,7 @@ class KubernetesStore implements ControlStore {
         const one = wanted[n]
         if (answer instanceof Refusal || one === undefined) return answer
         try {
-          return await this.#create(one)
+          return await this.#inTime(one.name, timeoutMs, gone => this.#create(one, gone))
         } catch (error) {
           if (error instanceof Refusal) return error
           throw error
@@ -172,19 +181,7 @@ class KubernetesStore implements ControlStore {
     const grown = steps.addTablets(this.#draft(), id, total, options)
     if (options.validateOnly === true) return grown
     const places = options.replicas && grown.tablets.map(({ replicas }) => replicas)
-    await this.#patchTopic(id, topic => {
-      if (topic.spec.tablets > total)
-        throw new Refusal(
-          'INVALID_PARTITIONS',
-          `topic "${grown.name}" grows to ${topic.spec.tablets} already`,
-        )
-      return growthPatch(topic, total, places)
-    })
-    return this.#placed(
-      () => this.topicById(id),
-      topic => topic.tablets.length >= total,
-      grown.name,
-    )
+    return this.#inTime(grown.name, options.timeoutMs, gone => this.#grow(grown, places, gone))
   }
 
   async alterTopicSettings(id: string, change: SettingsChange): Promise<Topic> {
@@ -335,16 +332,39 @@ class KubernetesStore implements ControlStore {
 
   /** Ours may be new, and then the watch has not told of it. */
   #leaseWritten(lease: Lease): void {
-    const before = this.#leases.get(lease.metadata.name)
-    this.#leaseSeen(
-      before === undefined ? this.#leases.watched({ before, after: lease }) : this.#leases.written(lease),
-    )
+    const made = this.#leases.made(lease)
+    this.#leaseSeen(made ?? this.#leases.written(lease))
+    if (made === undefined) return
+    this.#confirm(leases, lease, this.#leases, change => this.#leaseSeen(change))
+  }
+
+  #confirm<T extends KubeObject>(
+    resource: Resource<T>,
+    made: T,
+    copies: Copies<T>,
+    seen: (change: Change<T> | undefined) => void,
+  ): void {
+    const { api, clock, namespace, log } = this.#options
+    const look = async (): Promise<void> => {
+      if (this.#closed || !copies.isUnseen(made)) return
+      try {
+        const now = await api.get(resource, { namespace, name: made.metadata.name })
+        if (now?.metadata.uid !== made.metadata.uid && copies.isUnseen(made)) seen(copies.missing(made))
+      } catch (error) {
+        if (!(error instanceof ApiError)) throw error
+        log.warn({ err: error }, 'what was made cannot be read; it is tried again')
+      }
+      if (copies.isUnseen(made)) this.#confirm(resource, made, copies, seen)
+    }
+    clock.after(unseenMs, () => void look())
   }
 
   #settingsSeen(map: ConfigMap | undefined): void {
     if (map !== undefined && map.metadata.resourceVersion === this.#config?.metadata.resourceVersion) return
     this.#config = map
-    const settings = { ...map?.data }
+    const settings = this.#sound.of('broker', `the ConfigMap ${dynamicConfigName(this.#options.cluster)}`, {
+      ...map?.data,
+    })
     if (JSON.stringify(settings) === JSON.stringify(this.#settings)) return
     this.#settings = settings
     this.#tell([{ kind: 'broker-settings-changed', settings }])
@@ -383,43 +403,81 @@ class KubernetesStore implements ControlStore {
     })
   }
 
-  async #create(wanted: NewTopic): Promise<Topic> {
+  async #grow(
+    { id, name, tablets: { length: total } }: Topic,
+    places: readonly (readonly BrokerId[])[] | undefined,
+    gone: AbortSignal,
+  ): Promise<Topic> {
+    await this.#patchTopic(id, topic => {
+      const { tablets } = topic.spec
+      if (tablets > total)
+        throw new Refusal('INVALID_PARTITIONS', `topic "${name}" grows to ${tablets} already`)
+      return growthPatch(topic, total, places)
+    })
+    return this.#placed(
+      () => this.topicById(id),
+      topic => topic.tablets.length >= total,
+      gone,
+    )
+  }
+
+  async #create(wanted: NewTopic, gone: AbortSignal): Promise<Topic> {
     const { api } = this.#options
     const { name } = wanted
     const made = await this.#asked('create', 'logtopics', async () => {
       try {
-        return await api.create(logTopics, newLogTopic(wanted, this.#options))
+        return await this.#creating.run(() => api.create(logTopics, newLogTopic(wanted, this.#options)))
       } catch (error) {
         if (!(error instanceof ApiError && error.code === 409)) throw error
         throw new Refusal('TOPIC_ALREADY_EXISTS', `there is a topic "${name}" already`)
       }
     })
-    if (this.#logTopics.get(made.metadata.name) === undefined)
-      this.#topicSeen(this.#logTopics.watched({ before: undefined, after: made }))
+    const unseen = this.#logTopics.made(made)
+    this.#topicSeen(unseen)
+    if (unseen !== undefined)
+      this.#confirm(logTopics, made, this.#logTopics, change => this.#topicSeen(change))
     return this.#placed(
       () => this.topics().get(name),
       () => this.#topics.logTopic(name)?.metadata.uid === made.metadata.uid,
-      name,
+      gone,
     )
   }
 
-  /** Resolves when the operator has placed the topic's tablets. Rejects with REQUEST_TIMED_OUT. */
-  #placed(find: () => Topic | undefined, isDone: (topic: Topic) => boolean, name: string): Promise<Topic> {
-    const { clock, placedMsMax: waitMs = placedMsMax } = this.#options
+  /** Rejects with REQUEST_TIMED_OUT when `act` takes longer; `gone` then says that nobody waits any more. */
+  #inTime<T>(
+    name: string,
+    waitMs: number = this.#options.placedMsMax ?? placedMsMax,
+    act: (gone: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    const late = new AbortController()
     return new Promise((resolve, reject) => {
+      const timer = this.#options.clock.after(Math.max(0, waitMs), () => {
+        const message = `the operator has not placed the partitions of "${name}" in ${waitMs / 1_000} s; they come when it does. See the conditions of its LogTopic`
+        reject(new Refusal('REQUEST_TIMED_OUT', message))
+        late.abort()
+      })
+      act(late.signal)
+        .then(resolve, reject)
+        .finally(() => timer.cancel())
+    })
+  }
+
+  /** Resolves when the operator has placed the topic's tablets; never when `gone` comes first. */
+  #placed(
+    find: () => Topic | undefined,
+    isDone: (topic: Topic) => boolean,
+    gone: AbortSignal,
+  ): Promise<Topic> {
+    return new Promise(resolve => {
       const look = (): void => {
         const topic = find()
         if (topic === undefined || !isDone(topic)) return
         stop()
-        timer.cancel()
         resolve(topic)
       }
       const stop = this.watch(look)
-      const timer = clock.after(waitMs, () => {
-        stop()
-        const message = `the operator has not placed the partitions of "${name}" in ${waitMs / 1_000} s; they come when it does. See the conditions of its LogTopic`
-        reject(new Refusal('REQUEST_TIMED_OUT', message))
-      })
+      gone.addEventListener('abort', stop)
+      if (gone.aborted) stop()
       look()
     })
   }

@@ -10,9 +10,11 @@ import { topicNameOf, type LogTopic } from './resources/log-topic.ts'
 import { annotations } from './resources/names.ts'
 import type { TabletSlice } from './resources/tablet-slice.ts'
 import { joined, sameTablets } from './slices.ts'
+import type { SoundSettings } from './sound-settings.ts'
 
 export class Topics {
   readonly #cluster: string
+  readonly #settings: SoundSettings
   /** By Kafka's name, then by the object's. */
   readonly #logTopics = new Map<string, Map<string, LogTopic>>()
   /** By topic id, then by the number of their first tablet. */
@@ -21,11 +23,14 @@ export class Topics {
   readonly #ids = new Map<string, Set<string>>()
   #served: ReadonlyMap<string, Topic> = new Map()
   readonly #byId = new Map<string, Topic>()
+  /** By Kafka's name, as it was last seen: the LogTopic that what is served is served for. */
+  readonly #servedFor = new Map<string, LogTopic>()
   /** Topics whose LogTopic is gone for good, until their slices are too. */
   readonly #doomed = new Map<string, Topic>()
 
-  constructor(cluster: string) {
+  constructor(cluster: string, settings: SoundSettings) {
     this.#cluster = cluster
+    this.#settings = settings
   }
 
   /** A snapshot. */
@@ -80,8 +85,8 @@ export class Topics {
       else this.#logTopics.delete(name)
       names.add(name)
     }
-    const wasToGo = before?.spec.deletionPolicy === 'Delete'
-    return [...names].flatMap(name => this.#look(name, wasToGo))
+    if (before !== undefined && after === undefined) this.#settings.forget(placeOf(before))
+    return [...names].flatMap(name => this.#look(name))
   }
 
   sliceChanged({ before, after }: Change<TabletSlice>): ControlEvent[] {
@@ -107,13 +112,17 @@ export class Topics {
       before && this.#slices.has(before.topic.id) ? undefined : this.#doomed.get(before?.topic.id ?? '')
     const gone: ControlEvent[] = doomed === undefined ? [] : [{ kind: 'topic-deleted', topic: doomed }]
     if (doomed !== undefined) this.#doomed.delete(doomed.id)
-    return [...gone, ...[...names].flatMap(name => this.#look(name, false))]
+    return [...gone, ...[...names].flatMap(name => this.#look(name))]
   }
 
-  /** Brings what is served under `name` in line with the objects. `wasToGo`: a LogTopic that is gone takes the records with it. */
-  #look(name: string, wasToGo: boolean): ControlEvent[] {
+  /** Brings what is served under `name` in line with the objects. */
+  #look(name: string): ControlEvent[] {
     const before = this.#served.get(name)
-    const after = this.#current(name, before)
+    const object = this.logTopic(name)
+    const after = object && this.#current(name, object, before)
+    const wasToGo = this.#wasToGo(name)
+    if (object === undefined || after === undefined) this.#servedFor.delete(name)
+    else this.#servedFor.set(name, object)
     if (after === before) return []
     this.#serve(name, before, after)
     if (before !== undefined && before.id === after?.id)
@@ -129,6 +138,13 @@ export class Topics {
     return [...events, { kind: 'topic-created', topic: after }]
   }
 
+  /** The LogTopic that `name` was served for is gone and takes the records with it. */
+  #wasToGo(name: string): boolean {
+    const object = this.#servedFor.get(name)
+    if (object?.spec.deletionPolicy !== 'Delete') return false
+    return this.#logTopics.get(name)?.get(object.metadata.name)?.metadata.uid !== object.metadata.uid
+  }
+
   #serve(name: string, before: Topic | undefined, after: Topic | undefined): void {
     const served = new Map(this.#served)
     if (before !== undefined) this.#byId.delete(before.id)
@@ -142,19 +158,18 @@ export class Topics {
 
   /** Records go when the slices are gone, not before: the operator has the last word on them. */
   #ended(topic: Topic, wasToGo: boolean): ControlEvent[] {
-    if (!this.#slices.has(topic.id)) return [{ kind: 'topic-deleted', topic }]
     if (!wasToGo) return [{ kind: 'topic-deleted', topic, kept: true }]
+    if (!this.#slices.has(topic.id)) return [{ kind: 'topic-deleted', topic }]
     this.#doomed.set(topic.id, topic)
     return []
   }
 
-  #current(name: string, before: Topic | undefined): Topic | undefined {
-    const object = this.logTopic(name)
-    if (object === undefined) return undefined
+  #current(name: string, object: LogTopic, before: Topic | undefined): Topic | undefined {
     const id = this.#idOf(name, object)
-    const same = id === undefined || id === before?.id ? before : undefined
+    const isServed = this.#servedFor.get(name)?.metadata.uid === object.metadata.uid
+    const same = id === before?.id || (id === undefined && isServed) ? before : undefined
     if (id === undefined) return same
-    const settings = settingsIn(object)
+    const settings = this.#settings.of('topic', placeOf(object), settingsIn(object))
     const tablets = joined(this.#slices.get(id) ?? new Map<number, TabletSlice>())
     if (same !== undefined) {
       const kept = tablets.length < same.tablets.length || sameTablets(tablets, same.tablets)
@@ -182,6 +197,8 @@ const isWhole = ({ spec, status }: LogTopic, tablets: readonly TabletAssignment[
 /** Kafka's id of a topic that was not there before: the object's uid as 22 characters of base64url. */
 export const idFromUid = (uid: string): string =>
   Buffer.from(uid.replaceAll('-', ''), 'hex').toString('base64url')
+
+const placeOf = ({ metadata: { name, uid } }: LogTopic): string => `the LogTopic ${name} (${uid})`
 
 const settingsIn = ({ spec }: LogTopic): Record<string, string> =>
   Object.fromEntries(Object.entries(spec.config ?? {}).map(([name, value]) => [name, String(value)]))

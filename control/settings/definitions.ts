@@ -4,7 +4,7 @@
  * written from here.
  */
 import { GIB, KIB, MIB } from '../../base/quantities.ts'
-import { boolean, decimal, int, listeners, long, oneOf, someOf, text } from './values.ts'
+import { boolean, decimal, int, listeners, long, oneOf, short, someOf, text } from './values.ts'
 import type { Kind } from './values.ts'
 
 export type Row<T = unknown> = {
@@ -259,7 +259,7 @@ export const brokerRows = {
     doc: 'How many partitions __consumer_offsets gets when it is made. A group belongs to one of them by the hash of its name, so the number never changes; as many as in Kafka.',
   }),
   offsetsTopicReplicationFactor: forBroker('offsets.topic.replication.factor', {
-    kind: int({ min: 1, max: 32_767 }),
+    kind: short({ min: 1, max: 32_767 }),
     default: 3,
     doc: 'How many replicas __consumer_offsets gets when it is made; fewer when there are fewer brokers.',
   }),
@@ -332,6 +332,11 @@ export const brokerRows = {
     kind: decimal({ min: 1 }),
     default: '1.7976931348623157E308',
     doc: 'As many bytes as compaction reads and writes in a second.',
+  }),
+  compactionTimeShare: forBroker('stele.compaction.time.share', {
+    kind: decimal({ min: 0.01, max: 1 }),
+    default: 0.25,
+    doc: 'The part of the time in which compaction works: after each millisecond of work it rests, so that who writes finds a core and the disk free. It works for longer when a partition gets dirty faster than it is compacted. 1 compacts as fast as the machine can, and is felt.',
   }),
   tailMemoryBytes: forBroker('stele.tail.memory.bytes', {
     kind: long({ min: 0 }),

@@ -6,7 +6,7 @@ import { parseListeners } from './listeners.ts'
 import type { Listener } from './listeners.ts'
 
 /** The types of DescribeConfigs. */
-export type KafkaType = 'boolean' | 'string' | 'int' | 'long' | 'double' | 'list'
+export type KafkaType = 'boolean' | 'string' | 'short' | 'int' | 'long' | 'double' | 'list'
 
 export type Kind<T> = {
   readonly type: KafkaType
@@ -18,17 +18,23 @@ export type Kind<T> = {
 /** The value; or what is allowed, and perhaps why just this text is not. */
 export type Read<T> = { readonly value: T } | { readonly allowed: string; readonly because?: string }
 
+const shortMax = 2n ** 15n - 1n
 const intMax = 2n ** 31n - 1n
 const longMax = 2n ** 63n - 1n
 
 /** `min` and `max` bound the number; `unlimited` takes -1 as well, and gives Infinity for it. */
 type Range = { readonly min: number; readonly max?: number; readonly unlimited?: boolean }
 
+export const short = (range: Range): Kind<number> => wholeNumber('short', shortMax, range)
 export const int = (range: Range): Kind<number> => wholeNumber('int', intMax, range)
 /** Above 2^53 the number is rounded, as for Kafka's "for ever", 9223372036854775807. */
 export const long = (range: Range): Kind<number> => wholeNumber('long', longMax, range)
 
-function wholeNumber(type: 'int' | 'long', typeMax: bigint, { min, max, unlimited }: Range): Kind<number> {
+function wholeNumber(
+  type: 'short' | 'int' | 'long',
+  typeMax: bigint,
+  { min, max, unlimited }: Range,
+): Kind<number> {
   const most = max === undefined ? typeMax : BigInt(max)
   const above = max === undefined ? '' : ` and at most ${max}`
   const allowed = `a whole number of at least ${min}${above}${unlimited ? ', or -1 for no limit' : ''}`

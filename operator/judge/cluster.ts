@@ -1,6 +1,7 @@
 import { labels } from '../../control/kubernetes/resources/names.ts'
 import { isLeaving, podOf, type Seen } from '../observe/seen.ts'
 import { isGoing, type Member } from '../observe/members.ts'
+import { hexOf } from '../observe/topics.ts'
 import type { Fault } from './fault.ts'
 import { podFault } from './pod.ts'
 import { sizeOf } from './volume.ts'
@@ -19,6 +20,7 @@ export function clusterFaults(seen: Seen, refused: readonly Fault[]): Fault[] {
     ...gathered(staying, member => listenerFault(seen, member)),
     ...drainFaults(seen),
     ...tabletFaults(seen, cluster.metadata.name),
+    ...keptFaults(seen),
   ]
 }
 
@@ -140,7 +142,7 @@ export type TabletCounts = {
 }
 
 export function countTablets({ slices, orphans, members }: Seen): TabletCounts {
-  const left = new Set(orphans)
+  const left = new Set(orphans.map(({ slice }) => slice))
   const ready = new Set<number>(members.filter(member => member.ready).map(({ id }) => id))
   const count = { total: 0, underReplicated: 0, offline: 0, moving: 0 }
   for (const slice of slices.values()) {
@@ -153,6 +155,24 @@ export function countTablets({ slices, orphans, members }: Seen): TabletCounts {
     }
   }
   return count
+}
+
+/** Records that a deleted LogTopic was to take along, as far as anybody knows. */
+function keptFaults({ orphans }: Seen): Fault[] {
+  const unsure = orphans.filter(
+    ({ slice, lastWord }) => slice.topic.deletionPolicy === 'Delete' && lastWord === undefined,
+  )
+  const names = new Map(unsure.map(({ slice }) => [slice.topic.id, slice.topic.name]))
+  if (names.size === 0) return []
+  const told = [...names].slice(0, 5)
+  const more = names.size > told.length ? ` and ${names.size - told.length} more` : ''
+  const ids = told.map(([id]) => hexOf(id)).join(',')
+  return [
+    {
+      reason: 'RecordsKept',
+      message: `the LogTopics of ${told.map(([, name]) => name).join(', ')}${more} were deleted while no operator saw it, and their deletionPolicy may have been set to Retain before: their records are kept. To remove them: kubectl delete tabletslices -l '${labels.topicId} in (${ids})'; to have them served again, set topic.deletionPolicy of these TabletSlices to Retain and make a LogTopic of the name`,
+    },
+  ]
 }
 
 function tabletFaults(seen: Seen, name: string): Fault[] {

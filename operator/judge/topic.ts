@@ -19,7 +19,25 @@ export function topicFault(seen: Seen, view: TopicView): Fault | undefined {
       message: `the LogTopic ${takenBy.metadata.name} already has the name ${name} in the LogCluster ${topic.spec.cluster}: give spec.name another one, or delete one of the two`,
     }
   }
-  return nameFault(name) ?? settingFault(view) ?? sizeFault(seen, view) ?? assignmentFault(seen, view)
+  return (
+    lostFault(view) ??
+    nameFault(name) ??
+    settingFault(view) ??
+    sizeFault(seen, view) ??
+    assignmentFault(seen, view)
+  )
+}
+
+/** Tablets never become fewer. Where some were placed and are not there, new ones in their stead would begin without the records. */
+function lostFault(view: TopicView): Fault | undefined {
+  const before = view.topic.status?.tablets ?? 0
+  const there = tabletCount(view)
+  return there >= before
+    ? undefined
+    : {
+        reason: 'TabletsLost',
+        message: `${before} tablets had their places, ${there} are left: TabletSlices were deleted, and no new ones are made, as these would begin without the records. Restore the TabletSlices from a backup; or, to begin anew without the records, delete the LogTopic and what is left of its TabletSlices, and make it again`,
+      }
 }
 
 function nameFault(name: string): Fault | undefined {
@@ -103,6 +121,17 @@ function assignmentFault(seen: Seen, view: TopicView): Fault | undefined {
 
 export const tabletCount = ({ slices }: TopicView): number =>
   slices.reduce((sum, slice) => sum + slice.tablets.length, 0)
+
+/** Brokers that a user has chosen to lead new tablets and that have never registered: nobody knows their incarnation yet. */
+export function leadersToCome(view: TopicView, { members }: Ground): BrokerId[] {
+  const assignment = assignmentOf(view)
+  if (!Array.isArray(assignment)) return []
+  const registered = new Set(members.map(member => member.id))
+  const chosen = assignment
+    .slice(tabletCount(view), view.topic.spec.tablets)
+    .flatMap(([first]) => first ?? [])
+  return [...new Set(chosen)].filter(id => !registered.has(id))
+}
 
 /** Where new tablets may go now. */
 export type Ground = {

@@ -48,6 +48,14 @@ test('what we wrote is seen at once, and older news do not hide it', () => {
   expect(copy.of('c').get('x')?.metadata.resourceVersion).toBe('11')
 })
 
+test('a server that was taken back to an older state is believed', () => {
+  const { copy } = open()
+  copy.told({ before: undefined, after: object('10') })
+  copy.wrote(object('12'))
+  copy.told({ before: object('10'), after: object('9') })
+  expect(copy.of('c').get('x')?.metadata.resourceVersion).toBe('9')
+})
+
 test('what we wrote and no watch ever tells of is forgotten', async () => {
   const { copy, clock } = open()
   copy.wrote(object('10'))

@@ -29,10 +29,6 @@ export class Copy<T extends KubeObject> {
     return new Map(this.#byCluster.get(cluster))
   }
 
-  has(cluster: string): boolean {
-    return this.#byCluster.has(cluster)
-  }
-
   clusters(): string[] {
     return [...this.#byCluster.keys()]
   }
@@ -42,7 +38,9 @@ export class Copy<T extends KubeObject> {
     const left = before === undefined ? undefined : this.#clusterOf(before)
     const joined = after === undefined ? undefined : this.#clusterOf(after)
     if (before !== undefined && left !== undefined && left !== joined) this.#take(left, before)
-    if (after !== undefined && joined !== undefined) this.#put(joined, after)
+    // An older state of the whole server was restored: what we know of a later one never was.
+    const rewound = before !== undefined && after !== undefined && isOlder(after, before)
+    if (after !== undefined && joined !== undefined) this.#put(joined, after, rewound)
     return [...new Set([left, joined])].filter(cluster => cluster !== undefined)
   }
 
@@ -83,11 +81,12 @@ export class Copy<T extends KubeObject> {
     return dropped
   }
 
-  #put(cluster: string, object: T): void {
+  #put(cluster: string, object: T, whateverIsThere = false): void {
     this.#unseen.delete(nameIn(object))
     const objects = this.#byCluster.get(cluster) ?? new Map<string, T>()
     const now = objects.get(object.metadata.name)
-    if (now !== undefined && now.metadata.uid === object.metadata.uid && isOlder(object, now)) return
+    const isOld = now !== undefined && now.metadata.uid === object.metadata.uid && isOlder(object, now)
+    if (isOld && !whateverIsThere) return
     objects.set(object.metadata.name, object)
     this.#byCluster.set(cluster, objects)
   }

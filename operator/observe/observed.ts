@@ -17,6 +17,8 @@ import type {
   StorageClass,
 } from '../../kube/resources.ts'
 
+export type DeletionPolicy = LogTopic['spec']['deletionPolicy']
+
 type Named<T> = ReadonlyMap<string, T>
 
 /** All that is known of one LogCluster at one moment, its objects by name. Nothing here changes under the reader. */
@@ -28,6 +30,8 @@ export type Observed = {
   readonly cluster: LogCluster | undefined
   readonly topics: Named<LogTopic>
   readonly slices: Named<TabletSlice>
+  /** The deletionPolicy of LogTopics that were seen to be deleted, as it was then, by their uids. */
+  readonly lastWords: ReadonlyMap<string, DeletionPolicy>
   readonly leases: Named<Lease>
   readonly claims: Named<PersistentVolumeClaim>
   readonly statefulSets: Named<StatefulSet>
@@ -42,6 +46,6 @@ export type Observed = {
   readonly storageClasses: Named<StorageClass>
   /** The zone of each node on which a broker stands, where the node says. */
   readonly zones: ReadonlyMap<string, string>
-  /** The brokers' image where a LogCluster names none. */
+  /** The image of brokers of a new cluster that names none. */
   readonly image: string
 }

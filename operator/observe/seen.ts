@@ -1,6 +1,6 @@
 import type { LogCluster } from '../../control/kubernetes/resources/log-cluster.ts'
 import { annotations, configName } from '../../control/kubernetes/resources/names.ts'
-import { propertiesKey, propertiesText } from '../resources/configuration.ts'
+import { brokerDefaults, propertiesKey, propertiesText } from '../resources/configuration.ts'
 import { externalAddress } from '../resources/external-address.ts'
 import { revisionOf, type BrokerPod } from '../resources/pod.ts'
 import { membersOf, type Member } from './members.ts'
@@ -33,13 +33,13 @@ export function see(observed: Observed, cluster: LogCluster): Seen {
   const { views, orphans } = topicsOf(observed)
   const members = membersOf(observed, cluster)
   const clusterId = clusterIdOf(observed, cluster)
-  const properties = faults.length === 0 ? propertiesText(cluster.spec.config) : now
+  const properties = faults.length === 0 ? propertiesText({ ...brokerDefaults, ...cluster.spec.config }) : now
+  // Another operator, with another image of its own, is no reason to restart brokers.
+  const image = cluster.spec.image ?? cluster.status?.image ?? observed.image
   const wanted = new Map<number, BrokerPod>()
   for (const member of members) {
     const pod =
-      properties === undefined
-        ? undefined
-        : wantedPod(member, { cluster, clusterId, properties, image: cluster.spec.image ?? observed.image })
+      properties === undefined ? undefined : wantedPod(member, { cluster, clusterId, properties, image })
     if (pod !== undefined) wanted.set(member.id, pod)
   }
   return {

@@ -26,7 +26,7 @@ test('what Retain left is taken over by name, what Delete left is not', () => {
   expect(seenOf([again], [old('Retain')]).views[0]?.id).toBe(topicIdOf(uidOf(3)))
   expect(seenOf([again], [old('Delete')])).toMatchObject({
     views: [{ id: topicIdOf(uidOf(4)), slices: [] }],
-    orphans: [{ topic: { name: 'orders' } }],
+    orphans: [{ slice: { topic: { name: 'orders' } } }],
   })
 })
 

@@ -2,7 +2,7 @@ import type { LogTopic } from '../../control/kubernetes/resources/log-topic.ts'
 import { topicNameOf } from '../../control/kubernetes/resources/log-topic.ts'
 import { annotations } from '../../control/kubernetes/resources/names.ts'
 import type { TabletSlice } from '../../control/kubernetes/resources/tablet-slice.ts'
-import type { Observed } from './observed.ts'
+import type { DeletionPolicy, Observed } from './observed.ts'
 
 /** A LogTopic with what there is of it. */
 export type TopicView = {
@@ -20,7 +20,13 @@ export type Topics = {
   /** By the names of the LogTopics. */
   readonly views: readonly TopicView[]
   /** Slices that belong to no LogTopic. */
-  readonly orphans: readonly TabletSlice[]
+  readonly orphans: readonly Orphan[]
+}
+
+type Orphan = {
+  readonly slice: TabletSlice
+  /** What the deletionPolicy of its LogTopic was when that was deleted; undefined when nobody saw it. */
+  readonly lastWord: DeletionPolicy | undefined
 }
 
 /**
@@ -35,7 +41,8 @@ export function topicsOf(seen: Observed): Topics {
     for (const slice of slices) ofUid.set(slice.metadata.annotations?.[annotations.logTopic] ?? '', id)
   }
   const uids = new Set(topics.map(({ metadata }) => metadata.uid ?? ''))
-  const left = leftBehind(groups, uids)
+  const lastWord = (slice: TabletSlice) => seen.lastWords.get(holderOf(slice))
+  const left = leftBehind(groups, uids, lastWord)
   const holders = holdersOf(topics)
   const claimed = new Set<string>()
   const views = topics.map(topic => {
@@ -50,20 +57,28 @@ export function topicsOf(seen: Observed): Topics {
     const slices = [...(groups.get(id) ?? [])].sort((a, b) => a.first - b.first)
     return { topic, name, id, slices, takenBy }
   })
-  const orphans = [...groups].flatMap(([id, slices]) => (claimed.has(id) ? [] : slices))
+  const orphans = [...groups].flatMap(([id, slices]) =>
+    claimed.has(id) ? [] : slices.map((slice): Orphan => ({ slice, lastWord: lastWord(slice) })),
+  )
   return { views, orphans }
 }
+
+/** The uid of the LogTopic that a slice belongs to, or last belonged to. */
+export const holderOf = ({ metadata, topic }: TabletSlice): string =>
+  metadata.annotations?.[annotations.logTopic] ?? uidOfTopic(topic.id)
 
 /** The ids under which Retain left slices, by Kafka's name. */
 function leftBehind(
   groups: ReadonlyMap<string, readonly TabletSlice[]>,
   uids: ReadonlySet<string>,
+  lastWord: (slice: TabletSlice) => DeletionPolicy | undefined,
 ): Map<string, string> {
   const left = new Map<string, string>()
   for (const [id, slices] of [...groups].sort(([a], [b]) => (a < b ? -1 : 1))) {
     const [first] = slices
     const owned = slices.some(slice => uids.has(slice.metadata.annotations?.[annotations.logTopic] ?? ''))
-    if (first === undefined || owned || first.topic.deletionPolicy !== 'Retain') continue
+    if (first === undefined || owned) continue
+    if ((lastWord(first) ?? first.topic.deletionPolicy) !== 'Retain') continue
     if (!left.has(first.topic.name)) left.set(first.topic.name, id)
   }
   return left
@@ -87,6 +102,10 @@ function isOlder({ metadata: a }: LogTopic, { metadata: b }: LogTopic): boolean 
 /** A UUID as Kafka writes it: its 16 bytes in base64url. */
 export const topicIdOf = (uid: string): string =>
   Buffer.from(uid.replaceAll('-', ''), 'hex').toString('base64url')
+
+/** The uid of the LogTopic that a topic was first made for. */
+export const uidOfTopic = (id: string): string =>
+  hexOf(id).replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
 
 /** The 32 hex digits of an id as it stands in names and labels. */
 export const hexOf = (id: string): string => Buffer.from(id, 'base64url').toString('hex')

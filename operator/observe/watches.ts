@@ -7,9 +7,11 @@ import { ApiError, type KubeApi, type KubeObject, type Resource } from '../../ku
 import { type Change, ListWatch, type ListWatchTimings } from '../../kube/list-watch.ts'
 import type { Log } from '../../kube/log.ts'
 import { nodes, storageClasses, type StorageClass } from '../../kube/resources.ts'
+import { logTopics, type LogTopic } from '../../control/kubernetes/resources/log-topic.ts'
 import { annotations, labels } from '../../control/kubernetes/resources/names.ts'
 import { Copy } from './copy.ts'
-import type { Observed } from './observed.ts'
+import type { DeletionPolicy, Observed } from './observed.ts'
+import { holderOf } from './topics.ts'
 import { watched } from './watched.ts'
 
 export type WatchesOptions = {
@@ -30,13 +32,20 @@ type Copies = {
   >
 }
 
+/** A node without a zone may get one: the label comes late, rights are given later. */
+const zonelessMs = 10_000
+
 export class Watches {
   readonly #options: WatchesOptions
   readonly #copies: Copies
   readonly #byPlural = new Map<string, Copy<KubeObject>>()
   readonly #watches: ListWatch<KubeObject>[] = []
   readonly #storageClasses: ListWatch<StorageClass>
-  readonly #zones = new Map<string, string | undefined>()
+  /** By cluster, then by the uid of the LogTopic. Needed while there are slices of it. */
+  readonly #lastWords = new Map<string, Map<string, DeletionPolicy>>()
+  readonly #zones = new Map<string, string>()
+  /** Nodes whose zone could not be learnt: when they are asked again; monotonic. */
+  readonly #zonelessUntilMs = new Map<string, number>()
 
   constructor(options: WatchesOptions) {
     this.#options = options
@@ -70,11 +79,6 @@ export class Watches {
     return Promise.all(this.#all().map(watch => watch.stopped))
   }
 
-  /** Whether the server said something to each of them of late. */
-  isHealthy(withinMs: number): boolean {
-    return this.#all().every(watch => watch.isHealthy(withinMs))
-  }
-
   /** All LogClusters that are, or that anything names. */
   keys(): string[] {
     return [...new Set([...this.#byPlural.values()].flatMap(copy => copy.clusters()))]
@@ -98,34 +102,63 @@ export class Watches {
     const { clusters, ...rest } = this.#copies
     const of = Object.fromEntries(Object.entries(rest).map(([kind, copy]) => [kind, copy.of(key)]))
     return {
-      ...(of as Omit<Observed, 'key' | 'nowMs' | 'cluster' | 'storageClasses' | 'zones' | 'image'>),
+      ...(of as Omit<
+        Observed,
+        'key' | 'nowMs' | 'cluster' | 'lastWords' | 'storageClasses' | 'zones' | 'image'
+      >),
       key: { namespace: key.slice(0, at), name },
       nowMs: this.#options.clock.nowMs(),
       cluster: clusters.of(key).get(name),
+      lastWords: this.#lastWordsOf(key),
       storageClasses: new Map(this.#storageClasses.items().map(one => [one.metadata.name, one])),
-      zones: new Map([...this.#zones].flatMap(([node, zone]) => (zone === undefined ? [] : [[node, zone]]))),
+      zones: new Map(this.#zones),
       image,
     }
+  }
+
+  #heed(last: KubeObject | undefined): void {
+    if (last === undefined || !isLogTopic(last)) return
+    const key = watched.topics.clusterOf(last)
+    if (key === undefined) return
+    const words = this.#lastWords.get(key) ?? new Map<string, DeletionPolicy>()
+    this.#lastWords.set(key, words.set(last.metadata.uid ?? '', last.spec.deletionPolicy))
+  }
+
+  /** Those that are still needed: of LogTopics whose slices are there. */
+  #lastWordsOf(key: string): ReadonlyMap<string, DeletionPolicy> {
+    const words = this.#lastWords.get(key)
+    if (words === undefined) return new Map()
+    const holders = new Set([...this.#copies.slices.of(key).values()].map(holderOf))
+    for (const uid of words.keys()) if (!holders.has(uid)) words.delete(uid)
+    if (words.size === 0) this.#lastWords.delete(key)
+    return new Map(words)
   }
 
   /** Nodes are not watched: they change all the time, and their zones never. */
   async #learnZones(key: string): Promise<void> {
     const names = [...this.#copies.pods.of(key).values()].map(pod => pod.spec?.nodeName)
-    const unknown = [...new Set(names)].filter(name => name !== undefined && !this.#zones.has(name))
-    for (const name of unknown) {
-      if (name === undefined) continue
-      this.#zones.set(name, await this.#zoneOf(name))
+    const nowMs = this.#options.clock.monotonicMs()
+    for (const name of new Set(names)) {
+      if (name === undefined || this.#zones.has(name)) continue
+      if (nowMs < (this.#zonelessUntilMs.get(name) ?? 0)) continue
+      const zone = await this.#zoneOf(name)
+      if (zone === undefined) this.#zonelessUntilMs.set(name, nowMs + zonelessMs)
+      else {
+        this.#zones.set(name, zone)
+        this.#zonelessUntilMs.delete(name)
+      }
     }
   }
 
-  /** Undefined also where nobody lets us look: zones make brokers safer, and are no condition for them. */
+  /** Undefined also where nobody lets us look or answers: zones make brokers safer, and are no condition for them. */
   async #zoneOf(name: string): Promise<string | undefined> {
     try {
       const node = await this.#options.api.get(nodes, { namespace: '', name })
       return node?.metadata.labels?.['topology.kubernetes.io/zone']
     } catch (error) {
-      if (error instanceof ApiError && error.code === 403) return undefined
-      throw error
+      if (!(error instanceof ApiError)) throw error
+      this.#options.log.debug({ err: error, node: name }, 'the zone of a node is not known')
+      return undefined
     }
   }
 
@@ -137,6 +170,7 @@ export class Watches {
       selection: { ...selection, ...(namespace !== undefined && { namespace }) },
       onChange: change => {
         const keys = copy.told(change)
+        this.#heed(change.last)
         if (!isHeartbeat(change)) keys.forEach(onChange)
       },
     })
@@ -151,6 +185,8 @@ export class Watches {
     return [...this.#watches, this.#storageClasses as unknown as ListWatch<KubeObject>]
   }
 }
+
+const isLogTopic = (object: KubeObject): object is LogTopic => object.kind === logTopics.kind
 
 /** A broker that lives renews its Lease every few seconds: that alone is no reason to look at its cluster. */
 function isHeartbeat({ before, after }: Change<KubeObject>): boolean {

@@ -39,7 +39,8 @@ export function put<T extends KubeObject>(
     return [{ ...step, isNew: false, reason: 'something else is wanted now' }]
   const missesOwner = wanted.metadata.ownerReferences === undefined && ownedBy(live, cluster)
   if (covers(live, object) && !missesOwner) return []
-  return [{ ...step, isNew: false, reason: 'it was edited by hand', event: putBack(wanted) }]
+  const reason = 'it was edited by hand'
+  return [{ ...step, isNew: false, putsBack: true, reason, event: putBack(wanted) }]
 }
 
 const putBack = ({ kind, metadata }: KubeObject): NonNullable<Step['event']> => ({

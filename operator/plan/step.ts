@@ -8,11 +8,15 @@ export type Step = {
   readonly event?: Omit<Fact, 'regarding'>
 } & (
   | {
-      /** Server-side apply. `isNew`: nothing of ours was seen there, so a stranger of this name is left alone. */
+      /**
+       * Server-side apply. `isNew`: nothing of ours was seen there, so a stranger of this name is left alone. `putsBack`: nothing else is
+       * wanted than before, somebody changed it.
+       */
       readonly kind: 'apply'
       readonly resource: Resource
       readonly object: KubeObject
       readonly isNew: boolean
+      readonly putsBack?: true
     }
   | { readonly kind: 'create'; readonly resource: Resource; readonly object: KubeObject }
   | {

@@ -12,7 +12,7 @@ export const serviceAccount = (cluster: LogCluster): ServiceAccount => ({
   metadata: meta(cluster),
 })
 
-/** All that brokers may do: topics and their tablets, their Leases, the settings that clients change, and reading their cluster. */
+/** All that brokers may do: topics and their tablets, their Leases, and the settings that clients change. */
 export const role = (cluster: LogCluster): Role => ({
   apiVersion: 'rbac.authorization.k8s.io/v1',
   kind: 'Role',
@@ -33,13 +33,7 @@ export const role = (cluster: LogCluster): Role => ({
       apiGroups: [''],
       resources: ['configmaps'],
       resourceNames: [dynamicConfigName(cluster.metadata.name)],
-      verbs: ['get', 'list', 'watch', 'patch', 'update'],
-    },
-    {
-      apiGroups: [group],
-      resources: ['logclusters'],
-      resourceNames: [cluster.metadata.name],
-      verbs: ['get', 'list', 'watch'],
+      verbs: ['get', 'patch'],
     },
   ],
 })

@@ -5,6 +5,9 @@ import { clusterLabels, ownedMeta } from './labels.ts'
 
 export const propertiesKey = 'server.properties'
 
+/** Brokers do not copy tablets yet: more places for committed offsets would be copies that nobody fills. */
+export const brokerDefaults = { 'offsets.topic.replication.factor': 1 }
+
 /** The settings as Java's properties, by name. */
 export function propertiesText(config: LogCluster['spec']['config']): string {
   const lines = Object.entries(config ?? {})

@@ -49,10 +49,19 @@ export function clusterReport(seen: Seen, refused: readonly Fault[]): ClusterRep
     brokers: members.map(member => brokerStatus(name, member)),
     tablets: counts,
     bootstrap: `${bootstrapName(name)}.${namespace}.svc:${ports.kafka}`,
+    ...imageOf(seen),
     ...(external.length > 0 && { externalBootstrap: external.join(',') }),
     clusterId: seen.clusterId,
   }
   return { status, news: faults.filter(({ message }) => !told.includes(message)) }
+}
+
+/** The image with which all brokers are ready; until then that of before, to which a cluster can be taken back. */
+function imageOf(seen: Seen): { readonly image?: string } {
+  const all = seen.members.map(member => podOf(seen, member)?.image)
+  const isProven = seen.members.every(member => member.ready && !isOutdated(seen, member))
+  const image = (isProven ? all[0] : undefined) ?? seen.cluster.status?.image
+  return image === undefined ? {} : { image }
 }
 
 function externalText(seen: Seen, member: Member): string | undefined {

@@ -1,5 +1,7 @@
 import type { LogTopic, LogTopicStatus } from '../../control/kubernetes/resources/log-topic.ts'
-import { tabletCount, topicFault, type Ground } from '../judge/topic.ts'
+import { annotations } from '../../control/kubernetes/resources/names.ts'
+import { brokersText } from '../judge/cluster.ts'
+import { leadersToCome, tabletCount, topicFault, type Ground } from '../judge/topic.ts'
 import type { Fault } from '../judge/fault.ts'
 import type { Seen } from '../observe/seen.ts'
 import type { TopicView } from '../observe/topics.ts'
@@ -15,7 +17,8 @@ export function topicStatus(seen: Seen, view: TopicView, ground: Ground): LogTop
     ...(generation !== undefined && { observedGeneration: generation }),
     conditions: conditionsOf(topic.status?.conditions, [ready(seen, view, ground)], at),
     ...(placed > 0 && { topicId: view.id }),
-    tablets: placed,
+    // What was placed once is remembered: only so is seen what was lost.
+    tablets: Math.max(placed, topic.status?.tablets ?? 0),
     led: placed > 0 ? led : 0,
   }
 }
@@ -62,6 +65,13 @@ function placeFault(view: TopicView, ground: Ground): Fault | undefined {
     return {
       reason: 'WaitingForBrokers',
       message: `${copies} of the LogCluster's brokers have to be running for its tablets; ${ground.members.length} have registered`,
+    }
+  }
+  const toCome = leadersToCome(view, ground)
+  if (toCome.length > 0) {
+    return {
+      reason: 'WaitingForBrokers',
+      message: `the annotation ${annotations.assignment} wants tablets led by ${brokersText(toCome)}, not registered yet: wait, or choose other brokers`,
     }
   }
   return { reason: 'Placing', message: `${tablets - placed} of ${tablets} tablets get their places` }

@@ -146,7 +146,7 @@ test('while the API server is away reads go on, changes are refused or unknown, 
   const { store, api, topic, lost } = await cluster.withTopic()
   api.connected = false
   const creating = store.createTopics([wanted('u')])
-  const altering = store.alterTopicSettings(topic.id, { set: { a: '1' }, unset: [] })
+  const altering = store.alterTopicSettings(topic.id, { set: { 'retention.ms': '1' }, unset: [] })
   const failed = altering.catch((error: unknown) => error)
   expect(await cluster.done(store.changeTablets(topic.id, [claimOf(topic)]))).toBe('unknown')
   expect(await cluster.done(creating)).toEqual([expect.objectContaining({ code: 'REQUEST_TIMED_OUT' })])
@@ -178,7 +178,7 @@ test.each([
   const other = await cluster.open('events-broker-2-0')
   cluster.kube.failNext({ code: 503 }, { verb: 'watch', client: 'events-broker-1-0' })
   hurt(cluster.kube)
-  await cluster.done(other.store.alterTopicSettings(topic.id, { set: { a: '1' }, unset: [] }))
+  await cluster.done(other.store.alterTopicSettings(topic.id, { set: { 'retention.ms': '1' }, unset: [] }))
   await cluster.done(other.store.changeTablets(topic.id, [claimOf(topic, 1)]))
   await cluster.done(other.store.registerBroker(startOf(2)))
   await cluster.sim.clock.runFor(60_000)
@@ -218,6 +218,28 @@ test('a topic is shown with all its tablets, and while it grows with those that 
   expect(await cluster.done(growing)).toMatchObject({ code: 'REQUEST_TIMED_OUT' })
 })
 
+test('who makes or grows a topic waits as long as he says, also for an API server that is away, and it is done later', async () => {
+  const cluster = new Cluster()
+  const { store, api, topic } = await cluster.withTopic()
+  cluster.stopPlacing()
+  const { clock } = cluster.sim
+  const beganMs = clock.monotonicMs()
+  const [made] = await cluster.done(store.createTopics([wanted('u', 3)], { timeoutMs: 500 }))
+  expect(made).toMatchObject({ code: 'REQUEST_TIMED_OUT' })
+  const growing = store.addTablets(topic.id, 200, { timeoutMs: 500 }).catch((error: unknown) => error)
+  expect(await cluster.done(growing)).toMatchObject({ code: 'REQUEST_TIMED_OUT' })
+  api.connected = false
+  const [lost] = await cluster.done(store.createTopics([wanted('v')], { timeoutMs: 0 }))
+  expect(lost).toMatchObject({ code: 'REQUEST_TIMED_OUT' })
+  expect(clock.monotonicMs() - beganMs).toBeLessThan(1_500)
+  api.connected = true
+  startPlacing(cluster.kube, { clock: cluster.sim.world.clock, cluster: 'events', namespace })
+  await cluster.done(store.createTopics([wanted('w')]))
+  await clock.runFor(60_000)
+  expect(store.topics().get('u')?.tablets).toHaveLength(3)
+  expect(store.topicById(topic.id)?.tablets).toHaveLength(200)
+})
+
 test('a topic kept by Retain is served no more and its records stay; made again it is the same one', async () => {
   const cluster = new Cluster()
   const { store } = await cluster.withTopic()
@@ -250,11 +272,11 @@ test('a topic kept by Retain is served no more and its records stay; made again 
 test('of two LogTopics with one name the older one counts', async () => {
   const cluster = new Cluster()
   const { store } = await cluster.withTopic()
-  cluster.kube.set(logTopics, key('a'), () => logTopic('a', { name: 'same', config: { x: 1 } }))
+  cluster.kube.set(logTopics, key('a'), () => logTopic('a', { name: 'same', config: { 'retention.ms': 1 } }))
   await cluster.sim.clock.runFor(2_000)
-  cluster.kube.set(logTopics, key('b'), () => logTopic('b', { name: 'same', config: { x: 2 } }))
+  cluster.kube.set(logTopics, key('b'), () => logTopic('b', { name: 'same', config: { 'retention.ms': 2 } }))
   await cluster.sim.clock.runFor(100)
-  expect(store.topics().get('same')?.settings).toEqual({ x: '1' })
+  expect(store.topics().get('same')?.settings).toEqual({ 'retention.ms': '1' })
 })
 
 test('a slice that makes no sense shows no topic, and spoils no other', async () => {
@@ -305,6 +327,39 @@ test('who was killed on the same disk and kernel is not waited for', async () =>
   const fromMs = cluster.sim.clock.monotonicMs()
   expect(await cluster.done(second.store.registerBroker(start()))).toMatchObject({ incarnation: 2 })
   expect(cluster.sim.clock.monotonicMs() - fromMs).toBeLessThan(1_000)
+})
+
+test('a renewal that hangs is asked for again before the Lease runs out', async () => {
+  const cluster = new Cluster()
+  const { store } = await cluster.withTopic()
+  for (const verb of ['patch', 'patch'] as const)
+    cluster.kube.failNext({ lost: 'before', afterMs: 8_000 }, { verb })
+  let oldestMs = 0
+  for (let second = 0; second < 40; second++) {
+    await cluster.sim.clock.runFor(1_000)
+    oldestMs = Math.max(oldestMs, store.leaseAgeMs() ?? Infinity)
+  }
+  expect(oldestMs).toBeGreaterThan(8_000)
+  expect(oldestMs).toBeLessThan(10_000)
+})
+
+test('a topic that was made and deleted before any watch told of it does not hold its name', async () => {
+  const cluster = new Cluster()
+  const { store } = await cluster.open()
+  await cluster.done(store.registerBroker(startOf(1)))
+  cluster.stopPlacing()
+  cluster.kube.onCall = ({ verb }) => (verb === 'watch' || verb === 'list' ? { code: 503 } : undefined)
+  cluster.kube.cutWatches()
+  await cluster.sim.clock.runFor(100)
+  const making = store.createTopics([wanted('t')])
+  await cluster.sim.clock.runFor(20)
+  const [object] = cluster.kube.peekAll(logTopics)
+  cluster.kube.set(logTopics, key(object?.metadata.name ?? ''), () => undefined)
+  await cluster.done(making)
+  cluster.kube.onCall = undefined
+  await cluster.sim.clock.runFor(120_000)
+  const [again] = await cluster.done(store.createTopics([wanted('t')], { validateOnly: true }))
+  expect(again).toMatchObject({ name: 't' })
 })
 
 test('a stop on purpose stands in the Lease, step by step', async () => {
@@ -365,11 +420,11 @@ test('settings for all brokers are seen by the others, and survive being written
   const [a, b] = [await cluster.open('events-broker-1-0'), await cluster.open('events-broker-2-0')]
   await cluster.done(
     Promise.all([
-      a.store.alterBrokerSettings({ set: { x: '1' }, unset: [] }),
-      b.store.alterBrokerSettings({ set: { y: '2' }, unset: [] }),
+      a.store.alterBrokerSettings({ set: { 'log.retention.ms': '1' }, unset: [] }),
+      b.store.alterBrokerSettings({ set: { 'log.retention.bytes': '2' }, unset: [] }),
     ]),
   )
   await cluster.sim.clock.runFor(15_000)
-  expect(a.store.brokerSettings()).toEqual({ x: '1', y: '2' })
-  expect(b.store.brokerSettings()).toEqual({ x: '1', y: '2' })
+  expect(a.store.brokerSettings()).toEqual({ 'log.retention.ms': '1', 'log.retention.bytes': '2' })
+  expect(b.store.brokerSettings()).toEqual({ 'log.retention.ms': '1', 'log.retention.bytes': '2' })
 })

@@ -27,7 +27,8 @@ type Call =
   | { readonly do: 'register'; readonly broker: number }
 
 const name = fc.constantFrom('a', 'b', 'c.d', 'c_d', 'bad name')
-const key = fc.constantFrom('x', 'y')
+const topicKey = fc.constantFrom('retention.ms', 'retention.bytes')
+const brokerKey = fc.constantFrom('log.retention.ms', 'log.retention.bytes')
 /** An empty value means to unset. */
 const value = fc.constantFrom('', '1', '2')
 const tablets = fc.integer({ min: 0, max: 5 })
@@ -36,8 +37,8 @@ const call: fc.Arbitrary<Call> = fc.oneof(
   fc.record({ do: fc.constant('create' as const), name, tablets }),
   fc.record({ do: fc.constantFrom('delete' as const, 'touch' as const), name }),
   fc.record({ do: fc.constant('grow' as const), name, tablets }),
-  fc.record({ do: fc.constant('alter' as const), name, key, value }),
-  fc.record({ do: fc.constant('configure' as const), key, value }),
+  fc.record({ do: fc.constant('alter' as const), name, key: topicKey, value }),
+  fc.record({ do: fc.constant('configure' as const), key: brokerKey, value }),
   fc.record({ do: fc.constant('register' as const), broker: fc.integer({ min: 1, max: 3 }) }),
 )
 

@@ -213,12 +213,15 @@ function tabletsContract(open: Open): void {
 function settingsContract(open: Open): void {
   test("alters a topic's settings", async () => {
     const { store, reopen } = await withBrokers(open, 1)
-    const topic = await created(store, { ...wanted('orders'), settings: { a: '1', b: '2' } })
-    const altered = await store.alterTopicSettings(topic.id, {
-      set: { a: '3', c: '4' },
-      unset: ['b', 'never'],
+    const topic = await created(store, {
+      ...wanted('orders'),
+      settings: { 'retention.ms': '1', 'retention.bytes': '2' },
     })
-    expect(altered).toEqual({ ...topic, settings: { a: '3', c: '4' } })
+    const altered = await store.alterTopicSettings(topic.id, {
+      set: { 'retention.ms': '3', 'index.interval.bytes': '4' },
+      unset: ['retention.bytes', 'never'],
+    })
+    expect(altered).toEqual({ ...topic, settings: { 'retention.ms': '3', 'index.interval.bytes': '4' } })
     await expect(store.alterTopicSettings('nobody', { set: {}, unset: [] })).rejects.toEqual(
       refusal('UNKNOWN_TOPIC_ID'),
     )
@@ -227,10 +230,16 @@ function settingsContract(open: Open): void {
 
   test('alters the settings of all brokers', async () => {
     const { store, reopen } = await open()
-    await store.alterBrokerSettings({ set: { a: '1', b: '2' }, unset: [] })
-    await store.alterBrokerSettings({ set: { c: '3' }, unset: ['a'] })
-    expect(store.brokerSettings()).toEqual({ b: '2', c: '3' })
-    expect((await reopen()).store.brokerSettings()).toEqual({ b: '2', c: '3' })
+    await store.alterBrokerSettings({
+      set: { 'log.retention.ms': '1', 'log.retention.bytes': '2' },
+      unset: [],
+    })
+    await store.alterBrokerSettings({ set: { 'log.index.interval.bytes': '3' }, unset: ['log.retention.ms'] })
+    expect(store.brokerSettings()).toEqual({ 'log.retention.bytes': '2', 'log.index.interval.bytes': '3' })
+    expect((await reopen()).store.brokerSettings()).toEqual({
+      'log.retention.bytes': '2',
+      'log.index.interval.bytes': '3',
+    })
   })
 }
 
@@ -338,11 +347,11 @@ function watchContract(open: Open): void {
     const stop = store.watch(event => events.push(event))
     await store.registerBroker(startOf(1))
     const topic = await created(store, wanted('orders'))
-    const altered = await store.alterTopicSettings(topic.id, { set: { a: '1' }, unset: [] })
+    const altered = await store.alterTopicSettings(topic.id, { set: { 'retention.ms': '1' }, unset: [] })
     const change = bump(altered, 0)
     await store.changeTablets(topic.id, [change])
     await store.changeTablets(topic.id, [change])
-    await store.alterBrokerSettings({ set: { b: '2' }, unset: [] })
+    await store.alterBrokerSettings({ set: { 'log.retention.bytes': '2' }, unset: [] })
     await store.deleteTopic('orders', topic.id)
     const changed = { ...altered, tablets: [change.to] }
     const told = [
@@ -350,7 +359,7 @@ function watchContract(open: Open): void {
       { kind: 'topic-created', topic },
       { kind: 'topic-changed', topic: altered, before: topic },
       { kind: 'topic-changed', topic: changed, before: altered },
-      { kind: 'broker-settings-changed', settings: { b: '2' } },
+      { kind: 'broker-settings-changed', settings: { 'log.retention.bytes': '2' } },
       { kind: 'topic-deleted', topic: changed },
     ]
     await vi.waitFor(() => expect(events).toEqual(told))
@@ -365,10 +374,10 @@ function watchContract(open: Open): void {
     store.watch(event => {
       if (event.kind !== 'topic-created') return
       const { id } = event.topic
-      const seen = store.topicById(id)?.name ?? 'unseen'
-      resolve(store.alterTopicSettings(id, { set: { seen }, unset: [] }))
+      const seen = String(store.topicById(id)?.tablets.length)
+      resolve(store.alterTopicSettings(id, { set: { 'retention.ms': seen }, unset: [] }))
     })
     await created(store, wanted('orders'))
-    expect((await asked).settings).toEqual({ seen: 'orders' })
+    expect((await asked).settings).toEqual({ 'retention.ms': '1' })
   })
 }

@@ -10,11 +10,17 @@ export { until }
 
 export const isRig = inject('isRig')
 
-const program = async (): Promise<string> => (isRig ? join(await kubernetes(), 'kubectl') : 'kubectl')
+/** kubectl: that of the rig, else the machine's. */
+export const kubectlProgram = async (): Promise<string> =>
+  isRig ? join(await kubernetes(), 'kubectl') : (await run('sh', ['-c', 'command -v kubectl'])).trim()
 
 /** What kubectl answers. Throws with what it says when it fails. */
 export const kubectl = async (args: readonly string[], input?: string): Promise<string> =>
-  run(await program(), ['--kubeconfig', inject('kubeconfig'), ...args], input === undefined ? {} : { input })
+  run(
+    await kubectlProgram(),
+    ['--kubeconfig', inject('kubeconfig'), ...args],
+    input === undefined ? {} : { input },
+  )
 
 export interface Pod {
   metadata: { name: string; uid: string }
@@ -48,6 +54,10 @@ export class Namespace {
 
   apply = (...items: object[]): Promise<string> =>
     kubectl(['-n', this.name, 'apply', '-f', '-'], JSON.stringify({ apiVersion: 'v1', kind: 'List', items }))
+
+  /** Deletes and makes again an object that is too large for what `apply` remembers. */
+  replace = (item: object): Promise<string> =>
+    kubectl(['-n', this.name, 'replace', '--force', '-f', '-'], JSON.stringify(item))
 
   get = async <Item>(kind: string, name: string): Promise<Item> =>
     JSON.parse(await this.kubectl('get', kind, name, '-o', 'json')) as Item

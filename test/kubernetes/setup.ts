@@ -1,6 +1,7 @@
 // Before the suite: a cluster. That of KUBECONFIG when it is set, else the rig, which goes down afterwards when it was not up before.
 import process from 'node:process'
 import type { TestProject } from 'vitest/node'
+import { helm, podMonitors } from './rig/binaries.ts'
 import { kubeconfig } from './rig/layout.ts'
 import { lock } from './rig/lock.ts'
 import { down, isUp, up } from './rig/rig.ts'
@@ -23,6 +24,9 @@ export default async function setup(project: TestProject): Promise<(() => Promis
   const wasUp = await isUp()
   try {
     await up()
+    // Built here, where no test waits for it.
+    await helm()
+    await podMonitors()
   } catch (error) {
     // What came up stays, to be looked at.
     await release()

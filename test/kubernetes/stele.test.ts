@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { images, Namespace, nodeAddresses, restricted } from './cluster.ts'
+import { images, Namespace, nodeAddresses, restricted, until } from './cluster.ts'
 import { RawConnection } from '../wire/raw.ts'
 
 const namespace = new Namespace('stele-broker')
@@ -56,6 +56,8 @@ beforeAll(async () => {
   const at = (door: string): string => `${address}:${spec.ports.find(({ name }) => name === door)?.nodePort}`
   kafka = at('kafka')
   http = at('http')
+  // Nodes learn of a pod that became ready a moment later.
+  await until('the Service to answer', async () => (await fetch(`http://${http}/readyz`)).ok)
 })
 afterAll(namespace.remove)
 

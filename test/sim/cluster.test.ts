@@ -95,3 +95,26 @@ test('a new leader does not say where the newest records end before it knows', a
   expect(ends.at(-1)).toBe(3)
   expect(ends.slice(0, -1).every(end => end === 'OFFSET_NOT_AVAILABLE')).toBe(true)
 })
+
+test('a replica whose directory is gone is copied anew, and never leads what it has lost', async () => {
+  const { cluster, topic, leader } = await three(6)
+  const inSync = () => cluster.control.state.topicsById.get(topic.id)?.tablets[0]?.isr.length ?? 0
+  const first = cluster.nodes.find(({ id }) => id === leader().leader)
+  first?.kill()
+  await cluster.until(() => cluster.leader(topic.id) !== undefined && inSync() === 2)
+  first?.start()
+  await cluster.until(() => inSync() === 3)
+  for (let n = 0; n < 5; n++) await cluster.clock.finish(append(leader(), batchOf({ value: `v${n}` }), -1))
+  const { directory } = leader().identity
+  const loser = cluster.nodes.find(({ id }) => id === leader().leader)
+  for (const node of cluster.nodes) node.kill()
+  await cluster.clock.finish(loser?.sim.world.disk.remove(directory) ?? Promise.resolve())
+  // Alone it waits, although the control store says that it leads.
+  loser?.start()
+  await cluster.run(2_000)
+  expect(cluster.leader(topic.id)).toBeUndefined()
+  for (const node of cluster.nodes) node.start()
+  await cluster.until(() => cluster.replicas(topic.id).every(({ tablet }) => tablet.highWatermark === 5))
+  await cluster.until(() => inSync() === 3)
+  expect(leader().leader).not.toBe(loser?.id)
+})

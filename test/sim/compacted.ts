@@ -34,7 +34,7 @@ export class CompactedTopic {
   /** Behind the last record that was acknowledged. */
   acknowledged = 0
   sequence = 0
-  limits: PassLimits = { mapBytesMax: 2 ** 20, bytesPerSecond: 500_000 }
+  limits: PassLimits = { mapBytesMax: 2 ** 20, bytesPerSecond: 500_000, timeShare: 0.25 }
   readonly #keys: number
   readonly #settings: Record<string, string>
   #pending: { readonly batch: Buffer; readonly records: NewRecord[] } | undefined

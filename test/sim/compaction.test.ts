@@ -1,4 +1,5 @@
 /** Compaction on the simulated world: nothing newest is lost and nothing deleted comes back, wherever and however it is cut off. */
+import { LocalCleaner, type Cleaner } from '../../broker/log/compaction/cleaner.ts'
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { readFile } from '../../base/files.ts'
@@ -97,12 +98,33 @@ describe('a compacted topic', { timeout: 60_000 }, () => {
 
   test('with more keys than fit into the map is compacted in several passes', async () => {
     const topic = new CompactedTopic(5, 60)
-    topic.limits = { mapBytesMax: 36 * 24, bytesPerSecond: Infinity }
+    topic.limits = { mapBytesMax: 36 * 24, bytesPerSecond: Infinity, timeShare: 1 }
     await topic.start()
     await sendMany(topic, 80)
     await topic.compact()
     expect(topic.tablet.compaction?.counters.passes).toBeGreaterThan(3)
     await expectCompacted(topic)
+  })
+
+  test('takes more of the time when more is written than it compacts', async () => {
+    const topic = await started(12, 6)
+    const shares: number[] = []
+    const cleaner = new LocalCleaner(topic.sim.world)
+    const seen: Cleaner = {
+      begin: pass => {
+        shares.push(pass.timeShare)
+        return cleaner.begin(pass)
+      },
+      clean: spans => cleaner.clean(spans),
+      end: () => cleaner.end(),
+    }
+    for (const batches of [40, 100, 250, 60]) {
+      await sendMany(topic, batches)
+      await topic.sim.clock.finish(topic.tablet.checkpoint())
+      await topic.sim.clock.finish(topic.tablet.compact(seen, topic.limits))
+    }
+    expect(shares).toEqual([0.25, 0.5, 1, 0.5])
+    await topic.check()
   })
 
   test('is not compacted again after a restart', async () => {
@@ -529,7 +551,7 @@ test(`${histories} histories of a compacted topic lose nothing newest`, { timeou
         'segment.bytes': String(segmentBytes),
         ...(aged && { 'segment.ms': '15000', 'max.compaction.lag.ms': '30000' }),
       })
-      topic.limits = { mapBytesMax: slots * 36, bytesPerSecond: 200_000 }
+      topic.limits = { mapBytesMax: slots * 36, bytesPerSecond: 200_000, timeShare: 0.25 }
       await topic.start()
       for (const step of steps) {
         await play(topic, step)

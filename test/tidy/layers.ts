@@ -20,7 +20,7 @@ const mayImport = new Map<string, readonly string[]>([
     [...floors.slice(index + 1), 'broker/settings', ...product],
   ]),
   ['broker', [...floors, 'broker/settings', 'broker/world', ...product]],
-  ['crds', product],
+  ['crds', ['kube', ...product]],
   ['operator', ['kube', ...product]],
   ['cli', ['broker', 'operator', ...floors, 'broker/settings', 'broker/world', 'kube', ...product]],
 ])
@@ -28,7 +28,7 @@ const mayImport = new Map<string, readonly string[]>([
 const free = new Set(['test', 'bench', ''])
 
 /** These touch sockets, files, timers, the clock and chance; everything else gets them handed in. */
-const worldly = new Set(['broker/world', 'kube', 'cli', ...free])
+const worldly = new Set(['broker/world', 'kube', 'cli', 'crds', ...free])
 /** A door owns its sockets. */
 const socketModules = new Set(['node:net', 'node:http', 'node:https', 'node:http2', 'node:tls'])
 /** Modules that only compute, or load code. */

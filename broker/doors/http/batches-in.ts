@@ -3,7 +3,7 @@ import { batchBytesOf, batchHeaderBytes } from '../../../protocol/kafka/record-b
 import type { Appending } from '../../tablet/appending.ts'
 import { withBody } from './body.ts'
 import { invalid } from './errors.ts'
-import { forwardedHeader } from './forwarding.ts'
+import { forwardedHeader } from './peers.ts'
 import { acksOf, parametersOf } from './parameters.ts'
 import { bodyLimits } from './records-in.ts'
 import { tabletAsked } from './records-out.ts'

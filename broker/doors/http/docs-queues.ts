@@ -225,6 +225,7 @@ export const receiveDocs: Docs = {
       'BODY_TOO_LARGE',
       'UNKNOWN_CONSUMER',
       'UNKNOWN_TOPIC_OR_PARTITION',
+      'LEADER_NOT_AVAILABLE',
       'CORRUPT_MESSAGE',
       'KAFKA_STORAGE_ERROR',
       'INCONSISTENT_GROUP_PROTOCOL',

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { afterEach, describe, expect, test } from 'vitest'
 import { received, receivedUntil, until } from './broker.fixture.ts'
 import { openHttpDoor } from './door.ts'
+import { Peers } from './peers.ts'
 import { TimedDoor } from './timed.fixture.ts'
 import { pino } from 'pino'
 import { Registry } from 'prom-client'
@@ -174,6 +175,7 @@ test('a port in use is one sentence for the user', async () => {
     world: realWorld(),
     router: door.router,
     queues: door.queues,
+    peers: new Peers({ router: door.router, clock: realWorld().clock }),
     log: pino({ level: 'silent' }),
     metrics: new Registry(),
     address: door.url.slice('http://'.length),

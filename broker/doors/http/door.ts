@@ -23,9 +23,11 @@ import { Forwarding } from './forwarding.ts'
 import { addGroups } from './groups.ts'
 import { lingerFor } from './lingering.ts'
 import { countRequests } from './request-metrics.ts'
+import { addFollowed } from './leaders.ts'
 import { addMetrics } from './metrics.ts'
 import { addOpenapi } from './openapi.ts'
 import { addOverview } from './overview.ts'
+import type { Peers } from './peers.ts'
 import { addQueues } from './queues.ts'
 import { addRecordsIn } from './records-in.ts'
 import { addRecordsOut } from './records-out.ts'
@@ -55,6 +57,8 @@ export type HttpDoorOptions = {
   readonly router: Router
   /** The consumers of groups that come through this door. */
   readonly queues: Queues
+  /** The other brokers; closed with the door. */
+  readonly peers: Peers
   readonly log: Logger
   /** What else is to be seen at /metrics. */
   readonly metrics: Registry
@@ -74,10 +78,9 @@ export type HttpDoor = {
  * @throws Error with a sentence for the user when it cannot listen on `address`
  */
 export async function openHttpDoor(options: HttpDoorOptions): Promise<HttpDoor> {
-  const { world, router, queues, log, metrics, address, version } = options
+  const { world, router, queues, peers, log, metrics, address, version } = options
   const stopping = new Stopping()
-  const { clock } = world
-  const forwarding = new Forwarding({ router, clock, stopping })
+  const forwarding = new Forwarding({ peers, stopping })
   const serving: Serving = {
     world,
     router,
@@ -93,7 +96,7 @@ export async function openHttpDoor(options: HttpDoorOptions): Promise<HttpDoor> 
     lines: new TurnShare(world.clock, linesPerTurn),
     stopping,
     forwarding,
-    ends: new Ends({ router, clock, forwarding }),
+    ends: new Ends({ router, peers }),
   }
   const connections = new Connections({
     connectionsMax: () => router.settings.maxConnections,
@@ -109,7 +112,7 @@ export async function openHttpDoor(options: HttpDoorOptions): Promise<HttpDoor> 
     connections.newServer((request, response) => app.routing(request, response)),
   )
   log.info({ addresses }, 'the HTTP door is open')
-  return { addresses, stop: () => stop(serving, connections, app) }
+  return { addresses, stop: () => stop(options, serving, connections, app) }
 }
 
 async function buildApp(
@@ -177,15 +180,21 @@ function addData(app: FastifyInstance, serving: Serving): void {
   addCluster(app, serving)
   addBatches(app, serving)
   addEnds(app, serving)
+  addFollowed(app, serving)
 }
 
-async function stop(serving: Serving, connections: Connections, app: FastifyInstance): Promise<void> {
+async function stop(
+  { peers }: HttpDoorOptions,
+  serving: Serving,
+  connections: Connections,
+  app: FastifyInstance,
+): Promise<void> {
   serving.stopping.begin()
   const late = serving.world.clock.after(stopMsMax, () => connections.destroyAll())
   const closed = connections.close()
   connections.closeIdle()
   await closed
   late.cancel()
-  serving.forwarding.close()
+  peers.close()
   await app.close()
 }

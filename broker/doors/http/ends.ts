@@ -6,16 +6,15 @@ import type { FastifyInstance } from 'fastify'
 import { InvariantViolation } from '../../../base/assert.ts'
 import type { BrokerId } from '../../../base/quantities.ts'
 import { Refusal } from '../../../base/refusals.ts'
-import type { Clock } from '../../../base/world.ts'
 import type { Router } from '../../router/router.ts'
-import type { Forwarding } from './forwarding.ts'
+import type { Peers } from './peers.ts'
 import { parametersOf, timestampMsOf } from './parameters.ts'
 import { tabletAsked } from './records-out.ts'
 import type { Serving } from './serving.ts'
 
 const watermarksPath = '/v1/watermarks'
-/** Who asks meanwhile gets the same. */
-const freshMs = 1_000
+/** So long the figures of all brokers wait for one that is silent; who scrapes /metrics waits ten seconds at most. */
+const lookMs = 2_000
 
 export type Bounds = {
   readonly logStart: number
@@ -24,14 +23,13 @@ export type Bounds = {
   readonly found: number | null
 }
 
-type EndsOptions = { readonly router: Router; readonly forwarding: Forwarding; readonly clock: Clock }
+type EndsOptions = { readonly router: Router; readonly peers: Peers }
 type Watermarks = Readonly<Record<string, readonly (number | null)[]>>
 
 export class Ends {
   readonly #options: EndsOptions
   #theirs: readonly Watermarks[] = []
   #asking: Promise<void> | undefined
-  #askedMs = -Infinity
 
   constructor(options: EndsOptions) {
     this.#options = options
@@ -49,25 +47,25 @@ export class Ends {
     return null
   }
 
-  /** Asks the other brokers; one that does not answer says nothing. */
+  /** Asks the other brokers, once for all who ask meanwhile; one that does not answer says nothing. */
   async look(): Promise<void> {
-    const { router, clock } = this.#options
-    if (router.brokers().length < 2 || clock.monotonicMs() - this.#askedMs < freshMs) return
+    if (this.#options.router.brokers().length < 2) return
     this.#asking ??= this.#askAll().finally(() => (this.#asking = undefined))
     await this.#asking
   }
 
   async #askAll(): Promise<void> {
-    this.#theirs = (await this.askOthers(watermarksPath)) as Watermarks[]
-    this.#askedMs = this.#options.clock.monotonicMs()
+    this.#theirs = (await this.askOthers(watermarksPath, lookMs)) as Watermarks[]
   }
 
   /** What each of the other brokers answers, of those that do. */
-  async askOthers(path: string): Promise<unknown[]> {
-    const { router, forwarding } = this.#options
+  async askOthers(path: string, waitMs?: number): Promise<unknown[]> {
+    const { router, peers } = this.#options
     const others = router.brokers().filter(({ brokerId }) => brokerId !== router.self)
     const answers = await Promise.all(
-      others.map(({ brokerId }) => forwarding.ask(brokerId, 'GET', path).catch(unlessRefusal)),
+      others.map(({ brokerId }) =>
+        peers.ask(brokerId, 'GET', path, waitMs === undefined ? {} : { msMax: waitMs }).catch(unlessRefusal),
+      ),
     )
     return answers.filter(answer => answer !== undefined)
   }
@@ -77,12 +75,12 @@ export class Ends {
    * @throws Refusal
    */
   async bounds(topic: string, partition: number, timestamp: string | undefined): Promise<Bounds> {
-    const { router, forwarding } = this.#options
+    const { router, peers } = this.#options
     const leader = router.leaderOf(topic, partition)?.id
     if (leader === undefined || leader === router.self) return boundsHere(router, topic, partition, timestamp)
     const query = timestamp === undefined ? '' : `?timestamp=${encodeURIComponent(timestamp)}`
     const path = `/v1/topics/${encodeURIComponent(topic)}/partitions/${partition}/ends${query}`
-    return (await forwarding.ask(leader, 'GET', path)) as Bounds
+    return (await peers.ask(leader, 'GET', path)) as Bounds
   }
 
   /** `rows` of a topic's partitions with those that others lead as their leaders tell them. */
@@ -90,14 +88,14 @@ export class Ends {
     topic: string,
     rows: readonly Row[],
   ): Promise<Row[]> {
-    const { router, forwarding } = this.#options
+    const { router, peers } = this.#options
     const leaders = new Set(
       rows.flatMap(({ leader }) => (leader === null || leader === router.self ? [] : [leader])),
     )
     const theirs = new Map<string, Row>()
     const asked = [...leaders].map(async leader => {
       const path = `/v1/topics/${encodeURIComponent(topic)}`
-      const told = (await forwarding.ask(leader, 'GET', path).catch(unlessRefusal)) as
+      const told = (await peers.ask(leader, 'GET', path).catch(unlessRefusal)) as
         | { readonly partitions: readonly Row[] }
         | undefined
       for (const row of told?.partitions ?? []) theirs.set(`${leader} ${row.partition}`, row)

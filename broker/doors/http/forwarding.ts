@@ -2,26 +2,12 @@
  * Requests for what another broker leads: they go there over HTTP as they came, and its answer comes back as it is, both as streams. Always holds: a
  * request is forwarded once, never on; what is under way is bounded by the connections of this door, and no more of it is held than sockets buffer.
  */
-import type { ClientRequest, IncomingHttpHeaders, IncomingMessage } from 'node:http'
-import { createRequire } from 'node:module'
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { BrokerId } from '../../../base/quantities.ts'
-import { Refusal, refusals, type RefusalCode } from '../../../base/refusals.ts'
-import { KIB, MIB } from '../../../base/quantities.ts'
-import type { Clock } from '../../../base/world.ts'
-import type { Router } from '../../router/router.ts'
+import { Refusal } from '../../../base/refusals.ts'
+import { answered, forwardedHeader, type Peers } from './peers.ts'
 import type { Stopping } from './stopping.ts'
-
-// See connections.ts.
-const { Agent, request } = createRequire(import.meta.url)('node:http') as typeof import('node:http')
-
-/** Says which broker has sent a request on. */
-export const forwardedHeader = 'stele-forwarded-by'
-
-const idleConnectionMs = 30_000
-/** Brokers answer short questions of each other by then. */
-const answerMsMax = 40_000
-const answerBytesMax = 8 * MIB
 
 /** Of one connection, not of the message. */
 const hopByHop = new Set([
@@ -34,22 +20,13 @@ const hopByHop = new Set([
   'upgrade',
 ])
 
-export type ForwardingOptions = {
-  readonly router: Router
-  readonly clock: Clock
-  readonly stopping: Stopping
-}
+export type ForwardingOptions = { readonly peers: Peers; readonly stopping: Stopping }
 
 export class Forwarding {
   readonly #options: ForwardingOptions
-  readonly #agent = new Agent({ keepAlive: true, timeout: idleConnectionMs, maxFreeSockets: 64 })
 
   constructor(options: ForwardingOptions) {
     this.#options = options
-  }
-
-  close(): void {
-    this.#agent.destroy()
   }
 
   /**
@@ -63,7 +40,7 @@ export class Forwarding {
         'LEADER_NOT_AVAILABLE',
         'Who leads has just changed, and not every broker has heard of it',
       )
-    const asked = this.#ask(to, method, url, { ...endToEnd(headers), ...framing(headers) })
+    const asked = this.#options.peers.request(to, method, url, { ...endToEnd(headers), ...framing(headers) })
     raw.pipe(asked)
     // Who goes away, or has his answer, is not waited for at the other broker; what he still sends is thrown away.
     reply.raw.on('close', () => {
@@ -77,38 +54,9 @@ export class Forwarding {
     return reply
   }
 
-  /**
-   * A short question of this broker's own.
-   * @throws Refusal: what the other broker says, LEADER_NOT_AVAILABLE, REQUEST_TIMED_OUT
-   */
-  async ask(to: BrokerId, method: string, path: string, body?: Buffer): Promise<unknown> {
-    const length = body === undefined ? {} : { 'content-length': String(body.length) }
-    const asked = this.#ask(to, method, path, length)
-    const late = this.#options.clock.after(answerMsMax, () => asked.destroy(new Error('it took too long')))
-    try {
-      asked.end(body)
-      const answer = await answered(asked, to, method)
-      const json: unknown = JSON.parse(await textOf(answer))
-      if (answer.statusCode === 200) return json
-      throw (
-        refusalIn(json) ?? new Refusal('LEADER_NOT_AVAILABLE', `Broker ${to} answered ${answer.statusCode}`)
-      )
-    } catch (error) {
-      if (error instanceof Refusal) throw error
-      throw unanswered(error, asked, to, method)
-    } finally {
-      late.cancel()
-    }
-  }
-
-  #ask(to: BrokerId, method: string, path: string, headers: IncomingHttpHeaders): ClientRequest {
-    const { router } = this.#options
-    const at = router.broker(to)?.addresses.http
-    if (at === undefined)
-      throw new Refusal('LEADER_NOT_AVAILABLE', `Broker ${to} leads, and has no HTTP address that is known`)
-    const { host, port } = at
-    const marked = { ...headers, [forwardedHeader]: String(router.self) }
-    return request({ agent: this.#agent, host, port, method, path, headers: marked })
+  /** See `Peers.ask`. */
+  ask(to: BrokerId, method: string, path: string, body?: Buffer): Promise<unknown> {
+    return this.#options.peers.ask(to, method, path, { body })
   }
 
   #sendBack(answer: IncomingMessage, { raw: response }: FastifyReply): void {
@@ -130,43 +78,6 @@ export class Forwarding {
     answer.on('aborted', () => response.destroy())
     answer.pipe(response)
   }
-}
-
-function answered(asked: ClientRequest, to: BrokerId, method: string): Promise<IncomingMessage> {
-  return new Promise((resolve, reject) => {
-    asked.once('response', resolve)
-    asked.on('error', error => reject(unanswered(error, asked, to, method)))
-  })
-}
-
-/** Who was never reached has done nothing; of anyone else that is certain only for who was asked to read. */
-function unanswered(error: unknown, asked: ClientRequest, to: BrokerId, method: string): Refusal {
-  const { code = '', message } = error as NodeJS.ErrnoException
-  const nothingDone =
-    method === 'GET' ||
-    ['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'ETIMEDOUT'].includes(code) ||
-    asked.socket?.connecting === true
-  return nothingDone
-    ? new Refusal('LEADER_NOT_AVAILABLE', `Broker ${to}, which leads, does not answer: ${message}`)
-    : new Refusal('REQUEST_TIMED_OUT', `Broker ${to}, which leads, has not answered: ${message}`)
-}
-
-async function textOf(answer: IncomingMessage): Promise<string> {
-  const pieces: Buffer[] = []
-  let bytes = 0
-  for await (const piece of answer) {
-    pieces.push(piece as Buffer)
-    bytes += (piece as Buffer).length
-    if (bytes > answerBytesMax) throw new Error(`it is longer than ${answerBytesMax / KIB} KiB`)
-  }
-  return Buffer.concat(pieces).toString()
-}
-
-function refusalIn(json: unknown): Refusal | undefined {
-  const { error } = (json ?? {}) as { error?: { code?: string; message?: string } }
-  return error?.code !== undefined && error.code in refusals
-    ? new Refusal(error.code as RefusalCode, error.message ?? '')
-    : undefined
 }
 
 const endToEnd = (headers: IncomingHttpHeaders): IncomingHttpHeaders =>

@@ -3,10 +3,12 @@ import { unpackedBytesMax } from '../../../protocol/kafka/compression.ts'
 import { MalformedRecords } from '../../../protocol/kafka/malformed.ts'
 import { batchBytesOf, countOf, isControl, lastOffsetOf } from '../../../protocol/kafka/record-batch.ts'
 import { readRecords, type StoredRecord } from '../../../protocol/kafka/records.ts'
-import type { Tablet } from '../../tablet/tablet.ts'
+import type { Source } from '../../queues/source.ts'
 import type { Budget } from './budget.ts'
 import { Advice } from './errors.ts'
 import { unpacksSlowly, withUnpacked } from './unpacking.ts'
+
+type Read = Pick<Source, 'topic' | 'partition' | 'read'>
 
 export type Wanted = {
   readonly from: number
@@ -25,7 +27,7 @@ export type Wanted = {
  * @returns the offset to read on from
  * @throws Refusal of `Tablet.read`; CORRUPT_MESSAGE when the first record cannot be read, with the offset behind it
  */
-export async function readOn(tablet: Tablet, wanted: Wanted): Promise<number> {
+export async function readOn(tablet: Read, wanted: Wanted): Promise<number> {
   const reading = new Reading(tablet, wanted)
   while (!reading.ended) {
     const read = tablet.read(reading.next as Offset, wanted.bytesMax, true)
@@ -55,13 +57,13 @@ function refuseTooMany(bytes: Buffer, at: number): void {
 }
 
 class Reading {
-  readonly #tablet: Tablet
+  readonly #tablet: Read
   readonly #wanted: Wanted
   next: number
   taken = 0
   ended = false
 
-  constructor(tablet: Tablet, wanted: Wanted) {
+  constructor(tablet: Read, wanted: Wanted) {
     this.#tablet = tablet
     this.#wanted = wanted
     this.next = wanted.from

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { request } from 'node:http'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { TestCluster } from '../cluster.fixture.ts'
-import { forwardedHeader } from './forwarding.ts'
+import { forwardedHeader } from './peers.ts'
 
 let cluster: TestCluster
 beforeAll(async () => {
@@ -136,6 +136,59 @@ test('groups are found wherever they are coordinated, and how far they are behin
   expect((await ask(1, '/v1/groups/group-1')).response.status).toBe(404)
 })
 
+test('a queue hands out what every broker leads, whoever is asked', async () => {
+  await cluster.makeTopic('work', [[0], [1], [2]])
+  const records = Array.from({ length: 30 }, (_, n) => ({ partition: n % 3, value: `w${n}` }))
+  await post(0, '/v1/topics/work/records', { records })
+  const made = await post(1, '/v1/groups/workers/consumers', { topics: ['work'] })
+  expect(made.response.status, made.text).toBe(201)
+  const at = made.response.headers.get('location') ?? ''
+  const taken: string[] = []
+  const take = async (broker: number): Promise<void> => {
+    const { json, text } = await post(broker, `${at}/receive`, { max_records: 7, wait_ms: 10_000 })
+    const got = json['records'] as { value: string; receipt: string }[] | undefined
+    if (got === undefined || got.length === 0) throw new Error(text)
+    taken.push(...got.map(({ value }) => value))
+    const receipts = got.map(({ receipt }) => receipt)
+    expect((await post(broker, `${at}/acknowledge`, { receipts })).response.status).toBe(200)
+  }
+  for (let n = 0; taken.length < 30; n++) await take(n % 3)
+  expect(taken.toSorted()).toEqual(records.map(({ value }) => value).toSorted())
+  // One that comes while somebody waits, from each leader.
+  for (const partition of [0, 1, 2]) {
+    const taking = take(0)
+    await post(0, '/v1/topics/work/records', { partition, value: `late ${partition}` })
+    await taking
+    expect(taken.at(-1)).toBe(`late ${partition}`)
+  }
+  const described = await ask(0, '/v1/groups/workers')
+  expect(described.json['offsets']).toMatchObject([0, 1, 2].map(() => ({ committed_offset: 11, lag: 0 })))
+  expect((await ask(0, at, { method: 'DELETE' })).response.status).toBe(204)
+})
+
+test('a batch larger than what a queue reads at once is handed out too', async () => {
+  await cluster.makeTopic('large', [[0], [1], [2]])
+  const value = 'x'.repeat(300_000)
+  const records = [0, 1, 2, 0, 1, 2].map(partition => ({ partition, value }))
+  await post(0, '/v1/topics/large/records', { records })
+  const made = await post(1, '/v1/groups/lifters/consumers', { topics: ['large'] })
+  const at = made.response.headers.get('location') ?? ''
+  for (let taken = 0; taken < 6; taken++) {
+    const { json } = await post(0, `${at}/receive`, { max_records: 1, wait_ms: 10_000 })
+    expect(json['records']).toMatchObject([{ value }])
+  }
+})
+
+test('what brokers read of each other is not told to clients', async () => {
+  const path = '/v1/batches?topic=t&topic_id=x&partition=0&offset=0&max_bytes=100'
+  expect((await ask(0, path)).response.status).toBe(400)
+  expect((await post(0, '/v1/news', { waitMs: 0, tablets: [] })).response.status).toBe(400)
+  const asked = { method: 'POST', headers: { [forwardedHeader]: '1' }, body: '{"waitMs":0}' }
+  expect((await ask(0, '/v1/news', asked)).json['error']).toMatchObject({ code: 'INVALID_REQUEST' })
+  const other = await ask(0, path, { headers: { [forwardedHeader]: '1' } })
+  expect(other.response.headers.get('stele-ends')).toBe('null')
+})
+
 test('a request is sent on once: who is wrong about the leader says to wait', async () => {
   const { response, json } = await ask(0, '/v1/topics/t/partitions/1/records', {
     headers: { [forwardedHeader]: '2' },
@@ -178,6 +231,27 @@ test('what is led by a broker that is gone answers 503, and says when to come ag
   // And it serves again when it is back.
   cluster.brokers[2] = await cluster.startBroker(2)
   expect((await post(0, '/v1/topics/gone/records', { value: 'a' })).response.status).toBe(200)
+})
+
+test('a queue says that a leader is gone, and hands out what it leads when it is back', async () => {
+  await cluster.makeTopic('back', [[2]])
+  await post(0, '/v1/topics/back/records', { value: 'a' })
+  const isHere = async (group: string): Promise<boolean> =>
+    (await ask(0, `/v1/groups/${group}`, { headers: { [forwardedHeader]: '1' } })).response.status !== 503
+  let group = 'g0'
+  for (let n = 1; !(await isHere(group)); n++) group = `g${n}`
+  const made = await post(0, `/v1/groups/${group}/consumers`, { topics: ['back'] })
+  const at = made.response.headers.get('location') ?? ''
+  const receive = () => post(0, `${at}/receive`, { wait_ms: 10_000 })
+  expect((await receive()).json['records']).toMatchObject([{ value: 'a' }])
+  await cluster.broker(2).running.stop()
+  const nothing = await post(0, `${at}/receive`, { wait_ms: 100 })
+  expect(nothing.response.status).toBe(503)
+  expect(nothing.json['error']).toMatchObject({ code: 'LEADER_NOT_AVAILABLE' })
+  const waiting = receive()
+  cluster.brokers[2] = await cluster.startBroker(2)
+  expect((await post(2, '/v1/topics/back/records', { value: 'b' })).response.status).toBe(200)
+  expect((await waiting).json['records']).toMatchObject([{ value: 'b' }])
 })
 
 test('probes tell a broker that lives from one that is ready', async () => {

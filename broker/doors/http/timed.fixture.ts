@@ -21,6 +21,7 @@ import { GroupCommit } from '../../tablet/group-commit.ts'
 import { Tablets } from '../../tablet/tablets.ts'
 import { realWorld } from '../../world/world.ts'
 import { openHttpDoor, type HttpDoor } from './door.ts'
+import { Peers } from './peers.ts'
 
 /** A real broker behind a door whose time is moved by the test: a minute's wait takes no minute. */
 export class TimedDoor {
@@ -104,11 +105,12 @@ export class TimedDoor {
       ...world,
       clock: { ...world.clock, monotonicMs: () => time.nowMs, after: (ms, act) => time.after(ms, act) },
     }
-    const queues = new Queues({ world: timedWorld, router, log })
+    const queues = new Queues({ world: timedWorld, router, elsewhere: { find: () => undefined }, log })
     const door = await openHttpDoor({
       world: timedWorld,
       router,
       queues,
+      peers: new Peers({ router, clock: timedWorld.clock }),
       log,
       metrics,
       address: 'localhost:0',

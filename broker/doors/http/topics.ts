@@ -14,7 +14,7 @@ import {
   listTopicsDocs,
 } from './docs-topics.ts'
 import { invalid } from './errors.ts'
-import { forwardedHeader } from './forwarding.ts'
+import { forwardedHeader } from './peers.ts'
 import { parseJson } from './json-text.ts'
 import { nearest, parametersOf } from './parameters.ts'
 import { isObject, kindOf } from './record-in.ts'

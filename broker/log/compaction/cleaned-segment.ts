@@ -2,7 +2,7 @@
  * The segment that takes the place of others: batches enter in rising order, files named `.cleaned` leave, written and synced a piece at a time so that
  * no large write holds up the disk. They mean nothing until they are swapped in.
  */
-import { MIB, offset } from '../../../base/quantities.ts'
+import { KIB, MIB, offset } from '../../../base/quantities.ts'
 import type { Disk } from '../../../base/world.ts'
 import { batchBytesOf, lastOffsetOf } from '../../../protocol/kafka/record-batch.ts'
 import { newestOf, Segment } from '../segment.ts'
@@ -11,8 +11,8 @@ import type { Pace } from './pace.ts'
 
 export const cleanedSuffix = '.cleaned'
 
-const pieceBytes = MIB
-const syncBytes = 8 * MIB
+const pieceBytes = 256 * KIB
+const syncBytes = MIB
 
 export class CleanedSegment {
   readonly #segment: Segment

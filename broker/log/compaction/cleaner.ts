@@ -3,7 +3,7 @@
  * offsets and any number of segments filtered by it. It reads and writes on whatever thread it runs, as fast as it may, and changes nothing
  * that the log knows of.
  */
-import { offset } from '../../../base/quantities.ts'
+import { KIB, offset } from '../../../base/quantities.ts'
 import type { DiskFile, World } from '../../../base/world.ts'
 import { emptiedBatch, gapBatch } from '../../../protocol/kafka/compacted-batch.ts'
 import { unpackedBytesMax } from '../../../protocol/kafka/compression.ts'
@@ -22,12 +22,12 @@ import { segmentPath } from '../segment-names.ts'
 import { CleanedSegment, removeCleaned } from './cleaned-segment.ts'
 import { filterBatch, FilterCounts } from './filter-batch.ts'
 import { OffsetMap } from './offset-map.ts'
-import { Pace } from './pace.ts'
+import { Pace, type PaceLimits } from './pace.ts'
 
 /** A sealed segment: its files hold `sizeBytes` and its offsets are [baseOffset, endOffset). */
 export type Span = { readonly baseOffset: number; readonly endOffset: number; readonly sizeBytes: number }
 
-export type Pass = {
+export type Pass = PaceLimits & {
   readonly directory: string
   /** Whose keys to learn, from offset `from` on. */
   readonly dirty: readonly Span[]
@@ -43,7 +43,6 @@ export type Pass = {
   readonly lastOfProducers: readonly number[]
   readonly segmentBytes: number
   readonly indexIntervalBytes: number
-  readonly bytesPerSecond: number
 }
 
 /** Stored bytes that are not what was written. */
@@ -91,6 +90,8 @@ type Running = {
   readonly pace: Pace
 }
 
+/** So much is read, unpacked, hashed and written between two rests: less than a millisecond of work when it is not compressed. */
+const pieceBytes = 64 * KIB
 /** As Kafka reads an index. */
 const relativeOffsetMax = 0x7fff_ffff
 const positionMax = 0x7fff_ffff
@@ -108,7 +109,7 @@ export class LocalCleaner implements Cleaner {
   async begin(pass: Pass): Promise<Begun | Damage> {
     this.#running = undefined
     const newest = new OffsetMap(pass.mapBytesMax, pass.hashKey)
-    const pace = new Pace(this.#world.clock, pass.bytesPerSecond)
+    const pace = new Pace(this.#world.clock, pass)
     let endOffset = pass.cleaned
     for (const span of pass.dirty) {
       let full: number | undefined
@@ -215,7 +216,7 @@ export class LocalCleaner implements Cleaner {
     const path = segmentPath(directory, offset(baseOffset), 'log')
     const file = paced(this.#world.disk.open(path, 'read'), pace)
     try {
-      const { position, damage } = await scanBatches(file, 0, sizeBytes, baseOffset, visit)
+      const { position, damage } = await scanBatches(file, 0, sizeBytes, baseOffset, visit, pieceBytes)
       return damage === undefined ? undefined : { kind: 'damage', path, position, why: damage }
     } finally {
       file.close()

@@ -10,7 +10,8 @@ import type { SegmentFacts } from '../retention.ts'
 import type { CleanState } from './clean-state.ts'
 import { removeCleaned } from './cleaned-segment.ts'
 import type { Cleaned, Cleaner, Damage } from './cleaner.ts'
-import { cleanedWithin, planCompaction, type CompactionSettings, type Plan } from './plan.ts'
+import { cleanedWithin, hasteOf, planCompaction, sum, type CompactionSettings, type Plan } from './plan.ts'
+import type { PaceLimits } from './pace.ts'
 import { SwapUnfinished } from './swap.ts'
 
 /** What a tablet knows and its log does not. */
@@ -27,10 +28,9 @@ export type CompactionOwner = {
   removeLater(names: readonly string[]): void
 }
 
-export type PassLimits = {
+export type PassLimits = PaceLimits & {
   /** Memory for the map of newest offsets. */
   readonly mapBytesMax: number
-  readonly bytesPerSecond: number
 }
 
 /** The smallest record, of seven bytes, grows to eleven. */
@@ -54,6 +54,8 @@ export class Compaction {
   readonly #log: Log
   readonly #state: CleanState
   readonly #owner: CompactionOwner
+  /** What was dirty when the last pass began, in bytes, and its haste. */
+  #last = { dirtyBytes: 0, haste: 1 }
   /** Why nothing is compacted any more: for as long as the segment that begins at `base` is there, or until the next start. */
   #stuck: { readonly base: number | undefined } | undefined
 
@@ -97,6 +99,9 @@ export class Compaction {
     const { settings, logStart } = this.#owner
     const { segmentBytes, indexIntervalBytes } = this.#log.settings
     const cleaned = cleanedWithin(this.#state.cleaned, logStart, this.#log.end.offset)
+    const dirtyBytes = sum(dirty)
+    if (dirtyBytes > 0)
+      this.#last = { dirtyBytes, haste: hasteOf(this.#last.haste, this.#last.dirtyBytes, dirtyBytes) }
     const begun = await cleaner.begin({
       directory: this.#log.directory,
       dirty,
@@ -109,6 +114,7 @@ export class Compaction {
       segmentBytes,
       indexIntervalBytes,
       ...limits,
+      timeShare: Math.min(1, limits.timeShare * this.#last.haste),
     })
     if (!this.#owner.serves) return false
     if (begun.kind === 'damage') return this.#damaged(begun)

@@ -1,6 +1,12 @@
 import { describe, expect, test } from 'vitest'
 import { offset } from '../../../base/quantities.ts'
-import { cleanedWithin, planCompaction, type CompactionFacts, type CompactionSettings } from './plan.ts'
+import {
+  cleanedWithin,
+  hasteOf,
+  planCompaction,
+  type CompactionFacts,
+  type CompactionSettings,
+} from './plan.ts'
 
 const settings: CompactionSettings = {
   minCleanableDirtyRatio: 0.5,
@@ -69,4 +75,12 @@ test('what was noted counts only within the log', () => {
   expect(cleanedWithin(offset(7), offset(5), offset(9))).toBe(7)
   expect(cleanedWithin(offset(4), offset(5), offset(9))).toBe(5)
   expect(cleanedWithin(offset(10), offset(5), offset(9))).toBe(5)
+})
+
+test('a log that gets dirty faster than it is compacted gets more of the time, and less again when it does not', () => {
+  const dirty = [100, 120, 200, 400, 700, 1_000, 600, 900, 900]
+  const hastes: number[] = []
+  for (const [i, bytes] of dirty.entries()) hastes.push(hasteOf(hastes.at(-1) ?? 1, dirty[i - 1] ?? 0, bytes))
+  expect(hastes).toEqual([1, 1, 2, 4, 8, 4, 2, 1, 1])
+  expect(hasteOf(128, 1, 1_000)).toBe(128)
 })

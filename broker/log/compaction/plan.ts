@@ -48,6 +48,17 @@ export function planCompaction(facts: CompactionFacts, settings: CompactionSetti
   return { dirtyRatio, dirty: [], filter: expired }
 }
 
+/**
+ * How many times its part of the time a pass may take, when the one before took `haste` times. Compaction is behind when much more is dirty than when the
+ * last pass began: more is written than it compacts.
+ */
+export function hasteOf(haste: number, dirtyBytesBefore: number, dirtyBytes: number): number {
+  const isBehind = dirtyBytesBefore > 0 && dirtyBytes > 1.5 * dirtyBytesBefore
+  return isBehind ? Math.min(hasteMax, haste * 2) : Math.max(1, haste / 2)
+}
+
+const hasteMax = 128
+
 /** The place of the first segment that holds a record within the minimum lag, and so of all behind it. */
 function firstTooYoung(
   { segments, cleaned, nowMs }: CompactionFacts,
@@ -68,5 +79,5 @@ function firstTooYoung(
 export const cleanedWithin = (noted: Offset | undefined, logStart: Offset, logEnd: Offset): Offset =>
   noted === undefined || noted > logEnd ? logStart : offset(Math.max(noted, logStart))
 
-const sum = (segments: readonly SegmentFacts[]): number =>
+export const sum = (segments: readonly SegmentFacts[]): number =>
   segments.reduce((bytes, { sizeBytes }) => bytes + sizeBytes, 0)

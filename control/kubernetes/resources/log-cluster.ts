@@ -6,7 +6,7 @@ export type LogCluster = KubeObject & { readonly spec: LogClusterSpec; readonly 
 
 export type LogClusterSpec = {
   readonly brokers: number
-  /** Undefined: the operator's own. */
+  /** Undefined: that of the status; at first the operator's own. */
   readonly image?: string
   readonly imagePullPolicy?: 'Always' | 'IfNotPresent' | 'Never'
   readonly storage: { readonly size: string; readonly storageClassName?: string }
@@ -24,7 +24,7 @@ export type LogClusterSpec = {
   readonly replaceAfter: string
 }
 
-export type PodAdditions = {
+type PodAdditions = {
   readonly labels?: Readonly<Record<string, string>>
   readonly annotations?: Readonly<Record<string, string>>
   readonly nodeSelector?: Readonly<Record<string, string>>
@@ -63,6 +63,8 @@ export type LogClusterStatus = {
   readonly bootstrap?: string
   /** Where clients outside begin: host:port, one a broker, separated by commas. */
   readonly externalBootstrap?: string
+  /** The image that all brokers last were ready with; theirs for as long as the spec names none. */
+  readonly image?: string
   /** Kafka's cluster id. */
   readonly clusterId?: string
 }

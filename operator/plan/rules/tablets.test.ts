@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { annotations } from '../../../control/kubernetes/resources/names.ts'
 import type { TabletSlice } from '../../../control/kubernetes/resources/tablet-slice.ts'
 import type { Pod } from '../../../kube/resources.ts'
 import {
@@ -11,7 +12,9 @@ import {
   tabletOn,
   topicOf,
 } from '../../observed.fixture.ts'
+import { groundOf } from '../../judge/topic.ts'
 import type { Observed } from '../../observe/observed.ts'
+import { topicStatus } from '../../status/topic.ts'
 import { tablets } from './tablets.ts'
 
 const zones = new Map([['node', 'a']])
@@ -82,4 +85,19 @@ test('brokers in excess get nothing', () => {
   })
   const leaders = made(all).flatMap(({ tablets }) => tablets.map(({ leader }) => leader))
   expect(new Set(leaders)).toEqual(new Set([0, 1]))
+})
+
+test('a tablet waits for the leader that was chosen for it, until that one has registered once', () => {
+  const topic = topicOf('orders', 5)
+  const metadata = { ...topic.metadata, annotations: { [annotations.assignment]: '[[2]]' } }
+  const old = topicOf('old', 4)
+  const slices = byName([sliceOf(old, [tabletOn(0)])])
+  const all = three({ topics: byName([old, { ...topic, metadata }]), slices })
+  const leases = new Map([...all.leases].filter(([name]) => name !== 'events-broker-2'))
+  expect(made({ ...all, leases })).toEqual([])
+  const seen = seenOf({ ...all, leases })
+  const view = seen.topicViews.find(({ name }) => name === 'orders')
+  if (view === undefined) throw new Error('no topic')
+  expect(topicStatus(seen, view, groundOf(seen)).conditions).toMatchObject([{ reason: 'WaitingForBrokers' }])
+  expect(made(all).map(({ tablets }) => tablets.map(({ leader }) => leader))).toEqual([[2]])
 })

@@ -13,11 +13,20 @@ import { topicsOf } from '../../observe/topics.ts'
 import { owners } from './owners.ts'
 import { topics } from './topics.ts'
 
-test('slices of a LogTopic that is gone go where its policy was Delete, unless it is there after all', () => {
+test('slices of a LogTopic that was seen to go go where its last policy was Delete, unless it is there after all', () => {
   const slices = (['Delete', 'Retain'] as const).map((deletionPolicy, at) =>
     sliceOf(topicOf(`t${at}`, 5 + at, { deletionPolicy }), [tabletOn(0)]),
   )
-  expect(topics(topicsOf(nothing(undefined, { slices: byName(slices) })))).toMatchObject([
+  const steps = (...words: ('Delete' | 'Retain')[]) => {
+    const lastWords = new Map(words.map((word, at) => [uidOf(5 + at), word]))
+    return topics(topicsOf(nothing(undefined, { slices: byName(slices), lastWords })))
+  }
+  expect(steps(), 'nobody saw them go').toEqual([])
+  expect(steps('Retain', 'Delete'), 'what the slices say is older').toMatchObject([
+    { patch: [{ op: 'test' }, { path: '/topic/deletionPolicy', value: 'Retain' }] },
+    { patch: [{ op: 'test' }, { path: '/topic/deletionPolicy', value: 'Delete' }] },
+  ])
+  expect(steps('Delete', 'Retain')).toMatchObject([
     {
       kind: 'delete',
       key: { name: slices[0]?.metadata.name },

@@ -2,16 +2,35 @@ import { annotations } from '../../../control/kubernetes/resources/names.ts'
 import { tabletSlices, type TabletSlice } from '../../../control/kubernetes/resources/tablet-slice.ts'
 import type { JsonPatch } from '../../../kube/api.ts'
 import { isGoing } from '../../observe/members.ts'
-import type { Topics, TopicView } from '../../observe/topics.ts'
+import type { DeletionPolicy } from '../../observe/observed.ts'
+import { holderOf, uidOfTopic, type Topics, type TopicView } from '../../observe/topics.ts'
 import { keyOf, type Step } from '../step.ts'
 
-/** Slices follow their LogTopic: its deletionPolicy, and which one it is; and go with it where its policy was Delete. */
+/**
+ * Slices follow their LogTopic: its deletionPolicy, and which one it is; and go with it where its last policy was Delete. What a slice says
+ * may be older than the user's last word: where nobody saw the LogTopic go, records are kept.
+ */
 export const topics = ({ views, orphans }: Topics): Step[] => [
   ...views
     .filter(view => view.takenBy === undefined)
     .flatMap(view => view.slices.flatMap(slice => follow(view, slice))),
-  ...orphans.filter(slice => slice.topic.deletionPolicy === 'Delete' && !isGoing(slice)).map(remove),
+  ...orphans.flatMap(({ slice, lastWord }) => {
+    if (lastWord === undefined || isGoing(slice)) return []
+    if (lastWord !== slice.topic.deletionPolicy) return [obey(slice, lastWord)]
+    return lastWord === 'Delete' ? [remove(slice)] : []
+  }),
 ]
+
+const obey = (slice: TabletSlice, lastWord: DeletionPolicy): Step => ({
+  kind: 'patch',
+  resource: tabletSlices,
+  key: keyOf(slice),
+  patch: [
+    { op: 'test', path: '/topic/id', value: slice.topic.id },
+    { op: 'replace', path: '/topic/deletionPolicy', value: lastWord },
+  ],
+  reason: `the LogTopic of ${slice.topic.name} was deleted, its deletionPolicy was ${lastWord}`,
+})
 
 function follow({ topic }: TopicView, slice: TabletSlice): Step[] {
   const uid = topic.metadata.uid ?? ''
@@ -36,15 +55,12 @@ function follow({ topic }: TopicView, slice: TabletSlice): Step[] {
 /** A copy of the API that is behind must not delete a topic's places: the API server itself is asked whether the LogTopic is gone. */
 function remove(slice: TabletSlice): Step {
   const { id, name } = slice.topic
-  const own = Buffer.from(id, 'base64url').toString('hex')
-  const uid = own.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
-  const holder = slice.metadata.annotations?.[annotations.logTopic]
   return {
     kind: 'delete',
     resource: tabletSlices,
     key: keyOf(slice),
     uid: slice.metadata.uid ?? '',
-    unlessTopic: holder === undefined ? [uid] : [uid, holder],
+    unlessTopic: [uidOfTopic(id), holderOf(slice)],
     reason: `the LogTopic of ${name} was deleted, its deletionPolicy was Delete`,
   }
 }

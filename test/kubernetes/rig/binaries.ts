@@ -43,13 +43,24 @@ async function writeGoModule(directory: string, version: string): Promise<void> 
   await writeFile(join(directory, 'go.sum'), await readFile(join(source, 'go.sum')))
 }
 
-/** The path of CoreDNS, built from a main program of our own. */
+type GoModule = {
+  readonly Require: readonly { readonly Path: string; readonly Version: string }[]
+  readonly Replace: readonly { readonly Old: { readonly Path: string } }[]
+}
+
+/**
+ * The path of CoreDNS, built from a main program of our own, in Kubernetes' module and with that one's versions of all that they share: so most
+ * of it has been compiled for Kubernetes already.
+ */
 export async function coredns(): Promise<string> {
   const directory = await cached(`coredns-${versions.coredns}`, async directory => {
-    await writeFile(
-      join(directory, 'go.mod'),
-      `module rig\nrequire github.com/coredns/coredns v${versions.coredns}\n`,
-    )
+    await writeGoModule(directory, `v${versions.kubernetes}`)
+    const { Require, Replace } = JSON.parse(await go(['mod', 'edit', '-json'], directory)) as GoModule
+    const replaced = new Set(Replace.map(({ Old }) => Old.Path))
+    const shared = Require.filter(({ Path }) => !replaced.has(Path) && Path !== 'k8s.io/kubernetes')
+    const held = shared.map(({ Path, Version }) => `-replace=${Path}=${Path}@${Version}`)
+    const added = `-require=github.com/coredns/coredns@v${versions.coredns}`
+    await go(['mod', 'edit', added, ...held], directory)
     await copyFile(join(import.meta.dirname, 'coredns.go'), join(directory, 'main.go'))
     await go(['build', '-ldflags', stripped, '-o', 'coredns'], directory)
   })
@@ -58,6 +69,19 @@ export async function coredns(): Promise<string> {
 
 /** The path of Helm. */
 export const helm = (): Promise<string> => install('helm', `helm.sh/helm/v4/cmd/helm@v${versions.helm}`)
+
+/** The path of the Prometheus Operator's definition of PodMonitors, as it is published. */
+export async function podMonitors(): Promise<string> {
+  const file = 'monitoring.coreos.com_podmonitors.yaml'
+  const directory = await cached(`prometheus-operator-${versions.prometheusOperator}`, async directory => {
+    const module = `github.com/prometheus-operator/prometheus-operator@v${versions.prometheusOperator}`
+    const { Dir: source } = JSON.parse(await go(['mod', 'download', '-json', module], directory)) as {
+      Dir: string
+    }
+    await copyFile(join(source, 'example/prometheus-operator-crd', file), join(directory, file))
+  })
+  return join(directory, file)
+}
 
 /** The path of kind. */
 export const kind = (): Promise<string> => install('kind', `sigs.k8s.io/kind@v${versions.kind}`)

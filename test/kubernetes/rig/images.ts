@@ -2,13 +2,12 @@
 // Nothing is pulled from anywhere: the names' registry does not exist.
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { chmod, copyFile, cp, mkdir, readdir, rename, rm, symlink, writeFile } from 'node:fs/promises'
+import { chmod, copyFile, mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { run } from './commands.ts'
-import { nativePackages } from './native-packages.ts'
+import { addNode, addStele, entrypoint, nodeBinary, user } from '../../../image.ts'
 
 const checkout = join(import.meta.dirname, '../../..')
-const nodeBinary = join(checkout, 'node_modules/node/bin/node')
 
 export const images = {
   pause: 'rig.invalid/pause:1',
@@ -16,6 +15,8 @@ export const images = {
   /** busybox, and Node. */
   tools: 'rig.invalid/tools:1',
   stele: 'rig.invalid/stele:1',
+  /** The same under another name: something to upgrade to. */
+  steleNext: 'rig.invalid/stele:2',
 } as const
 
 interface Layer {
@@ -40,17 +41,16 @@ export async function makeImages(
   const layer = (fill: (root: string) => Promise<void>): Promise<Layer> => addLayer(layout, fill)
   const busybox = await layer(root => addBusybox(root, join(programs.debian, 'bin/busybox')))
   const coredns = await layer(root => addFile(programs.coredns, join(root, 'coredns')))
-  const node = await layer(addNode)
-  const stele = await layer(addStele)
+  const node = await layer(async root => addNode(root))
+  await run(nodeBinary, ['build.ts'], { cwd: checkout })
+  const stele = await layer(async root => addStele(root))
+  const broker: Image = { layers: [node, stele], entrypoint, user }
   await writeIndex(layout, {
     [images.pause]: { layers: [busybox], entrypoint: ['/bin/tail', '-f', '/dev/null'] },
     [images.coredns]: { layers: [coredns], entrypoint: ['/coredns'] },
     [images.tools]: { layers: [busybox, node], entrypoint: ['/bin/tail', '-f', '/dev/null'] },
-    [images.stele]: {
-      layers: [node, stele],
-      entrypoint: ['/usr/bin/node', '/stele/dist/stele.mjs'],
-      user: '65532:65532',
-    },
+    [images.stele]: broker,
+    [images.steleNext]: broker,
   })
   const archive = join(directory, 'images.tar')
   await run('tar', ['-C', layout, '-cf', archive, '.'])
@@ -70,36 +70,6 @@ async function addBusybox(root: string, busybox: string): Promise<void> {
     .split('\n')
     .filter(name => name !== '' && name !== 'busybox')
   for (const command of commands) await symlink('busybox', join(root, 'bin', command))
-}
-
-/** Node, and the libraries that it loads. */
-async function addNode(root: string): Promise<void> {
-  await addFile(nodeBinary, join(root, 'usr/bin/node'))
-  await addLibraries(root, nodeBinary)
-  await mkdir(join(root, 'tmp'))
-  await chmod(join(root, 'tmp'), 0o1777)
-}
-
-async function addLibraries(root: string, binary: string): Promise<void> {
-  const libraries = (await run('ldd', [binary])).matchAll(/(\/\S+) \(0x/g)
-  for (const [, library = ''] of libraries) await addFile(library, join(root, library))
-}
-
-/** The program as npm ships it, and the packages that are not bundled. */
-async function addStele(root: string): Promise<void> {
-  await run(nodeBinary, ['build.ts'], { cwd: checkout })
-  await cp(join(checkout, 'dist'), join(root, 'stele/dist'), { recursive: true })
-  await copyFile(join(checkout, 'package.json'), join(root, 'stele/package.json'))
-  const here = `${process.platform}-${process.arch}`
-  const forHere = (path: string): boolean =>
-    !path.includes('/prebuilds/') || path.includes(`/prebuilds/${here}`)
-  for (const directory of await nativePackages(checkout)) {
-    const options = { recursive: true, dereference: true, filter: forHere }
-    await cp(join(checkout, directory), join(root, 'stele', directory), options)
-  }
-  const files = await readdir(join(root, 'stele/node_modules'), { recursive: true })
-  for (const file of files.filter(name => name.endsWith('.node')))
-    await addLibraries(root, join(root, 'stele/node_modules', file))
 }
 
 /** Packs what `fill` puts into a directory. The same content is the same layer, whenever it is packed. */

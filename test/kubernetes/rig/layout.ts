@@ -4,11 +4,12 @@ import { join } from 'node:path'
 import process from 'node:process'
 
 export const versions = {
-  coredns: '1.15.0',
+  coredns: '1.13.1',
   go: '1.26.8',
   helm: '4.3.1',
   kind: '0.33.0',
   kubernetes: '1.34.4',
+  prometheusOperator: '0.85.0',
 } as const
 
 const cacheHome = process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache')

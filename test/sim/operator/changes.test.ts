@@ -43,8 +43,34 @@ test('a setting reaches brokers by a roll, too', async () => {
   all.cluster({ config: { 'log.retention.hours': 24, 'num.partitions': '2' } })
   await all.converged()
   const config = all.kube.peek(configMaps, { namespace, name: 'events-config' })
-  expect(config?.data).toEqual({ 'server.properties': 'log.retention.hours=24\nnum.partitions=2\n' })
+  expect(config?.data).toEqual({
+    'server.properties': 'log.retention.hours=24\nnum.partitions=2\noffsets.topic.replication.factor=1\n',
+  })
   for (const pod of all.kube.peekAll(pods)) expect(uids).not.toContain(pod.metadata.uid)
+})
+
+test('brokers keep the image they run well with, whatever the operator would give to new clusters', async () => {
+  const all = new Operated()
+  all.start()
+  all.cluster()
+  await all.converged()
+  expect(all.clusterNow()?.status?.image).toBe('stele:1')
+  all.kill()
+  all.start(undefined, 'stele:2')
+  all.cluster({ config: { 'message.max.bytes': 2_000_000 } })
+  await all.converged()
+  expect(imagesOf(all)).toEqual(['stele:1', 'stele:1', 'stele:1'])
+  all.kubelets.brokenImages.add('stele:broken')
+  all.cluster({ image: 'stele:broken' })
+  await all.clock.runUntil(() => imagesOf(all).includes('stele:broken'), 120_000)
+  await all.quiet()
+  all.kube.set(logClusters, { namespace, name: 'events' }, now => {
+    if (now === undefined) return undefined
+    const { image: _, ...spec } = now.spec
+    return { ...now, spec }
+  })
+  await all.converged()
+  expect(imagesOf(all)).toEqual(['stele:1', 'stele:1', 'stele:1'])
 })
 
 test.each(['image', 'crash'] as const)(
@@ -96,7 +122,9 @@ test('what is edited or deleted by hand is put back', async () => {
   expect(all.kube.peek(statefulSets, key('events-broker-1'))?.spec?.replicas).toBe(1)
   expect(all.kube.peek(networkPolicies, key('events-brokers'))?.spec?.ingress?.[0]?.ports).toHaveLength(2)
   expect(all.kube.peek(services, key('events-kafka'))).toBeDefined()
-  expect(all.kube.peek(configMaps, key('events-config'))?.data).toEqual({ 'server.properties': '' })
+  expect(all.kube.peek(configMaps, key('events-config'))?.data).toEqual({
+    'server.properties': 'offsets.topic.replication.factor=1\n',
+  })
   expect(all.kube.peekAll(events).filter(event => event.reason === 'PutBack')).toHaveLength(3)
 })
 
@@ -249,4 +277,27 @@ test('clients outside: brokers wait for their addresses, and are told them', asy
   all.cluster({ listeners: [] })
   await all.converged()
   expect(namesOf(all.kube.peekAll(services))).toEqual(['events-brokers', 'events-kafka'])
+})
+
+test('an object that somebody else changes again each time is put back ever more rarely, and that is told', async () => {
+  const all = await three()
+  const key = { namespace, name: 'events-broker-1' }
+  const scale = (): void =>
+    all.kube.set(statefulSets, key, now => now && { ...now, spec: { ...now.spec, replicas: 0 } as never })
+  let fights = true
+  all.kube.onChange(statefulSets, ({ after }) => {
+    if (!fights || after?.metadata.name !== key.name || after.spec?.replicas === 0) return
+    all.clock.clockOf({ alive: true }).after(10, scale)
+  })
+  const before = all.writes.length
+  scale()
+  await all.clock.runFor(600_000)
+  const putBack = all.writes.slice(before).filter(({ plural }) => plural === 'statefulsets')
+  expect(putBack.length).toBeGreaterThan(5)
+  expect(putBack.length).toBeLessThan(16)
+  expect(all.condition('Degraded')?.message).toContain('StatefulSet events-broker-1: whenever')
+  expect(all.kube.peekAll(events).filter(({ reason }) => reason === 'Contested')).toHaveLength(1)
+  fights = false
+  await all.clock.runUntil(() => all.ready === 3, 600_000)
+  await all.clock.runUntil(() => all.condition('Degraded')?.reason === 'Healthy', 900_000)
 })

@@ -3,6 +3,7 @@ import { tabletSlices } from '../../../control/kubernetes/resources/tablet-slice
 import {
   configMaps,
   networkPolicies,
+  nodes,
   persistentVolumeClaims,
   podDisruptionBudgets,
   roleBindings,
@@ -104,4 +105,28 @@ test('nothing is written twice while watches are late', async () => {
   const often = [...times].filter(([what, calls]) => calls.length > (what.startsWith('statefulsets') ? 2 : 1))
   expect(often.map(([what]) => what)).toEqual([])
   expect(made.length).toBeGreaterThan(10)
+})
+
+test('nodes that do not answer, or get their zones late, hold nobody up', async () => {
+  const all = new Operated(1, ['a', 'b'])
+  const label = (labelOf: (zone: string) => Record<string, string>): void => {
+    for (const zone of ['a', 'b'])
+      all.kube.set(
+        nodes,
+        { namespace: '', name: `node-${zone}` },
+        now => now && { ...now, metadata: { ...now.metadata, labels: labelOf(zone) } },
+      )
+  }
+  const zonesNow = () => new Set(all.clusterNow()?.status?.brokers?.map(({ zone }) => zone))
+  all.kube.onCall = ({ plural }) => (plural === 'nodes' ? { code: 500 } : undefined)
+  label(() => ({}))
+  all.start()
+  all.cluster()
+  await all.converged()
+  all.kube.onCall = undefined
+  await all.clock.runFor(240_000)
+  expect(zonesNow()).toEqual(new Set([undefined]))
+  label(zone => ({ 'topology.kubernetes.io/zone': zone }))
+  await all.clock.runFor(240_000)
+  expect(zonesNow()).toEqual(new Set(['a', 'b']))
 })

@@ -10,14 +10,30 @@ import { differences, read, told, written, type Difference } from './compare.ts'
 import { isAt, listed, type Place } from './differences.ts'
 import { cluster } from './cluster.ts'
 import { Interview, type Theme } from './interview.ts'
+import { malformed } from './malformed.ts'
 import { offsets } from './offsets.ts'
 import { produced } from './produced.ts'
 import { fetched } from './fetched.ts'
 import { settings } from './settings.ts'
 import { topics } from './topics.ts'
 
-const broker = useBroker({ settings: { 'node.id': '1' } })
-const themes: Readonly<Record<string, Theme>> = { topics, settings, produced, offsets, fetched, cluster }
+/** What the reference is started with, too. */
+const settingsOfBoth = {
+  'node.id': '1',
+  'group.initial.rebalance.delay.ms': '0',
+  'offsets.topic.replication.factor': '1',
+}
+const broker = useBroker({ settings: settingsOfBoth })
+/** The malformed ones go first: some mean all topics there are. */
+const themes: Readonly<Record<string, Theme>> = {
+  malformed,
+  topics,
+  settings,
+  produced,
+  offsets,
+  fetched,
+  cluster,
+}
 const places = listed.flatMap(entry => entry.places)
 const used = new Set<Place>()
 const held = new Set<string>()

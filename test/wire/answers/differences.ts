@@ -299,6 +299,7 @@ export const listed: readonly Listed[] = [
     reason: 'KIP-227 lets a broker answer with session 0: clients then name all partitions each time.',
     places: [
       { question: 'Fetch: in a session, *', field: 'sessionId', ours: '0' },
+      { question: 'Fetch: a body of zeros', field: 'sessionId', ours: '0' },
       { question: 'Fetch: in a session, *', field: 'errorCode', ours: '70' },
       ...of('Fetch', 'responses*', 'in a session, going on'),
     ],
@@ -386,6 +387,12 @@ export const listed: readonly Listed[] = [
       'Kafka keeps `log.retention.hours` and `log.roll.hours` beside those in milliseconds, which are unset then; here they are other names for them.',
     places: [
       { question: 'DescribeConfigs: a broker*', field: '*.configs[log.retention.ms]*' },
+      { question: 'DescribeConfigs: a broker*', field: '*.configs[log.roll.ms]*' },
+      ...['log.retention.hours', 'log.retention.minutes', 'log.roll.hours'].map(name => ({
+        question: 'DescribeConfigs: a broker*',
+        field: `*.configs[${name}]`,
+        ours: 'nothing',
+      })),
       ...of('DescribeConfigs', '*.synonyms[log.retention.*', 'after a change for all brokers*'),
       ...['retention.ms', 'segment.ms'].map(name => ({
         question: '*',
@@ -395,9 +402,50 @@ export const listed: readonly Listed[] = [
     ],
   },
   {
-    title: 'max.connections has a bound',
-    reason: 'Each connection costs memory; the default is what a broker can hold, and it is read once.',
-    places: [{ question: 'DescribeConfigs: a broker*', field: '*.configs[max.connections]*' }],
+    title: 'node.id and broker.id are one setting',
+    reason: 'Each is another name for the other, as Kafka means it too; it describes both.',
+    places: [
+      { question: 'DescribeConfigs: a broker*', field: '*.configs[node.id]', ours: 'nothing' },
+      { question: 'DescribeConfigs: a broker, all of it', field: '*.configs[broker.id].synonyms*' },
+    ],
+  },
+  {
+    title: 'Memory has a bound',
+    reason:
+      'Each connection costs memory, and so do requests that are being received: the defaults are what a broker can hold. They are read once.',
+    places: [
+      { question: 'DescribeConfigs: a broker*', field: '*.configs[max.connections]*' },
+      { question: 'DescribeConfigs: a broker*', field: '*.configs[queued.max.request.bytes]*' },
+    ],
+  },
+  {
+    title: 'A group waits half a second for its members',
+    reason: 'Who starts one consumer by hand does not wait for three; what is started together is gathered.',
+    places: [
+      {
+        question: 'DescribeConfigs: a broker, all of it',
+        field:
+          '*.configs[group.initial.rebalance.delay.ms].synonyms[group.initial.rebalance.delay.ms 5].value',
+        kafka: '"3000"',
+        ours: '"500"',
+      },
+    ],
+  },
+  {
+    title: 'Settings of the broker alone are read when it starts',
+    reason: 'Only those that topics get from it change while it runs.',
+    places: [
+      'listeners',
+      'log.cleaner.backoff.ms',
+      'log.cleaner.dedupe.buffer.size',
+      'log.cleaner.io.max.bytes.per.second',
+      'producer.id.expiration.ms',
+    ].map(name => ({
+      question: 'DescribeConfigs: a broker*',
+      field: `*.configs[${name}].readOnly`,
+      kafka: 'false',
+      ours: 'true',
+    })),
   },
   {
     title: 'Values are kept without the spaces around them',

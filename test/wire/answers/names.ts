@@ -44,6 +44,8 @@ function renamed(name: string, value: unknown, fields: Fields, { port }: Around)
     case 'totalBytes':
     case 'usableBytes':
       return Number(value) >= 0 ? 'a size' : value
+    case 'value':
+      return String(fields['name']).endsWith('listeners') && value !== null ? 'addresses' : value
     case 'documentation':
       return value === null ? null : 'a text'
     // What is said of a failure is for people; that something is said is not.

@@ -78,6 +78,17 @@ const batches: Theme = async i => {
     await ask('a batch', good)
     await ask('a batch that only the leader has to have', good, { acks: 1 })
     if (version < 3) continue
+    // Whether all have it within no time depends on the moment; what is refused does not.
+    for (const timeoutMs of [0, -1]) {
+      const within = `within ${timeoutMs} ms`
+      await ask(`a batch that only the leader has to have, ${within}`, good, { acks: 1, timeoutMs })
+      await ask(`an unknown topic, ${within}`, good, { timeoutMs }, 'nowhere')
+      await ask(`an unknown partition, ${within}`, good, { timeoutMs }, topic, 9)
+      await ask(`a few bytes, ${within}`, Buffer.alloc(11), { timeoutMs })
+      await ask(`a topic with too few copies, ${within}`, good, { timeoutMs }, 'copied')
+      await ask(`too large for its topic, ${within}`, batch(['x'.repeat(300)]), { timeoutMs }, 'small')
+      await ask(`nothing, ${within}`, good, { timeoutMs, topicData: [] })
+    }
     for (const acks of [2, -2]) await ask(`acks ${acks}`, good, { acks })
     await ask('an unknown topic', good, {}, 'nowhere')
     await ask('an unknown partition', good, {}, topic, 9)

@@ -2,30 +2,18 @@
 import { alterConfigs } from '../../../protocol/kafka/apis/alter-configs.ts'
 import { describeConfigs } from '../../../protocol/kafka/apis/describe-configs.ts'
 import { incrementalAlterConfigs } from '../../../protocol/kafka/apis/incremental-alter-configs.ts'
+import { brokerRows, topicRows } from '../../../control/settings/definitions.ts'
 import { versionsOf, type Interview, type Theme } from './interview.ts'
 
 const ofTopic = 2
 const ofBroker = 4
 const ofLogger = 8
 
-/** Settings of a broker that both know; those of its own each has many more of. */
-const shared = [
-  'auto.create.topics.enable',
-  'compression.type',
-  'delete.topic.enable',
-  'fetch.max.bytes',
-  'group.max.session.timeout.ms',
-  'group.min.session.timeout.ms',
-  'log.cleanup.policy',
-  'log.retention.bytes',
-  'log.retention.ms',
-  'log.segment.bytes',
-  'max.connections',
-  'message.max.bytes',
-  'min.insync.replicas',
-  'num.partitions',
-  'offsets.retention.minutes',
-]
+/** All settings of a broker that both may know: ours, but for those that only we have. Kafka has many more of its own. */
+const shared = [...Object.values(topicRows), ...Object.values(brokerRows)]
+  .flatMap(({ broker, aliases }) => [broker, ...aliases.map(({ name }) => name)])
+  // Where a broker is to be found is said in another way to start Kafka.
+  .filter(name => !name.startsWith('stele.') && name !== 'advertised.listeners')
 
 const read: Theme = async i => {
   await i.topic('plain')

@@ -21,6 +21,7 @@ const types: Readonly<Record<KafkaType, number>> = {
   boolean: 1,
   string: 2,
   int: 3,
+  short: 4,
   long: 5,
   double: 6,
   list: 7,

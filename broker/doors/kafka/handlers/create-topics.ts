@@ -20,7 +20,7 @@ export const createTopicsHandler = (desk: Desk): Handler =>
   plain(
     desk,
     createTopics,
-    async ({ topics, validateOnly }, call) => {
+    async ({ topics, validateOnly, timeoutMs }, call) => {
       const twice = repeated(topics.map(({ name }) => name))
       const told = new Map<string, Told>()
       const wanted: NewTopic[] = []
@@ -29,7 +29,7 @@ export const createTopicsHandler = (desk: Desk): Handler =>
         if ('errorCode' in topic) told.set(asked.name, failed(asked.name, topic))
         else wanted.push(topic)
       }
-      const made = await desk.router.createTopics(wanted, { validateOnly })
+      const made = await desk.router.createTopics(wanted, { validateOnly, timeoutMs })
       for (const [n, topic] of made.entries()) {
         const name = wanted[n]?.name ?? ''
         told.set(

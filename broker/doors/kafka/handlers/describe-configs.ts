@@ -75,16 +75,22 @@ function checkBroker(resourceName: string, { self }: Router): void {
 
 const config = (setting: Described, request: Request): Config => ({
   name: setting.name,
-  value: setting.value,
+  value: isUnset(setting) ? null : setting.value,
   readOnly: setting.readOnly,
   configSource: sourceCode(setting.source),
   isSensitive: false,
   synonyms: request.includeSynonyms
-    ? setting.synonyms.map(({ name, value, source }) => ({ name, value, source: sourceCode(source) }))
+    ? setting.synonyms
+        .filter(({ value }) => !isUnset({ ...setting, value }))
+        .map(({ name, value, source }) => ({ name, value, source: sourceCode(source) }))
     : [],
   configType: typeCode(setting.type),
   documentation: request.includeDocumentation ? setting.doc : null,
 })
+
+/** A text that nobody gave: Kafka's is null. An empty list is a value. */
+const isUnset = ({ type, value }: Pick<Described, 'type' | 'value'>): boolean =>
+  type === 'string' && value === ''
 
 /** There is one log with one level, which changes with a new start only. */
 const rootLogger = (level: string): Config => ({

@@ -2,6 +2,7 @@ import { Refusal } from '../../../../base/refusals.ts'
 import { findCoordinator } from '../../../../protocol/kafka/apis/find-coordinator.ts'
 import { attempt, plain, type Call, type Desk, type Handler } from './handler.ts'
 import { brokerPlaces } from './places.ts'
+import { soon, soonMs } from './soon.ts'
 
 const nowhere = { nodeId: -1, host: '', port: -1 }
 const manySince = 4
@@ -39,7 +40,10 @@ async function find(keyType: number, key: string, call: Call) {
     throw new Refusal('TRANSACTIONAL_ID_AUTHORIZATION_FAILED', 'there are no transactions')
   if (keyType !== 0)
     throw new Refusal('INVALID_REQUEST', `there are no coordinators for keys of type ${keyType}`)
-  const nodeId = await call.desk.router.groups.coordinatorId(key)
+  const { router, world } = call.desk
+  const making = new Refusal('COORDINATOR_NOT_AVAILABLE', 'the topic of groups is being made')
+  const untilMs = world.clock.monotonicMs() + soonMs
+  const nodeId = await soon(world.clock, untilMs, router.groups.coordinatorId(key), making)
   const place = brokerPlaces(call).find(broker => broker.nodeId === nodeId)
   if (place !== undefined) return place
   throw new Refusal('COORDINATOR_NOT_AVAILABLE', `broker ${nodeId}, which coordinates ${key}, is away`)

@@ -6,9 +6,13 @@ import type { RequestOf, ResponseOf } from '../../../../protocol/kafka/schema.ts
 import { clusterOperations, describeTablet, operationsUnasked, topicOperations } from './described.ts'
 import { codeOf, failureOf, plain, type Call, type Desk, type Handler } from './handler.ts'
 import { brokerPlaces } from './places.ts'
+import { soon, soonMs } from './soon.ts'
 
 type Asked = NonNullable<RequestOf<typeof metadata>['topics']>[number]
 type Told = ResponseOf<typeof metadata>['topics'][number]
+
+/** A missing topic is made if it may be, and waited for until then; monotonic. */
+type Finding = { readonly mayMake: boolean; readonly withOperations: boolean; readonly untilMs: number }
 
 const noId = 'AAAAAAAAAAAAAAAAAAAAAA'
 
@@ -23,8 +27,10 @@ export const metadataHandler = (desk: Desk): Handler =>
       const topics: Told[] = []
       if (all) for (const topic of router.topics().values()) topics.push(tell(topic, call, withOperations))
       else {
+        const mayMake = request.allowAutoTopicCreation
+        const untilMs = desk.world.clock.monotonicMs() + soonMs
         for (const asked of once(request.topics ?? [], call.version)) {
-          topics.push(await find(asked, call, request.allowAutoTopicCreation, withOperations))
+          topics.push(await find(asked, call, { mayMake, withOperations, untilMs }))
         }
       }
       return {
@@ -50,7 +56,7 @@ function once(topics: readonly Asked[], version: number): Asked[] {
   return [...new Map(topics.map(asked => [`${asked.name} ${asked.topicId}`, asked])).values()]
 }
 
-async function find(asked: Asked, call: Call, mayMake: boolean, withOperations: boolean): Promise<Told> {
+async function find(asked: Asked, call: Call, { mayMake, withOperations, untilMs }: Finding): Promise<Told> {
   const { router } = call.desk
   const { name, topicId } = asked
   try {
@@ -67,7 +73,9 @@ async function find(asked: Asked, call: Call, mayMake: boolean, withOperations: 
     if (!mayMake || !router.settings.autoCreateTopicsEnable) {
       return missing(name, noId, codeOf('UNKNOWN_TOPIC_OR_PARTITION'))
     }
-    return tell(await router.ensureTopic(name), call, withOperations)
+    const making = new Refusal('LEADER_NOT_AVAILABLE', `topic ${name} is being made`)
+    const made = await soon(call.desk.world.clock, untilMs, router.ensureTopic(name), making)
+    return tell(made, call, withOperations)
   } catch (error) {
     return missing(
       call.version < 12 ? (name ?? '') : name,

@@ -10,6 +10,7 @@ import { metadata } from '../../../../protocol/kafka/apis/metadata.ts'
 import { deleteRecords } from '../../../../protocol/kafka/apis/delete-records.ts'
 import { offsetForLeaderEpoch } from '../../../../protocol/kafka/apis/offset-for-leader-epoch.ts'
 import { produce } from '../../../../protocol/kafka/apis/produce.ts'
+import { createPartitions } from '../../../../protocol/kafka/apis/create-partitions.ts'
 import { createTopics } from '../../../../protocol/kafka/apis/create-topics.ts'
 import { TestCluster } from '../../cluster.fixture.ts'
 import { batchOf, fetchBody, firstOf, produceBody } from '../broker.fixture.ts'
@@ -136,4 +137,27 @@ test('a topic made through one broker is placed over all of them', async () => {
   })
   const leaders = told.topics[0]?.partitions.map(({ leaderId }) => leaderId)
   expect(leaders?.toSorted()).toEqual([0, 0, 1, 1, 2, 2])
+})
+
+test('while the operator does not work nobody waits for a topic longer than he says, and it is there when it does', async () => {
+  const [client] = inside
+  const name = (topic: string) => ({ name: topic, topicId: 'AAAAAAAAAAAAAAAAAAAAAA' })
+  cluster.placing(false)
+  const shape = { numPartitions: 1, replicationFactor: 1, assignments: [], configs: [] }
+  const created = await client?.ask(createTopics, 7, { topics: [{ name: 'late', ...shape }], timeoutMs: 50 })
+  expect(created?.topics).toMatchObject([{ name: 'late', errorCode: 7 }])
+  const topics = [{ name: 't', count: 4, assignments: null }]
+  const grown = await client?.ask(createPartitions, 3, { topics, timeoutMs: 50, validateOnly: false })
+  expect(grown?.results).toMatchObject([{ name: 't', errorCode: 7 }])
+  const asked = { topics: [name('automatic'), name('late')], allowAutoTopicCreation: true }
+  const told = await client?.ask(metadata, 12, asked)
+  expect(told?.topics).toMatchObject([
+    { name: 'automatic', errorCode: 5 },
+    { name: 'late', errorCode: 5 },
+  ])
+  cluster.placing(true)
+  await cluster.makeTopic('other', [[0]])
+  const found = async () => (await client?.ask(metadata, 12, asked))?.topics ?? []
+  while ((await found()).some(({ errorCode }) => errorCode !== 0))
+    await new Promise(resolve => setImmediate(resolve))
 })

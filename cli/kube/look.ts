@@ -1,0 +1,110 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Failure } from '../failure.ts'
+import { tell, write } from '../output.ts'
+import { printable } from '../printable.ts'
+import { brokerRows } from './brokers.ts'
+import { connect, type Where } from './connect.ts'
+import { type Seen, see } from './seen.ts'
+import { summaryOf } from './status.ts'
+import { tabletRows } from './tablets.ts'
+import { brokersText, type Look, statusText, tabletsTable } from './text.ts'
+
+type Options = Where & {
+  readonly cluster?: string
+  readonly topic?: string
+  readonly problems?: true
+  readonly output?: 'wide' | 'json'
+  readonly watch?: true
+}
+
+type View = {
+  /** What programs get. */
+  readonly data: readonly unknown[]
+  readonly text: (look: Look) => string
+}
+
+const views: Readonly<
+  Record<'status' | 'brokers' | 'tablets', (seen: readonly Seen[], options: Options) => View>
+> = {
+  status: seen => {
+    const data = seen.map(summaryOf)
+    return { data, text: look => statusText(data, look) }
+  },
+  brokers: seen => {
+    const data = seen.flatMap(brokerRows)
+    return { data, text: look => brokersText(data, look) }
+  },
+  tablets: (seen, { topic, problems }) => {
+    const all = seen.flatMap(tabletRows)
+    const data = all.filter(row => topic === undefined || row.topic === topic)
+    if (topic !== undefined && data.length === 0)
+      throw noTopic(
+        topic,
+        all.map(row => row.topic),
+      )
+    const shown = problems ? data.filter(({ state }) => state !== 'well') : data
+    return {
+      data: shown,
+      text: look => (shown.length === 0 ? noTablets(data.length) : tabletsTable(shown, look)),
+    }
+  },
+}
+
+const noTablets = (all: number): string =>
+  all === 0 ? 'there are no tablets yet: make a LogTopic\n' : `all ${all} tablets are well\n`
+
+function noTopic(topic: string, names: readonly string[]): Failure {
+  const there = [...new Set(names)]
+  const shown = there.length > 20 ? `${there.slice(0, 20).join(', ')}, …` : there.join(', ')
+  return new Failure(
+    `no topic ${topic} is placed`,
+    there.length === 0
+      ? '`kubectl get logtopics` says which there are, and why they are not ready.'
+      : `There are: ${shown}.`,
+  )
+}
+
+const everyMs = 1_000
+/** Clears the screen and begins at its top. */
+const clear = '\u001B[H\u001B[2J\u001B[3J'
+
+/** Shows one of the views, once or again and again. */
+export async function look(what: keyof typeof views, options: Options): Promise<void> {
+  const connection = await connect(options)
+  const onTerminal = process.stdout.isTTY
+  const colours = onTerminal && (process.env['NO_COLOR'] ?? '') === ''
+  const draw = onTerminal && options.watch && options.output !== 'json' ? clear : ''
+  const shownBy = (view: View): string =>
+    options.output === 'json'
+      ? `${JSON.stringify(view.data, undefined, options.watch ? undefined : 2)}\n`
+      : view.text({ wide: options.output === 'wide', colours })
+  const first = await see(connection, options.cluster)
+  let shown = shownBy(views[what](first, options))
+  await write(draw + shown)
+  if (options.output !== 'json') tellOfGaps(first)
+  while (options.watch) {
+    await sleep(everyMs)
+    const now = await see(connection, options.cluster).then(
+      seen => shownBy(views[what](seen, options)),
+      (error: unknown) => lateFailure(error),
+    )
+    if (now !== shown) await write(draw + now)
+    shown = now
+  }
+}
+
+/** While somebody watches, what does not work now may work again. */
+function lateFailure(error: unknown): string {
+  if (error instanceof Failure) return `${printable(error.message)}\n`
+  throw error
+}
+
+/** What is not shown because we may not see it. */
+function tellOfGaps(seen: readonly Seen[]): void {
+  const gaps = [
+    seen.some(({ pods }) => pods === undefined) ? 'pods' : '',
+    seen.some(({ claims }) => claims === undefined) ? 'persistentvolumeclaims' : '',
+    seen.some(({ incarnations }) => incarnations === undefined) ? 'leases' : '',
+  ].filter(gap => gap !== '')
+  if (gaps.length > 0) tell(`some of it is not known: you have no right to list ${gaps.join(', ')}`)
+}
