@@ -249,6 +249,8 @@ async function openTablets(
         diskSince: directory.since(incarnation),
         keptSince: kept ? before.incarnation : incarnation,
         lagMsMax: settings.replicaLagTimeMaxMs,
+        copyBytesPerSecond: () =>
+          resolveBroker({ dynamic: store.brokerSettings(), static: staticSettings }).copyRate,
       })
     : undefined
   const groupCommit = new GroupCommit()

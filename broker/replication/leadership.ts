@@ -3,8 +3,9 @@
  * watermark and the in-sync set that should be. Pure: time is handed in, nothing is asked of anyone.
  */
 import { assert } from '../../base/assert.ts'
-import { offset, type BrokerId, type Incarnation, type Offset } from '../../base/quantities.ts'
+import { epoch, offset, type BrokerId, type Incarnation, type Offset } from '../../base/quantities.ts'
 import type { InSync, TabletAssignment } from '../../control/model.ts'
+import { countedReplicas, isMoving, targetOf } from '../../control/moves.ts'
 import type { FollowerRun } from './replica.ts'
 import { soundRules, type Rules } from './rules.ts'
 
@@ -56,6 +57,8 @@ const renewalMs = 300
 
 export class Leadership {
   readonly epochStart: Offset
+  /** Nothing is appended any more, so that another may lead without a record less. */
+  isQuiet = false
   readonly #self: FollowerRun
   readonly #rules: Rules
   /** When each entry of the set was first seen. */
@@ -100,7 +103,7 @@ export class Leadership {
   }
 
   enough({ minInsync, alone }: Limits): boolean {
-    return alone || this.inSyncAtLeast >= Math.min(minInsync, this.#committed.replicas.length)
+    return alone || this.inSyncAtLeast >= Math.min(minInsync, countedReplicas(this.#committed))
   }
 
   /** It wants another set, can reach nobody who could grant it, and that for so long that another may lead by now. */
@@ -108,13 +111,21 @@ export class Leadership {
     return this.#unansweredMs !== undefined && nowMs - this.#unansweredMs > lagMsMax
   }
 
-  /** The same leadership, as it was seen in the control store. */
-  assigned(assignment: TabletAssignment, nowMs: number): void {
+  /**
+   * The same leadership, as it was seen in the control store. Answers whether a replica that is still there has to say again what it holds: it
+   * was taken away and comes anew, and may have begun anew.
+   */
+  assigned(assignment: TabletAssignment, nowMs: number): boolean {
     assert(assignment.epoch === this.#committed.epoch, 'a leadership is one epoch')
-    if (assignment.version < this.#committed.version) return
+    if (assignment.version < this.#committed.version) return false
+    const before = this.#committed
     this.#committed = assignment
     this.#entries = entriesOf(assignment, this.#entries, nowMs)
     if (this.#inFlight !== undefined && assignment.version >= this.#inFlight.version) this.#over()
+    for (const broker of this.#followers.keys())
+      if (!assignment.replicas.includes(broker)) this.#followers.delete(broker)
+    const anew = assignment.adding.filter(broker => !before.adding.includes(broker))
+    return anew.filter(broker => this.#followers.delete(broker)).length > 0
   }
 
   /** The change to `to` is being asked for: from now on it may be in force. */
@@ -170,20 +181,54 @@ export class Leadership {
   }
 
   /** What the assignment should become, `now` being what it is, or undefined when it is right. */
-  wants(
-    now: TabletAssignment,
-    live: Liveness,
-    nowMs: number,
-    { lagMsMax }: Limits,
-  ): TabletAssignment | undefined {
+  wants(now: TabletAssignment, live: Liveness, nowMs: number, limits: Limits): TabletAssignment | undefined {
+    const { lagMsMax } = limits
     const stay = now.isr.filter(member => this.#stays(member, live, nowMs, lagMsMax))
     const join = [...this.#followers].flatMap(([broker, follower]) => {
       const member = { broker, incarnation: follower.incarnation }
-      const isNew = now.replicas.includes(broker) && !stay.some(one => one.broker === broker)
+      // Of who is added only this leadership knows since when.
+      const isKnown = !now.adding.includes(broker) || this.#committed.adding.includes(broker)
+      const isNew = isKnown && now.replicas.includes(broker) && !stay.some(one => one.broker === broker)
       return isNew && this.#mayJoin(member, follower, live, nowMs, lagMsMax) ? [member] : []
     })
-    if (join.length === 0 && stay.length === now.isr.length) return undefined
+    if (join.length === 0 && stay.length === now.isr.length) return this.#endOfMove(now, live, limits)
     return { ...now, version: now.version + 1, isr: [...stay, ...join] }
+  }
+
+  /** Whether nothing is missing for the end of a move but another leader: this one is to go. */
+  mustHandOver(now: TabletAssignment, limits: Limits): boolean {
+    return now.removing.includes(this.#self.broker) && stayingAfter(now, limits) !== undefined
+  }
+
+  /**
+   * The tablet without those on their way out, when everyone new is in sync. Of those in sync nobody has less than what was acknowledged; who leads
+   * next has moreover every record of this leader.
+   */
+  #endOfMove(now: TabletAssignment, live: Liveness, limits: Limits): TabletAssignment | undefined {
+    const isr = stayingAfter(now, limits)
+    if (isr === undefined) return undefined
+    const replicas = targetOf(now)
+    const to = { ...now, version: now.version + 1, replicas, adding: [], removing: [], isr }
+    if (!now.removing.includes(this.#self.broker)) return to
+    // Who waits for acks=all is answered here, before another leads.
+    if (!this.isQuiet || this.#highWatermark < this.#logEnd) return undefined
+    const leader = replicas.find(broker =>
+      isr.some(member => member.broker === broker && this.#mayFollowOn(member, live)),
+    )
+    return leader === undefined ? undefined : { ...to, epoch: epoch(now.epoch + 1), leader }
+  }
+
+  /** Whether the member is there and holds every record of the log. */
+  #mayFollowOn(member: InSync, live: Liveness): boolean {
+    const { broker, incarnation } = member
+    const end = this.#endOf(member)
+    return (
+      end !== undefined &&
+      end >= this.#logEnd &&
+      live.runOf(broker) === incarnation &&
+      !live.isGone(broker) &&
+      !live.isLeaving(broker)
+    )
   }
 
   #sets(): readonly (readonly InSync[])[] {
@@ -211,8 +256,7 @@ export class Leadership {
   #mayJoin(member: InSync, follower: Follower, live: Liveness, nowMs: number, lagMsMax: number): boolean {
     const { broker, incarnation } = member
     return (
-      follower.end >= this.#highWatermark &&
-      follower.end >= this.epochStart &&
+      this.#rules.isCaughtUp(follower.end, this) &&
       live.runOf(broker) === incarnation &&
       !live.isGone(broker) &&
       !live.isLeaving(broker) &&
@@ -240,6 +284,15 @@ const newFollower = (incarnation: Incarnation, end: Offset, nowMs: number): Foll
   fetchedMs: nowMs,
   endAtFetch: offset(Number.MAX_SAFE_INTEGER),
 })
+
+/** Who is in sync when the move ends; undefined while that cannot be, or nothing moves. */
+function stayingAfter(now: TabletAssignment, { minInsync, alone }: Limits): readonly InSync[] | undefined {
+  if (!isMoving(now)) return undefined
+  const isHere = (broker: BrokerId): boolean => now.isr.some(member => member.broker === broker)
+  const isr = now.isr.filter(({ broker }) => !now.removing.includes(broker))
+  const enough = alone ? 1 : Math.min(minInsync, countedReplicas(now))
+  return now.adding.every(isHere) && isr.length >= Math.max(1, enough) ? isr : undefined
+}
 
 const nameOf = ({ broker, incarnation }: InSync): string => `${broker}/${incarnation}`
 

@@ -65,6 +65,8 @@ export type FetchFrom = {
 export type Followed = TabletKey & {
   readonly leader: BrokerId
   readonly epoch: Epoch
+  /** Nobody waits for the records of one that is not: its copying is held back. */
+  readonly isInSync: boolean
   /** Undefined while what it has taken is not as durable as the topic wants, or while its log is being cut. */
   next(): FetchFrom | undefined
   /**

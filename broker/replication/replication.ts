@@ -9,6 +9,7 @@ import type { Connection, ConnectionEvents, Listener, Place, Timer, World } from
 import { claimLeadership, type InSync, type TabletAssignment } from '../../control/model.ts'
 import type { ControlStore } from '../../control/store.ts'
 import { Changes, type Wish } from './changes.ts'
+import { CopyRate } from './copy-rate.ts'
 import { Fetcher } from './fetcher.ts'
 import { Peers } from './peers.ts'
 import { keyOf, type Followed, type FollowerRun, type Led, type Replica, type TabletKey } from './replica.ts'
@@ -26,6 +27,8 @@ export type ReplicationOptions = {
   readonly keptSince: Incarnation
   /** `replica.lag.time.max.ms` */
   readonly lagMsMax: number
+  /** So many bytes a second are copied of replicas that are not in sync; asked again and again. Infinity for no limit. */
+  readonly copyBytesPerSecond: () => number
   readonly rules?: Rules
 }
 
@@ -42,6 +45,7 @@ export class Replication {
   readonly #options: ReplicationOptions
   readonly #changes: Changes
   readonly #peers: Peers
+  readonly #copyRate: CopyRate
   readonly #replicas = new Map<string, Replica>()
   readonly #led = new Map<string, Led>()
   readonly #followed = new Map<string, { readonly followed: Followed; readonly fetcher: Fetcher }>()
@@ -65,6 +69,7 @@ export class Replication {
     this.rules = rules
     this.lagMsMax = lagMsMax
     this.#changes = new Changes(store, world.clock, log)
+    this.#copyRate = new CopyRate(world.clock, options.copyBytesPerSecond)
     this.#peers = new Peers(world.clock, store, broker => this.#gone(broker))
   }
 
@@ -129,6 +134,7 @@ export class Replication {
         log,
         self: this.self,
         leader,
+        copyRate: this.#copyRate,
         target: () => {
           const broker = store.brokers().get(leader)
           const place = broker?.addresses.replication

@@ -20,6 +20,8 @@ export type Rules = {
     own: { readonly epoch: number; readonly end: number } | undefined,
     start: Offset,
   ): number | undefined
+  /** Does a replica whose log ends at `end` hold what the others in sync hold? */
+  isCaughtUp(end: Offset, mark: { readonly highWatermark: Offset; readonly epochStart: Offset }): boolean
   /** May this run lead when the leader is lost? */
   mayClaim(assignment: TabletAssignment, self: BrokerId, run: Incarnation): boolean
 }
@@ -45,6 +47,8 @@ export const soundRules: Rules = {
     if (own === undefined) return start
     return own.epoch === diverging.epoch ? Math.min(own.end, diverging.endOffset) : own.end
   },
+
+  isCaughtUp: (end, { highWatermark, epochStart }) => end >= highWatermark && end >= epochStart,
 
   mayClaim: ({ isr }, self, run) =>
     isr.some(({ broker, incarnation }) => broker === self && incarnation === run),

@@ -28,6 +28,7 @@ export type FollowingOwner = {
   readonly logStart: Offset
   /** Everything below is as durable as the topic wants. */
   readonly durableEnd: Offset
+  readonly isInSync: boolean
   /** `bytes` more stand in the file. */
   written(bytes: number): void
   /** The log ends elsewhere now, and what there is is on the disk. */
@@ -78,6 +79,10 @@ export class Following implements Followed {
   /** Settles when nothing is being cut any more. */
   get cutting(): Promise<void> | undefined {
     return this.#cutting
+  }
+
+  get isInSync(): boolean {
+    return this.#owner.isInSync
   }
 
   next(): FetchFrom | undefined {

@@ -26,6 +26,8 @@ export type LeadingOwner = {
   advanced(): void
   /** The set is too small for acks=all now: whoever waits is told. */
   tooFew(): void
+  /** Writes what was gathered. */
+  flush(): void
 }
 
 /** What replication is to the tablets, and what they are to it. */
@@ -40,6 +42,9 @@ export type AroundTablets = Liveness & {
   changed(replica: Replica): void
 }
 
+/** So long nothing is appended before another leads; then again after a while. */
+const quietMs = { max: 1_000, again: 5_000 }
+
 export class Leading implements Led {
   readonly leadership: Leadership
   readonly epoch: Epoch
@@ -51,6 +56,9 @@ export class Leading implements Led {
   readonly #listeners = new Set<(event: LedEvent) => void>()
   #wishing = false
   #over = false
+  /** Since when nothing is appended, and when that may be tried again. */
+  #quietSinceMs: number | undefined
+  #quietAgainMs = -Infinity
 
   /** The leadership that `assignment` grants begins at the end of the log. */
   static begin(
@@ -127,6 +135,7 @@ export class Leading implements Led {
       )
     )
       this.review()
+    else if (this.isQuiet) this.review()
     return 'taken'
   }
 
@@ -148,14 +157,23 @@ export class Leading implements Led {
 
   /** The same epoch, as it was seen in the control store. */
   assigned(assignment: TabletAssignment): void {
-    this.leadership.assigned(assignment, this.#owner.nowMs)
+    const askAgain = this.leadership.assigned(assignment, this.#owner.nowMs)
+    // Who is told that nobody leads asks anew.
+    if (askAgain) this.#tell('ended')
     this.#setChanged()
+  }
+
+  /** It is about to go, or may have gone already: nothing is appended now. */
+  get isQuiet(): boolean {
+    return this.leadership.isQuiet
   }
 
   review(): void {
     if (this.#over || this.#wishing || this.leadership.isChanging) return
     const { assignment } = this.#owner
-    if (assignment === undefined || this.#wanted(assignment) === undefined) return
+    if (assignment === undefined) return
+    this.#beQuiet(this.leadership.mustHandOver(assignment, this.#owner.limits))
+    if (this.#wanted(assignment) === undefined) return
     this.#wishing = true
     const { topicId, partition } = this
     this.#around.wish({
@@ -174,6 +192,22 @@ export class Leading implements Led {
         this.#setChanged()
       },
     })
+  }
+
+  /** While it is to hand over it appends nothing for a while, so that the next leader can have all of the log. */
+  #beQuiet(mustHandOver: boolean): void {
+    const { nowMs } = this.#owner
+    const sinceMs = this.#quietSinceMs
+    if (sinceMs === undefined && (!mustHandOver || nowMs < this.#quietAgainMs)) return
+    if (sinceMs === undefined) {
+      this.#quietSinceMs = nowMs
+      this.leadership.isQuiet = true
+      this.#owner.flush()
+    } else if (!mustHandOver || nowMs - sinceMs > quietMs.max) {
+      this.#quietSinceMs = undefined
+      this.#quietAgainMs = nowMs + quietMs.again
+      this.leadership.isQuiet = false
+    }
   }
 
   /** Another leads, or nobody. */

@@ -9,6 +9,7 @@ import { Refusal } from '../../base/refusals.ts'
 import { LimitedLog } from '../../base/limited-log.ts'
 import type { World } from '../../base/world.ts'
 import type { InSync, TabletAssignment } from '../../control/model.ts'
+import { countedReplicas } from '../../control/moves.ts'
 import type { Checkpoints, TabletCheckpoint } from '../log/checkpoint.ts'
 import type { Cleaner } from '../log/compaction/cleaner.ts'
 import type { Compaction, PassLimits } from '../log/compaction/compaction.ts'
@@ -201,6 +202,13 @@ export class Tablet implements Kept, Replica {
     return this.#settings.flush === 'os' ? this.logEnd : this.#marks.synced.offset
   }
 
+  /** Whether it is in sync, in this run. */
+  get isInSync(): boolean {
+    const { broker, incarnation } = this.#shared.replication?.self ?? {}
+    const isr = this.#assignment?.isr ?? []
+    return isr.some(member => member.broker === broker && member.incarnation === incarnation)
+  }
+
   get nowMs(): number {
     return this.#shared.world.clock.monotonicMs()
   }
@@ -265,6 +273,8 @@ export class Tablet implements Kept, Replica {
     this.#leads = undefined
     if (around === undefined || assignment.replicas.length === 1)
       return this.#advance(this.#marks.synced, this.#marks.writtenBytes)
+    // Alone it needed no places of ends.
+    this.#marks.grown(state.log.end)
     this.#leads = Leading.begin(this, state, around, assignment)
     this.#leads.grown(this.durableEnd)
   }
@@ -366,9 +376,9 @@ export class Tablet implements Kept, Replica {
     const { assignment } = this
     assert(assignment !== undefined, 'a leader has an assignment')
     const leadership = this.#leads?.leadership
-    if (leadership?.isStale(this.nowMs, this.limits) === true)
+    if (leadership?.isStale(this.nowMs, this.limits) === true || leadership?.isQuiet === true)
       return appending.refused(slot, this.#notLeading())
-    const enough = Math.min(this.#settings.minInsyncReplicas, assignment.replicas.length)
+    const enough = Math.min(this.#settings.minInsyncReplicas, countedReplicas(assignment))
     const inSync = leadership?.inSyncAtLeast ?? assignment.isr.length
     if (acks === -1 && inSync < enough && !this.limits.alone) {
       const why = `${inSync} replicas of ${this.#name()} are in sync, and acks=all needs ${enough}`

@@ -128,6 +128,7 @@ export async function startSimBroker(
       diskSince: directory.since(incarnation),
       keptSince: kept ? before.incarnation : incarnation,
       lagMsMax: cluster.lagMsMax,
+      copyBytesPerSecond: () => resolveBroker({ dynamic: store.brokerSettings(), static: settings }).copyRate,
       ...(cluster.rules && { rules: cluster.rules }),
     })
   const groupCommit = new GroupCommit()
