@@ -65,11 +65,7 @@ test('a replica moves to another broker: the new one joins the set, the old one 
   move(0, 1, 3)
   await moved()
   expect(now()).toMatchObject({ replicas: [0, 1, 3], leader: 0, epoch: 0 })
-  expect(
-    now()
-      .isr.map(({ broker }) => broker)
-      .sort(),
-  ).toEqual([0, 1, 3])
+  expect(new Set(now().isr.map(({ broker }) => Number(broker)))).toEqual(new Set([0, 1, 3]))
   await write(1)
   await cluster.until(() => cluster.replicas(topic.id).every(({ tablet }) => tablet.highWatermark === 51))
   expect(cluster.replicas(topic.id).map(({ node }) => node.id)).toEqual([0, 1, 3])
@@ -135,7 +131,7 @@ test('nobody goes while the new one is not in sync, and more replicas do not sto
 })
 
 test('copies that are not in sync are made no faster than follower.replication.throttled.rate', async () => {
-  const { cluster, now, write, move, moved } = await placed(6, 3, [0, 1])
+  const { cluster, write, move, moved } = await placed(6, 3, [0, 1])
   await write(400)
   const { control, clock } = cluster
   const bytes = cluster.leader([...control.state.topicsById.keys()][0] ?? '')?.sizeBytes ?? 0
