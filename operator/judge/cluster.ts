@@ -3,6 +3,7 @@ import { isLeaving, podOf, type Seen } from '../observe/seen.ts'
 import { isGoing, type Member } from '../observe/members.ts'
 import { hexOf } from '../observe/topics.ts'
 import type { Fault } from './fault.ts'
+import { movesOf } from './moves.ts'
 import { podFault } from './pod.ts'
 import { sizeOf } from './volume.ts'
 
@@ -94,7 +95,7 @@ function volumeFault(seen: Seen, member: Member, size: string): Fault | undefine
   return member.claim?.status?.phase === 'Lost'
     ? {
         reason: 'VolumeLost',
-        message: `the volume of the claim ${member.claim.metadata.name} is gone: restore it`,
+        message: `the volume of the claim ${member.claim.metadata.name} is gone: restore it; or, where other brokers have copies in sync, delete the claim and the pod of the broker, which then copies everything anew to an empty volume`,
       }
     : undefined
 }
@@ -109,28 +110,30 @@ function listenerFault(seen: Seen, member: Member): Fault | undefined {
   }
 }
 
+/** Tablets that nobody else can take, and brokers that are gone together. */
 function drainFaults(seen: Seen): Fault[] {
-  const blocked = seen.members.filter(member => member.excess && !isLeaving(member))
-  if (blocked.length === 0) return []
-  const ids = new Set<number>(blocked.map(({ id }) => id))
-  const names = new Set<string>()
-  let tablets = 0
-  for (const { topic, tablets: placed } of seen.slices.values()) {
-    for (const { replicas } of placed) {
-      if (!replicas.some(id => ids.has(id))) continue
-      tablets += 1
-      names.add(topic.name)
-    }
+  const { blocked, gone } = movesOf(seen)
+  const faults: Fault[] = []
+  if (gone.length > 1) {
+    faults.push({
+      reason: 'SeveralBrokersGone',
+      message: `${brokersText(gone)} have been gone for longer than spec.replaceAfter: copies are made again for one broker at a time only, as several are more likely to come back. Bring all but one of them back`,
+    })
   }
-  const sorted = [...names].sort()
-  const more = sorted.length > 5 ? ` and ${sorted.length - 5} more` : ''
-  const remedy = `spec.brokers is ${seen.cluster.spec.brokers}: set it to ${seen.members.length}, or delete these topics; tablets are not copied to other brokers yet`
-  return [
-    {
-      reason: 'DrainBlocked',
-      message: `${brokersText([...ids])} cannot be removed, ${tablets} tablets of ${sorted.slice(0, 5).join(', ')}${more} are there; ${remedy}`,
-    },
-  ]
+  const excess = new Set<number>(seen.members.filter(({ excess }) => excess).map(({ id }) => id))
+  const held = blocked.filter(({ from }) => excess.has(from))
+  if (held.length === 0) return faults
+  const tablets = new Set(held.map(({ slice, at }) => `${slice.metadata.name} ${at}`)).size
+  const names = [...new Set(held.map(({ slice }) => slice.topic.name))].sort()
+  const more = names.length > 5 ? ` and ${names.length - 5} more` : ''
+  const ids = [...new Set(held.map(({ from }) => from))].sort((a, b) => a - b)
+  const why = [...new Set(held.map(one => one.why))].slice(0, 3).join(', or ')
+  const remedy = `spec.brokers is ${seen.cluster.spec.brokers}: set it to ${seen.members.length}, or delete these topics`
+  faults.push({
+    reason: 'DrainBlocked',
+    message: `${brokersText(ids)} cannot be removed, ${tablets} tablets of ${names.slice(0, 5).join(', ')}${more} are there and no other broker can take them (${why}); ${remedy}`,
+  })
+  return faults
 }
 
 /** How the tablets stand. */
@@ -149,7 +152,7 @@ export function countTablets({ slices, orphans, members }: Seen): TabletCounts {
     if (left.has(slice)) continue
     for (const { leader, replicas, isr, adding, removing } of slice.tablets) {
       count.total += 1
-      if (isr.length < replicas.length) count.underReplicated += 1
+      if (isr.length < replicas.length - adding.length) count.underReplicated += 1
       if (leader === undefined || !ready.has(leader)) count.offline += 1
       if (adding.length > 0 || removing.length > 0) count.moving += 1
     }

@@ -10,6 +10,7 @@ import { topicsOf } from '../observe/topics.ts'
 import { brokers } from './rules/brokers.ts'
 import { furnish } from './rules/furnish.ts'
 import { leave } from './rules/leave.ts'
+import { moves } from './rules/moves.ts'
 import { owners } from './rules/owners.ts'
 import { replaceBroken } from './rules/replace-broken.ts'
 import { roll } from './rules/roll.ts'
@@ -29,6 +30,7 @@ const rules: readonly Rule[] = [
   replaceBroken,
   ({ topicViews, orphans }) => topics({ views: topicViews, orphans }),
   tablets,
+  moves,
   leave,
   roll,
 ]

@@ -20,6 +20,7 @@ import {
   type StatefulSet,
   storageClasses,
 } from '../../kube/resources.ts'
+import { copyTablets } from './copying.ts'
 import type { SimKube } from './kube.ts'
 
 const tickMs = 250
@@ -39,6 +40,8 @@ export class SimKubelets {
   readonly crashing = new Set<number>()
   /** Brokers that start and never get ready. */
   readonly recovering = new Set<number>()
+  /** Brokers copy what they are replicas of; otherwise only what moves. */
+  replicates = false
   /** Told of each pod that was ready and is no more. */
   onPodDown: ((pod: Pod) => void) | undefined
   readonly #kube: SimKube
@@ -79,6 +82,7 @@ export class SimKubelets {
       if (pod.metadata.deletionTimestamp === undefined) this.#advance(pod)
       else this.#terminate(pod)
     }
+    copyTablets(this.#kube, this.replicates)
   }
 
   #givePort(

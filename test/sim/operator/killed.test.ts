@@ -87,6 +87,13 @@ const scenarios: Readonly<Record<string, Scenario>> = {
     change: all =>
       all.cluster({ image: 'stele:2', config: { 'num.partitions': 3 }, storage: { size: '20Gi' } }),
   },
+  'a broker is removed, and what it holds moves before': {
+    before: all => {
+      all.cluster({ brokers: 3, deletionPolicy: 'Delete' })
+      all.topic('orders', { tablets: 9, replication: 2 })
+    },
+    change: all => all.cluster({ brokers: 2 }),
+  },
   'brokers are removed, and clients outside served': {
     before: all => {
       all.cluster({ brokers: 4, deletionPolicy: 'Delete' })
@@ -101,6 +108,7 @@ async function run(
 ): Promise<{ all: Operated; wasKilled: boolean }> {
   const all = new Operated(7, ['a'])
   scenario.before(all)
+  all.kubelets.replicates = true
   const first = all.start()
   if (all.clusterNow() !== undefined) await all.settled()
   await all.clock.finish(first.stop())
