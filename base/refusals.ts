@@ -278,6 +278,12 @@ export const refusals = {
     retriable: false,
     todo: 'Another member has joined with this group.instance.id: give each its own.',
   },
+  NO_REASSIGNMENT_IN_PROGRESS: {
+    kafka: 85,
+    http: 409,
+    retriable: false,
+    todo: 'No replica of the partition moves: there is nothing to take back.',
+  },
   GROUP_SUBSCRIBED_TO_TOPIC: {
     kafka: 86,
     http: 409,

@@ -6,6 +6,7 @@ import { MIB, type BrokerId, type Epoch, type Incarnation } from '../../base/qua
 import { Refusal } from '../../base/refusals.ts'
 import type { World } from '../../base/world.ts'
 import { isInternal, offsetsTopic, type Broker, type Topic } from '../../control/model.ts'
+import { moveReplicas, type WantedMove } from './moves.ts'
 import type { AddOptions, ControlStore, NewTopic, SettingsChange, WriteOptions } from '../../control/store.ts'
 import type { Groups } from '../groups/groups.ts'
 import {
@@ -223,6 +224,13 @@ export class Router {
     const topic = await this.#options.store.addTablets(id, total, options)
     await this.#options.tablets.settled()
     return topic
+  }
+
+  /** Begins moves of replicas, or takes them back; why it did not, by partition. */
+  async moveReplicas(topic: Topic, wanted: readonly WantedMove[]): Promise<ReadonlyMap<number, Refusal>> {
+    const refused = await moveReplicas(this.#options.store, topic, wanted)
+    await this.#options.tablets.settled()
+    return refused
   }
 
   async alterTopicSettings(id: string, change: SettingsChange): Promise<Topic> {
