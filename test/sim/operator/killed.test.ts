@@ -90,7 +90,7 @@ const scenarios: Readonly<Record<string, Scenario>> = {
   'a broker is removed, and what it holds moves before': {
     before: all => {
       all.cluster({ brokers: 3, deletionPolicy: 'Delete' })
-      all.topic('orders', { tablets: 9, replication: 2 })
+      all.topic('orders', { tablets: 30, replication: 2 })
     },
     change: all => all.cluster({ brokers: 2 }),
   },
@@ -120,7 +120,13 @@ async function run(
   }
   all.start(killAt === undefined ? api => api : killedAt(killAt, kill))
   await all.clock.runUntil(() => wasKilled || all.isSettled())
-  if (wasKilled) all.start()
+  // What it removes last it removes when a pod has stopped.
+  if (!wasKilled) await all.quiet()
+  if (wasKilled) {
+    all.start()
+    // What was written last may say that all is done, until the new one leads.
+    await all.clock.runFor(30_000)
+  }
   await all.settled()
   return { all, wasKilled }
 }
