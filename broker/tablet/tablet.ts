@@ -202,13 +202,6 @@ export class Tablet implements Kept, Replica {
     return this.#settings.flush === 'os' ? this.logEnd : this.#marks.synced.offset
   }
 
-  /** Whether it is in sync, in this run. */
-  get isInSync(): boolean {
-    const { broker, incarnation } = this.#shared.replication?.self ?? {}
-    const isr = this.#assignment?.isr ?? []
-    return isr.some(member => member.broker === broker && member.incarnation === incarnation)
-  }
-
   get nowMs(): number {
     return this.#shared.world.clock.monotonicMs()
   }
@@ -273,7 +266,6 @@ export class Tablet implements Kept, Replica {
     this.#leads = undefined
     if (around === undefined || assignment.replicas.length === 1)
       return this.#advance(this.#marks.synced, this.#marks.writtenBytes)
-    // Alone it needed no places of ends.
     this.#marks.grown(state.log.end)
     this.#leads = Leading.begin(this, state, around, assignment)
     this.#leads.grown(this.durableEnd)
@@ -323,16 +315,7 @@ export class Tablet implements Kept, Replica {
     }
     if (leader === undefined || leader === around.self.broker) return
     this.#marks.leaderMark = this.highWatermark
-    this.#follows = new Following(
-      this,
-      state,
-      keeping,
-      world.clock,
-      around.rules,
-      leader,
-      inEpoch,
-      before?.cutting,
-    )
+    this.#follows = new Following(this, state, keeping, world.clock, around, leader, inEpoch, before?.cutting)
   }
 
   /** Takes it out of service; what is on the disk stays as it is. */
