@@ -103,6 +103,10 @@ export class Leading implements Led {
     return this.leadership.highWatermark
   }
 
+  get isStale(): boolean {
+    return this.leadership.isStale(this.#owner.nowMs, this.#owner.limits)
+  }
+
   watch(listener: (event: LedEvent) => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)

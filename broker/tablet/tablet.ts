@@ -365,11 +365,9 @@ export class Tablet implements Kept, Replica {
     if (this.#role !== 'leader' || appends === undefined) return appending.refused(slot, this.#notLeading())
     const { assignment } = this
     assert(assignment !== undefined, 'a leader has an assignment')
-    const leadership = this.#leads?.leadership
-    if (leadership?.isStale(this.nowMs, this.limits) === true)
-      return appending.refused(slot, this.#notLeading())
+    if (this.#leads?.isStale === true) return appending.refused(slot, this.#notLeading())
     const enough = Math.min(this.#settings.minInsyncReplicas, assignment.replicas.length)
-    const inSync = leadership?.inSyncAtLeast ?? assignment.isr.length
+    const inSync = this.#leads?.leadership.inSyncAtLeast ?? assignment.isr.length
     if (acks === -1 && inSync < enough && !this.limits.alone) {
       const why = `${inSync} replicas of ${this.#name()} are in sync, and acks=all needs ${enough}`
       return appending.refused(slot, new Refusal('NOT_ENOUGH_REPLICAS', why))
@@ -391,7 +389,7 @@ export class Tablet implements Kept, Replica {
         `offset ${from} of ${this.#name()} is not there: it holds ${this.logStart} to ${this.highWatermark}`,
       )
     }
-    if (this.#leads?.leadership.isStale(this.nowMs, this.limits) === true) throw this.#notLeading()
+    if (this.#leads?.isStale === true) throw this.#notLeading()
     if (from >= this.highWatermark) return noBatches
     return this.#reading.read(state.log, from, this.#marks.highWatermark, bytesMax, atLeastOne)
   }
