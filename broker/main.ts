@@ -264,7 +264,8 @@ async function openTablets(
     clean: directory.wasClean && !damaged,
   })
   const identity = { self: brokerId(self), incarnation, clusterId, dataDirectory: directory.path }
-  const groups = new Groups({ world, store, tablets, log, settings })
+  const replicationIsGiven = 'offsets.topic.replication.factor' in staticSettings
+  const groups = new Groups({ world, store, tablets, log, settings, replicationIsGiven })
   const router = new Router({ world, store, tablets, groups, staticSettings, ...identity })
   return { router, tablets, checkpoints, replication }
 }

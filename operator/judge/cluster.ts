@@ -124,7 +124,7 @@ function drainFaults(seen: Seen): Fault[] {
   }
   const sorted = [...names].sort()
   const more = sorted.length > 5 ? ` and ${sorted.length - 5} more` : ''
-  const remedy = `spec.brokers is ${seen.cluster.spec.brokers}: set it to ${seen.members.length}, or delete these topics; tablets are not copied to other brokers yet`
+  const remedy = `spec.brokers is ${seen.cluster.spec.brokers}: set it to ${seen.members.length}, or delete these topics; tablets are not moved to other brokers yet`
   return [
     {
       reason: 'DrainBlocked',

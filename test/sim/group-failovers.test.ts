@@ -159,3 +159,16 @@ test('a group moves with its tablet, and its members go on in the same generatio
   for (const node of cluster.nodes)
     expect(await cluster.clock.finish(groupsOf(node).coordinatorId('g'))).toBe(heir.id)
 })
+
+test('committed offsets wait for as many brokers as are to hold them', async () => {
+  const settings = { 'offsets.topic.num.partitions': '1', 'offsets.topic.replication.factor': '3' }
+  const cluster = new SimCluster({ seed: 3, brokers: 3, settings })
+  const [first] = cluster.nodes
+  first?.start()
+  await cluster.until(() => first?.runs === true)
+  const made = () => cluster.clock.finish(groupsOf(first).ensureTopic())
+  await expect(made()).rejects.toMatchObject({ code: 'COORDINATOR_NOT_AVAILABLE' })
+  await cluster.startAll()
+  await made()
+  expect(cluster.control.state.topics.get(offsetsTopic)?.tablets[0]?.replicas).toHaveLength(3)
+})
