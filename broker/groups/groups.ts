@@ -118,7 +118,7 @@ export class Groups {
     if (this.#state === 'new')
       throw new Refusal('COORDINATOR_LOAD_IN_PROGRESS', 'the broker is still recovering')
     for (const coordinator of this.#coordinators.values()) {
-      if (coordinator.tablet.role !== 'leader') continue
+      if (!coordinator.leads) continue
       coordinator.checkActive()
       yield* coordinator.groups()
     }
