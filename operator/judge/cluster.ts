@@ -1,7 +1,7 @@
 import { labels } from '../../control/kubernetes/resources/names.ts'
 import { isLeaving, podOf, type Seen } from '../observe/seen.ts'
 import { isGoing, type Member } from '../observe/members.ts'
-import { hexOf } from '../observe/topics.ts'
+import { hexOf } from '../../control/kubernetes/ownership.ts'
 import type { Fault } from './fault.ts'
 import { podFault } from './pod.ts'
 import { sizeOf } from './volume.ts'

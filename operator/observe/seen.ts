@@ -6,7 +6,7 @@ import { revisionOf, type BrokerPod } from '../resources/pod.ts'
 import { membersOf, type Member } from './members.ts'
 import type { Observed } from './observed.ts'
 import { settingFaults } from './settings.ts'
-import { topicIdOf, topicsOf, type Topics } from './topics.ts'
+import { topicIdOf, topicsOf, type Topics } from '../../control/kubernetes/ownership.ts'
 
 /** What was observed of a LogCluster, and what follows from it at once. */
 export type Seen = Observed & {

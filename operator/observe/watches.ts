@@ -7,11 +7,11 @@ import { ApiError, type KubeApi, type KubeObject, type Resource } from '../../ku
 import { type Change, ListWatch, type ListWatchTimings } from '../../kube/list-watch.ts'
 import type { Log } from '../../kube/log.ts'
 import { nodes, storageClasses, type StorageClass } from '../../kube/resources.ts'
+import { holderOf, type DeletionPolicy } from '../../control/kubernetes/ownership.ts'
 import { logTopics, type LogTopic } from '../../control/kubernetes/resources/log-topic.ts'
 import { annotations, labels } from '../../control/kubernetes/resources/names.ts'
 import { Copy } from './copy.ts'
-import type { DeletionPolicy, Observed } from './observed.ts'
-import { holderOf } from './topics.ts'
+import type { Observed } from './observed.ts'
 import { watched } from './watched.ts'
 
 export type WatchesOptions = {

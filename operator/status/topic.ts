@@ -4,7 +4,7 @@ import { brokersText } from '../judge/cluster.ts'
 import { leadersToCome, tabletCount, topicFault, type Ground } from '../judge/topic.ts'
 import type { Fault } from '../judge/fault.ts'
 import type { Seen } from '../observe/seen.ts'
-import type { TopicView } from '../observe/topics.ts'
+import type { TopicView } from '../../control/kubernetes/ownership.ts'
 import { conditionsOf, type Judgement } from './conditions.ts'
 
 export function topicStatus(seen: Seen, view: TopicView, ground: Ground): LogTopicStatus {

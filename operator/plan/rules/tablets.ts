@@ -9,7 +9,7 @@ import { sliceTablets } from '../../../control/model.ts'
 import { carry, loadsOf, place, type Loads } from '../../../control/placement.ts'
 import { assignmentOf, groundOf, leadersToCome, topicFault, type Ground } from '../../judge/topic.ts'
 import type { Seen } from '../../observe/seen.ts'
-import { hexOf, type TopicView } from '../../observe/topics.ts'
+import { hexOf, type TopicView } from '../../../control/kubernetes/ownership.ts'
 import { clusterLabels, ownerOf } from '../../resources/labels.ts'
 import { keyOf, type Step } from '../step.ts'
 
