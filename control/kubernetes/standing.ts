@@ -124,6 +124,13 @@ export function countStates(states: Iterable<TabletState>): TabletCounts {
   return { total, underReplicated: count['under-replicated'], offline: count.offline, moving: count.moving }
 }
 
+/** How many tablets brokers cannot serve without naming them. */
+export function unnamedIn(brokers: Standings): number {
+  let count = 0
+  for (const { offline } of brokers.values()) count += offline.unnamed
+  return count
+}
+
 const namedMax = 5
 
 /** Which tablets are offline and why, those of one reason together: `orders-0, orders-1 (broker 2 is not ready)`. Undefined when none is. */

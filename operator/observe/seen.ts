@@ -1,5 +1,6 @@
 import type { LogCluster } from '../../control/kubernetes/resources/log-cluster.ts'
 import { annotations, configName } from '../../control/kubernetes/resources/names.ts'
+import type { Standings } from '../../control/kubernetes/standing.ts'
 import { brokerDefaults, propertiesKey, propertiesText } from '../resources/configuration.ts'
 import { externalAddress } from '../resources/external-address.ts'
 import { revisionOf, type BrokerPod } from '../resources/pod.ts'
@@ -13,6 +14,8 @@ export type Seen = Observed & {
   readonly cluster: LogCluster
   readonly members: readonly Member[]
   readonly topicViews: Topics['views']
+  /** By the brokers' ids. */
+  readonly standings: Standings
   /** Slices that belong to no LogTopic. */
   readonly orphans: Topics['orphans']
   /** Kafka's cluster id. */
@@ -47,6 +50,7 @@ export function see(observed: Observed, cluster: LogCluster): Seen {
     cluster,
     members,
     topicViews: views,
+    standings: new Map(members.map(({ id, standing }) => [id, standing])),
     orphans,
     clusterId,
     settingFaults: faults,

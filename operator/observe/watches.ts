@@ -198,6 +198,8 @@ const facts = ({ metadata }: KubeObject): string =>
   JSON.stringify([
     metadata.uid,
     metadata.annotations?.[annotations.broker],
+    metadata.annotations?.[annotations.offline],
+    metadata.annotations?.[annotations.stopped],
     metadata.labels?.[labels.retired],
     metadata.labels?.[labels.brokerId],
     metadata.ownerReferences,
