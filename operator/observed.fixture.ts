@@ -106,6 +106,7 @@ export const nothing = (cluster: LogCluster | undefined, more: Partial<Observed>
   slices: none,
   lastWords: none,
   leases: none,
+  silent: new Set(),
   claims: none,
   statefulSets: none,
   pods: none,

@@ -114,7 +114,7 @@ function memberOf(
     // While it has no pod it is where it was.
     zone: seen.zones.get(node ?? '') ?? statefulSet?.metadata.annotations?.[annotations.zone],
     ready,
-    standing: standingOf(id, { ready, lease }),
+    standing: standingOf(id, { ready, lease, silent: seen.silent.has(name) }),
     ...rest,
   }
 }

@@ -26,6 +26,8 @@ export type Observed = Placed & {
   /** Undefined: there is none of this name, but topics or slices that name it. */
   readonly cluster: LogCluster | undefined
   readonly leases: Named<Lease>
+  /** The names of Leases that their brokers do not renew. */
+  readonly silent: ReadonlySet<string>
   readonly claims: Named<PersistentVolumeClaim>
   readonly statefulSets: Named<StatefulSet>
   readonly pods: Named<Pod>
