@@ -2,7 +2,8 @@
  * How brokers and tablets stand: what Leases, pods and TabletSlices say enters, who is in sync, who is not and why comes out. Operator and tools ask here alike,
  * so that a tablet is offline for one exactly when it is for the other.
  */
-import type { Lease } from '../../kube/resources.ts'
+import type { Lease, Pod } from '../../kube/resources.ts'
+import type { TopicView } from './ownership.ts'
 import { bytesIn, nothingOffline, offlineIn, type OfflineThere } from './broker-report.ts'
 import { annotations } from './resources/names.ts'
 import type { SliceTablet, TabletSlice } from './resources/tablet-slice.ts'
@@ -44,6 +45,11 @@ function awayWhy(id: number, ready: boolean, silent: boolean, stopped: boolean):
   if (silent) return `broker ${id} does not renew its Lease`
   return ready ? undefined : `broker ${id} is not ready`
 }
+
+/** Whether the pod is, and stays. */
+export const isReady = ({ metadata, status }: Pod): boolean =>
+  metadata.deletionTimestamp === undefined &&
+  (status?.conditions ?? []).some(({ type, status }) => type === 'Ready' && status === 'True')
 
 /** The number of the run that a Lease is of; undefined for what no broker has written. */
 export function runIn({ metadata }: Lease): number | undefined {
@@ -89,6 +95,12 @@ export const judged = ({ topic, first, tablets }: TabletSlice, brokers: Standing
       why !== undefined ? 'offline' : behind.length > 0 ? 'under-replicated' : moves ? 'moving' : 'well'
     return { ...tablet, topic: topic.name, number, live, behind, state, why }
   })
+
+/** Those that are to be served; those of deleted topics, and of topics whose name another one has, are not. */
+export const judgedTablets = (views: readonly TopicView[], brokers: Standings): JudgedTablet[] =>
+  views
+    .filter(({ takenBy }) => takenBy === undefined)
+    .flatMap(({ slices }) => slices.flatMap(slice => judged(slice, brokers)))
 
 type Entry = { readonly topicId: string; readonly number: number; readonly run: number }
 

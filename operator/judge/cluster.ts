@@ -1,11 +1,5 @@
 import { labels } from '../../control/kubernetes/resources/names.ts'
-import {
-  countStates,
-  judged,
-  offlineText,
-  unnamedIn,
-  type JudgedTablet,
-} from '../../control/kubernetes/standing.ts'
+import { countStates, offlineText, unnamedIn, type JudgedTablet } from '../../control/kubernetes/standing.ts'
 import { isLeaving, podOf, type Seen } from '../observe/seen.ts'
 import { isGoing, type Member } from '../observe/members.ts'
 import { hexOf } from '../../control/kubernetes/ownership.ts'
@@ -143,12 +137,6 @@ function drainFaults(seen: Seen): Fault[] {
     },
   ]
 }
-
-/** All tablets that are to be served, as they stand; those of deleted LogTopics are not. */
-export const judgedTablets = ({ topicViews, standings }: Seen): JudgedTablet[] =>
-  topicViews
-    .filter(({ takenBy }) => takenBy === undefined)
-    .flatMap(({ slices }) => slices.flatMap(slice => judged(slice, standings)))
 
 /** Records that a deleted LogTopic was to take along, as far as anybody knows. */
 function keptFaults({ orphans }: Seen): Fault[] {

@@ -1,7 +1,7 @@
 import { brokerId, type BrokerId } from '../../base/quantities.ts'
 import type { LogCluster } from '../../control/kubernetes/resources/log-cluster.ts'
 import { annotations, brokerName, externalName, labels } from '../../control/kubernetes/resources/names.ts'
-import { standingOf, type Standing } from '../../control/kubernetes/standing.ts'
+import { isReady, standingOf, type Standing } from '../../control/kubernetes/standing.ts'
 import type { SliceTablet } from '../../control/kubernetes/resources/tablet-slice.ts'
 import type { Broker } from '../../control/model.ts'
 import type { KubeObject } from '../../kube/api.ts'
@@ -118,10 +118,6 @@ function memberOf(
     ...rest,
   }
 }
-
-const isReady = (pod: Pod): boolean =>
-  !isGoing(pod) &&
-  (pod.status?.conditions ?? []).some(({ type, status }) => type === 'Ready' && status === 'True')
 
 /** A broker writes it; what cannot be read is as good as nothing. */
 function recordOf({ metadata }: Lease): Member['record'] {

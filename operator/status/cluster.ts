@@ -4,8 +4,8 @@
  */
 import type { LogClusterStatus } from '../../control/kubernetes/resources/log-cluster.ts'
 import { bootstrapName, ports } from '../../control/kubernetes/resources/names.ts'
-import { countStates } from '../../control/kubernetes/standing.ts'
-import { brokersText, clusterFaults, judgedTablets } from '../judge/cluster.ts'
+import { countStates, judgedTablets } from '../../control/kubernetes/standing.ts'
+import { brokersText, clusterFaults } from '../judge/cluster.ts'
 import type { Fault } from '../judge/fault.ts'
 import { isBroken } from '../judge/pod.ts'
 import { isOutdated } from '../judge/revision.ts'
@@ -27,7 +27,7 @@ export type ClusterReport = {
 export function clusterReport(seen: Seen, refused: readonly Fault[]): ClusterReport {
   const { cluster, members } = seen
   const { name, namespace, generation } = cluster.metadata
-  const tablets = judgedTablets(seen)
+  const tablets = judgedTablets(seen.topicViews, seen.standings)
   const faults = clusterFaults(seen, tablets, refused)
   const before = cluster.status?.conditions
   const told = before?.find(({ type }) => type === 'Degraded')?.message ?? ''
