@@ -65,7 +65,8 @@ function replicasOf(
   const byId = new Map(ground.members.map(member => [member.id, member]))
   const terrain = {
     zoneOf: (id: BrokerId) => byId.get(id)?.zone,
-    mayLead: (id: BrokerId) => byId.get(id)?.ready === true,
+    mayLead: (id: BrokerId) => byId.get(id)?.standing.away === undefined,
+    bytesOf: (id: BrokerId) => byId.get(id)?.standing.bytes,
   }
   const chosen = assignmentOf(view)
   const placed: (readonly BrokerId[])[] = []
