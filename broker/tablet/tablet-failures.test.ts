@@ -313,8 +313,19 @@ describe('what a broker reports', () => {
       { topicId: tablet.topicId, tablet: 0, reason: expect.stringContaining('was taken away') },
     ])
     expect(await send(sim, tablet, 'b')).toMatchObject(storageError)
+    await sim.clock.runFor(1_000)
+    sim.kill()
+    const again = await sim.clock.finish(startSimBroker(sim))
+    expect(again.tablets.report().offline.map(({ reason }) => reason)).toEqual([
+      expect.stringContaining('the directory of the tablet is missing'),
+    ])
+    again.tablets.maintain(() => ({
+      retentionCheckMs: 1e6,
+      checkpointMs: 1_000,
+      producerIdExpirationMs: 1e6,
+    }))
     await sim.clock.finish(sim.world.disk.remove('/data/tablets'))
     await sim.clock.runFor(2_000)
-    expect(broker.tablets.report().offline).toHaveLength(2)
+    expect(again.tablets.report().offline).toHaveLength(2)
   })
 })

@@ -172,7 +172,8 @@ export class Tablets {
     for (const tablet of this.all()) {
       const { name } = tablet.identity
       if (!tablet.isOpen || there === undefined || there.has(name)) continue
-      tablet.fail(
+      // Noted as well, so that the next start does not take it for one that never was.
+      tablet.syncFailed(
         `its directory ${name} was taken away while the broker ran. Stop the broker, bring the directory back and start it, or delete the topic`,
       )
     }
@@ -294,12 +295,14 @@ export class Tablets {
 
   /** Why nothing may begin empty in the name of this replica. */
   #lost({ topicId, partition, identity }: Tablet, there: ReadonlySet<string>): string | undefined {
-    const { store, self, diskSince } = this.#options
+    const { store, self, diskSince, shared } = this.#options
     const assignment = store.topicById(topicId)?.tablets[partition]
     if (assignment === undefined) return undefined
     const lost = lostWith(assignment, self, diskSince)
     if (lost !== undefined || there.has(identity.name)) return lost
-    return missingWith(assignment, this.#options, there.has(`${identity.name}.stray`))
+    const hasStray = there.has(`${identity.name}.stray`)
+    const wasHere = hasStray || shared.checkpoints.of(identity.name) !== undefined
+    return missingWith(assignment, this.#options, hasStray, wasHere)
   }
 
   /** Replicas that other brokers have now: what is on the disk is set aside. */
