@@ -17,19 +17,21 @@ let asked: string[] = []
 let metrics: Record<string, string> = {}
 let denied = false
 
+const noAnswer = (pod: string | undefined): Answer =>
+  pod === undefined ? { items: [] } : { code: denied ? 403 : 503, message: 'no' }
+
 const server = createServer((request, reply) => {
   const path = new URL(request.url ?? '', 'http://server').pathname
   asked.push(path)
   const pod = /^\/api\/v1\/namespaces\/production\/pods\/([^/]+):8080\/proxy\/metrics$/.exec(path)?.[1]
   const text = pod === undefined ? undefined : metrics[pod]
-  if (text !== undefined) return void reply.end(text)
-  if (pod !== undefined) {
-    reply.writeHead(denied ? 403 : 503, { 'content-type': 'application/json' })
-    return void reply.end(JSON.stringify({ kind: 'Status', code: denied ? 403 : 503, message: 'no' }))
+  if (text !== undefined) {
+    reply.end(text)
+    return
   }
   const [, namespace, plural = ''] =
     /^\/apis?(?:\/[^/]+){1,2}?(?:\/namespaces\/([^/]+))?\/([a-z]+)$/.exec(path) ?? []
-  const answer = answers[`${namespace ?? '*'}/${plural}`] ?? answers[plural] ?? { items: [] }
+  const answer = answers[`${namespace ?? '*'}/${plural}`] ?? answers[plural] ?? noAnswer(pod)
   const failed = 'code' in answer
   reply.writeHead(failed ? answer.code : 200, { 'content-type': 'application/json' })
   reply.end(

@@ -83,8 +83,14 @@ describe.skipIf(!isOurs)('a broker in Kubernetes', () => {
     const running = launch(
       process.execPath,
       [
-        ...[main, 'start', '--control=kubernetes', '--json', `--data=${join(directory, 'data')}`],
-        ...['--kafka=127.0.0.1:0', '--http=127.0.0.1:0', ...settings.map(setting => `--set=${setting}`)],
+        main,
+        'start',
+        '--control=kubernetes',
+        '--json',
+        `--data=${join(directory, 'data')}`,
+        '--kafka=127.0.0.1:0',
+        '--http=127.0.0.1:0',
+        ...settings.map(setting => `--set=${setting}`),
       ],
       { environment },
     )
