@@ -140,6 +140,7 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
     await store.announceAddresses(self, incarnation, addressesOf(settings, bound))
     await directory.begin()
     await recover(world, tablets, router, directory.wasClean, log)
+    store.reporting?.(self, incarnation, () => tablets.report())
     tablets.maintain(() => ({
       retentionCheckMs: router.settings.logRetentionCheckIntervalMs,
       checkpointMs: router.settings.logFlushOffsetCheckpointIntervalMs,

@@ -233,7 +233,9 @@ const status = object('What the cluster is, written by the operator.', {
     object('How the tablets of all topics are.', {
       total: tabletNumber('How many there are.'),
       underReplicated: tabletNumber('How many have fewer copies in sync than they should have.'),
-      offline: tabletNumber('How many nobody leads: clients can neither write nor read them.'),
+      offline: tabletNumber(
+        'How many cannot be served: nobody leads them, or their broker is away or cannot use their files.',
+      ),
       moving: tabletNumber('How many are on their way to other brokers.'),
     }),
   ),

@@ -8,7 +8,7 @@ import type { KubeObject } from '../kube/api.ts'
 import type { Lease, Pod, StatefulSet } from '../kube/resources.ts'
 import type { Observed } from './observe/observed.ts'
 import { see, type Seen } from './observe/seen.ts'
-import { hexOf, topicIdOf } from './observe/topics.ts'
+import { hexOf, topicIdOf } from '../control/kubernetes/ownership.ts'
 import { statefulSet } from './resources/stateful-set.ts'
 
 export const uidOf = (n: number): string => `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`
@@ -106,6 +106,7 @@ export const nothing = (cluster: LogCluster | undefined, more: Partial<Observed>
   slices: none,
   lastWords: none,
   leases: none,
+  silent: new Set(),
   claims: none,
   statefulSets: none,
   pods: none,

@@ -96,6 +96,11 @@ export class Tablet implements Kept, Replica {
     return this.#role === 'leader' || this.#role === 'follower' ? undefined : this.#offlineReason
   }
 
+  /** Why it cannot be served, as far as that does not pass by itself; undefined while it can. */
+  get trouble(): string | undefined {
+    return this.#role === 'offline' ? this.#offlineReason : this.#appends?.trouble
+  }
+
   get settings(): TopicSettings {
     return this.#settings
   }

@@ -79,8 +79,8 @@ async function reportTopics(wanted: readonly Wanted[], options: ReportOptions): 
   })
 }
 
-/** These pass by themselves. */
-const passing = new Set(['WaitingForBrokers', 'Placing'])
+/** These pass by themselves, or are told of the LogCluster: a broker that is away is one event, and not one a topic. */
+const passing = new Set(['WaitingForBrokers', 'Placing', 'NoLeader'])
 
 const isNews = (before: Condition | undefined, now: Condition): boolean =>
   now.status === 'False' && !passing.has(now.reason) && now.message !== before?.message

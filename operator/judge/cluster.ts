@@ -1,14 +1,19 @@
 import { labels } from '../../control/kubernetes/resources/names.ts'
+import { countStates, offlineText, unnamedIn, type JudgedTablet } from '../../control/kubernetes/standing.ts'
 import { isLeaving, podOf, type Seen } from '../observe/seen.ts'
 import { isGoing, type Member } from '../observe/members.ts'
-import { hexOf } from '../observe/topics.ts'
+import { hexOf } from '../../control/kubernetes/ownership.ts'
 import type { Fault } from './fault.ts'
 import { podFault } from './pod.ts'
 import { sizeOf } from './volume.ts'
 
 /** What is wrong with a LogCluster, the worst first. `refused`: what the API server would not have. */
-export function clusterFaults(seen: Seen, refused: readonly Fault[]): Fault[] {
-  const { cluster, settingFaults } = seen
+export function clusterFaults(
+  seen: Seen,
+  tablets: readonly JudgedTablet[],
+  refused: readonly Fault[],
+): Fault[] {
+  const { settingFaults } = seen
   const staying = seen.members.filter(member => !isLeaving(member))
   return [
     ...refused,
@@ -19,7 +24,7 @@ export function clusterFaults(seen: Seen, refused: readonly Fault[]): Fault[] {
     ...gathered(staying, member => (member.pod === undefined ? undefined : podFault(member.pod))),
     ...gathered(staying, member => listenerFault(seen, member)),
     ...drainFaults(seen),
-    ...tabletFaults(seen, cluster.metadata.name),
+    ...tabletFaults(seen, tablets),
     ...keptFaults(seen),
   ]
 }
@@ -133,30 +138,6 @@ function drainFaults(seen: Seen): Fault[] {
   ]
 }
 
-/** How the tablets stand. */
-export type TabletCounts = {
-  readonly total: number
-  readonly underReplicated: number
-  readonly offline: number
-  readonly moving: number
-}
-
-export function countTablets({ slices, orphans, members }: Seen): TabletCounts {
-  const left = new Set(orphans.map(({ slice }) => slice))
-  const ready = new Set<number>(members.filter(member => member.ready).map(({ id }) => id))
-  const count = { total: 0, underReplicated: 0, offline: 0, moving: 0 }
-  for (const slice of slices.values()) {
-    if (left.has(slice)) continue
-    for (const { leader, replicas, isr, adding, removing } of slice.tablets) {
-      count.total += 1
-      if (isr.length < replicas.length) count.underReplicated += 1
-      if (leader === undefined || !ready.has(leader)) count.offline += 1
-      if (adding.length > 0 || removing.length > 0) count.moving += 1
-    }
-  }
-  return count
-}
-
 /** Records that a deleted LogTopic was to take along, as far as anybody knows. */
 function keptFaults({ orphans }: Seen): Fault[] {
   const unsure = orphans.filter(
@@ -175,13 +156,14 @@ function keptFaults({ orphans }: Seen): Fault[] {
   ]
 }
 
-function tabletFaults(seen: Seen, name: string): Fault[] {
-  const { total, offline, underReplicated } = countTablets(seen)
+function tabletFaults({ standings, cluster }: Seen, tablets: readonly JudgedTablet[]): Fault[] {
+  const { total, offline, underReplicated } = countStates(tablets.map(({ state }) => state))
   const faults: Fault[] = []
-  if (offline > 0) {
+  const which = offlineText(tablets, unnamedIn(standings))
+  if (which !== undefined) {
     faults.push({
       reason: 'TabletsOffline',
-      message: `${offline} of ${total} tablets are led by no broker that is ready: kubectl get tabletslices -l ${labels.cluster}=${name} shows which`,
+      message: `${offline} of ${total} tablets are offline: ${which}. kubectl stele tablets --problems --cluster ${cluster.metadata.name} shows all`,
     })
   }
   if (underReplicated > 0) {

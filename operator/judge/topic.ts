@@ -6,7 +6,7 @@ import { topicTabletsMax } from '../../control/placement.ts'
 import type { Member } from '../observe/members.ts'
 import type { Seen } from '../observe/seen.ts'
 import { settingFaults } from '../observe/settings.ts'
-import type { TopicView } from '../observe/topics.ts'
+import type { TopicView } from '../../control/kubernetes/ownership.ts'
 import { isBroken } from './pod.ts'
 import type { Fault } from './fault.ts'
 

@@ -1,6 +1,7 @@
 import { brokerId, type BrokerId } from '../../base/quantities.ts'
 import type { LogCluster } from '../../control/kubernetes/resources/log-cluster.ts'
 import { annotations, brokerName, externalName, labels } from '../../control/kubernetes/resources/names.ts'
+import { isReady, standingOf, type Standing } from '../../control/kubernetes/standing.ts'
 import type { SliceTablet } from '../../control/kubernetes/resources/tablet-slice.ts'
 import type { Broker } from '../../control/model.ts'
 import type { KubeObject } from '../../kube/api.ts'
@@ -19,6 +20,8 @@ export type Member = {
   readonly record: (Pick<Broker, 'incarnation'> & Partial<Pick<Broker, 'diskId'>>) | undefined
   readonly zone: string | undefined
   readonly ready: boolean
+  /** How tablets on it stand. */
+  readonly standing: Standing
   /** How many tablets name it. */
   readonly tablets: number
   /** More than spec.brokers: gets no new tablets, and goes when it has none. */
@@ -99,6 +102,7 @@ function memberOf(
   const lease = seen.leases.get(name)
   const node = pod?.spec?.nodeName
   const statefulSet = seen.statefulSets.get(name)
+  const ready = pod !== undefined && isReady(pod)
   return {
     id,
     statefulSet,
@@ -109,14 +113,11 @@ function memberOf(
     record: lease === undefined ? undefined : recordOf(lease),
     // While it has no pod it is where it was.
     zone: seen.zones.get(node ?? '') ?? statefulSet?.metadata.annotations?.[annotations.zone],
-    ready: pod !== undefined && isReady(pod),
+    ready,
+    standing: standingOf(id, { ready, lease, silent: seen.silent.has(name) }),
     ...rest,
   }
 }
-
-const isReady = (pod: Pod): boolean =>
-  !isGoing(pod) &&
-  (pod.status?.conditions ?? []).some(({ type, status }) => type === 'Ready' && status === 'True')
 
 /** A broker writes it; what cannot be read is as good as nothing. */
 function recordOf({ metadata }: Lease): Member['record'] {

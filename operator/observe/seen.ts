@@ -1,18 +1,21 @@
 import type { LogCluster } from '../../control/kubernetes/resources/log-cluster.ts'
 import { annotations, configName } from '../../control/kubernetes/resources/names.ts'
+import type { Standings } from '../../control/kubernetes/standing.ts'
 import { brokerDefaults, propertiesKey, propertiesText } from '../resources/configuration.ts'
 import { externalAddress } from '../resources/external-address.ts'
 import { revisionOf, type BrokerPod } from '../resources/pod.ts'
 import { membersOf, type Member } from './members.ts'
 import type { Observed } from './observed.ts'
 import { settingFaults } from './settings.ts'
-import { topicIdOf, topicsOf, type Topics } from './topics.ts'
+import { topicIdOf, topicsOf, type Topics } from '../../control/kubernetes/ownership.ts'
 
 /** What was observed of a LogCluster, and what follows from it at once. */
 export type Seen = Observed & {
   readonly cluster: LogCluster
   readonly members: readonly Member[]
   readonly topicViews: Topics['views']
+  /** By the brokers' ids. */
+  readonly standings: Standings
   /** Slices that belong to no LogTopic. */
   readonly orphans: Topics['orphans']
   /** Kafka's cluster id. */
@@ -48,6 +51,7 @@ export function see(observed: Observed, cluster: LogCluster): Seen {
     cluster,
     members,
     topicViews: views,
+    standings: new Map(members.map(({ id, standing }) => [id, standing])),
     orphans,
     clusterId,
     settingFaults: faults,

@@ -6,12 +6,13 @@ import type { Clock, Random } from '../../base/world.ts'
 import { ApiError, type KubeApi, type KubeObject, type Resource } from '../../kube/api.ts'
 import { type Change, ListWatch, type ListWatchTimings } from '../../kube/list-watch.ts'
 import type { Log } from '../../kube/log.ts'
-import { nodes, storageClasses, type StorageClass } from '../../kube/resources.ts'
+import { leases, nodes, storageClasses, type Lease, type StorageClass } from '../../kube/resources.ts'
+import { holderOf, type DeletionPolicy } from '../../control/kubernetes/ownership.ts'
 import { logTopics, type LogTopic } from '../../control/kubernetes/resources/log-topic.ts'
 import { annotations, labels } from '../../control/kubernetes/resources/names.ts'
 import { Copy } from './copy.ts'
-import type { DeletionPolicy, Observed } from './observed.ts'
-import { holderOf } from './topics.ts'
+import type { Observed } from './observed.ts'
+import { Silences, type Hearing } from './silences.ts'
 import { watched } from './watched.ts'
 
 export type WatchesOptions = {
@@ -41,6 +42,7 @@ export class Watches {
   readonly #byPlural = new Map<string, Copy<KubeObject>>()
   readonly #watches: ListWatch<KubeObject>[] = []
   readonly #storageClasses: ListWatch<StorageClass>
+  readonly #silences: Silences
   /** By cluster, then by the uid of the LogTopic. Needed while there are slices of it. */
   readonly #lastWords = new Map<string, Map<string, DeletionPolicy>>()
   readonly #zones = new Map<string, string>()
@@ -50,12 +52,16 @@ export class Watches {
   constructor(options: WatchesOptions) {
     this.#options = options
     const { clock } = options
+    let leaseWatch: Hearing = neverHealthy
     const copies = Object.entries(watched).map(([kind, { resource, clusterOf, ...selection }]) => {
       const copy = new Copy<KubeObject>(clock, clusterOf as (object: KubeObject) => string | undefined)
       this.#byPlural.set(resource.plural, copy)
-      this.#watches.push(this.#watch(resource, copy, selection))
+      const watch = this.#watch(resource, copy, selection)
+      this.#watches.push(watch)
+      if (kind === 'leases') leaseWatch = watch
       return [kind, copy]
     })
+    this.#silences = new Silences(clock, () => leaseWatch, options.onChange)
     this.#copies = Object.fromEntries(copies) as Copies
     this.#storageClasses = new ListWatch({
       ...this.#shared(),
@@ -67,10 +73,12 @@ export class Watches {
   /** Resolves when everything was listed once. */
   async start(): Promise<void> {
     for (const watch of this.#all()) watch.start()
+    this.#silences.start()
     await Promise.all(this.#all().map(watch => watch.synced))
   }
 
   async stop(): Promise<void> {
+    this.#silences.stop()
     await Promise.all(this.#all().map(watch => watch.stop()))
   }
 
@@ -104,7 +112,7 @@ export class Watches {
     return {
       ...(of as Omit<
         Observed,
-        'key' | 'nowMs' | 'cluster' | 'lastWords' | 'storageClasses' | 'zones' | 'image'
+        'key' | 'nowMs' | 'cluster' | 'lastWords' | 'storageClasses' | 'zones' | 'silent' | 'image'
       >),
       key: { namespace: key.slice(0, at), name },
       nowMs: this.#options.clock.nowMs(),
@@ -112,8 +120,22 @@ export class Watches {
       lastWords: this.#lastWordsOf(key),
       storageClasses: new Map(this.#storageClasses.items().map(one => [one.metadata.name, one])),
       zones: new Map(this.#zones),
+      silent: this.#silentOf(key),
       image,
     }
+  }
+
+  #silentOf(key: string): ReadonlySet<string> {
+    const silent = [...this.#copies.leases.of(key).values()].filter(lease => this.#silences.has(lease))
+    return new Set(silent.map(({ metadata }) => metadata.name))
+  }
+
+  #listen({ before, after }: Change<KubeObject>): void {
+    const lease = after ?? before
+    if (lease === undefined || !isLease(lease)) return
+    const cluster = watched.leases.clusterOf(lease)
+    if (after === undefined || cluster === undefined) this.#silences.gone(lease)
+    else this.#silences.heard(cluster, lease)
   }
 
   #heed(last: KubeObject | undefined): void {
@@ -171,6 +193,7 @@ export class Watches {
       onChange: change => {
         const keys = copy.told(change)
         this.#heed(change.last)
+        this.#listen(change)
         if (!isHeartbeat(change)) keys.forEach(onChange)
       },
     })
@@ -186,11 +209,15 @@ export class Watches {
   }
 }
 
+const neverHealthy = { healthySinceMs: undefined, isHealthy: () => false }
+
+const isLease = (object: KubeObject): object is Lease => object.kind === leases.kind
+
 const isLogTopic = (object: KubeObject): object is LogTopic => object.kind === logTopics.kind
 
 /** A broker that lives renews its Lease every few seconds: that alone is no reason to look at its cluster. */
 function isHeartbeat({ before, after }: Change<KubeObject>): boolean {
-  if (before?.kind !== 'Lease' || after === undefined) return false
+  if (before === undefined || !isLease(before) || after === undefined) return false
   return facts(before) === facts(after)
 }
 
@@ -198,6 +225,8 @@ const facts = ({ metadata }: KubeObject): string =>
   JSON.stringify([
     metadata.uid,
     metadata.annotations?.[annotations.broker],
+    metadata.annotations?.[annotations.offline],
+    metadata.annotations?.[annotations.stopped],
     metadata.labels?.[labels.retired],
     metadata.labels?.[labels.brokerId],
     metadata.ownerReferences,

@@ -4,7 +4,8 @@
  */
 import type { LogClusterStatus } from '../../control/kubernetes/resources/log-cluster.ts'
 import { bootstrapName, ports } from '../../control/kubernetes/resources/names.ts'
-import { brokersText, clusterFaults, countTablets } from '../judge/cluster.ts'
+import { countStates, judgedTablets } from '../../control/kubernetes/standing.ts'
+import { brokersText, clusterFaults } from '../judge/cluster.ts'
 import type { Fault } from '../judge/fault.ts'
 import { isBroken } from '../judge/pod.ts'
 import { isOutdated } from '../judge/revision.ts'
@@ -26,21 +27,18 @@ export type ClusterReport = {
 export function clusterReport(seen: Seen, refused: readonly Fault[]): ClusterReport {
   const { cluster, members } = seen
   const { name, namespace, generation } = cluster.metadata
-  const faults = clusterFaults(seen, refused)
+  const tablets = judgedTablets(seen.topicViews, seen.standings)
+  const faults = clusterFaults(seen, tablets, refused)
   const before = cluster.status?.conditions
   const told = before?.find(({ type }) => type === 'Degraded')?.message ?? ''
-  const counts = countTablets(seen)
+  const counts = countStates(tablets.map(({ state }) => state))
   const external = members.flatMap(member => externalText(seen, member) ?? [])
   const status: LogClusterStatus = {
     ...(generation !== undefined && { observedGeneration: generation }),
-    conditions: conditionsOf(
-      before,
-      [available(seen, counts.offline), progressing(seen, faults), degraded(faults)],
-      {
-        generation,
-        nowMs: seen.nowMs,
-      },
-    ),
+    conditions: conditionsOf(before, [available(seen, faults), progressing(seen, faults), degraded(faults)], {
+      generation,
+      nowMs: seen.nowMs,
+    }),
     replicas: members.length,
     readyReplicas: members.filter(member => member.ready).length,
     selector: Object.entries(brokerSelector(name))
@@ -70,12 +68,13 @@ function externalText(seen: Seen, member: Member): string | undefined {
   return external === undefined || host === undefined ? undefined : `${host}:${external.port}`
 }
 
-function available({ members }: Seen, offline: number): Judgement {
+function available({ members }: Seen, faults: readonly Fault[]): Judgement {
   const ready = members.filter(member => member.ready).length
   const message = `${ready} of ${members.length} brokers are ready`
   if (ready === 0) return { type: 'Available', status: 'False', reason: 'NoBrokerReady', message }
-  if (offline > 0) {
-    const why = `${message}, ${offline} tablets are led by none of them`
+  const offline = faults.find(({ reason }) => reason === 'TabletsOffline')
+  if (offline !== undefined) {
+    const why = `${message}, ${offline.message}`
     return { type: 'Available', status: 'False', reason: 'TabletsOffline', message: why }
   }
   return { type: 'Available', status: 'True', reason: 'Serving', message }

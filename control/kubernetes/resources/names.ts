@@ -29,6 +29,10 @@ export const annotations = {
   leaving: 'stele.dev/leaving',
   /** On a broker's Lease: "clean" or "unclean" from when the broker has given it back until its next start. */
   stopped: 'stele.dev/stopped',
+  /** On a broker's Lease: how many bytes of records it holds. */
+  bytes: 'stele.dev/bytes',
+  /** On a broker's Lease: the tablets that it cannot serve, and why, as JSON; see `broker-report.ts`. Empty when there are none. */
+  offline: 'stele.dev/offline',
   /** On a LogTopic: where its first tablets shall go, as JSON: one list of broker ids a tablet. */
   assignment: 'stele.dev/assignment',
   /** On TabletSlices: the uid of the LogTopic they belong to; not the topic's id where a LogTopic made again took them over. */

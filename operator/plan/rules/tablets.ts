@@ -9,7 +9,7 @@ import { sliceTablets } from '../../../control/model.ts'
 import { carry, loadsOf, place, type Loads } from '../../../control/placement.ts'
 import { assignmentOf, groundOf, leadersToCome, topicFault, type Ground } from '../../judge/topic.ts'
 import type { Seen } from '../../observe/seen.ts'
-import { hexOf, type TopicView } from '../../observe/topics.ts'
+import { hexOf, type TopicView } from '../../../control/kubernetes/ownership.ts'
 import { clusterLabels, ownerOf } from '../../resources/labels.ts'
 import { keyOf, type Step } from '../step.ts'
 
@@ -65,7 +65,8 @@ function replicasOf(
   const byId = new Map(ground.members.map(member => [member.id, member]))
   const terrain = {
     zoneOf: (id: BrokerId) => byId.get(id)?.zone,
-    mayLead: (id: BrokerId) => byId.get(id)?.ready === true,
+    mayLead: (id: BrokerId) => byId.get(id)?.standing.away === undefined,
+    bytesOf: (id: BrokerId) => byId.get(id)?.standing.bytes,
   }
   const chosen = assignmentOf(view)
   const placed: (readonly BrokerId[])[] = []

@@ -9,7 +9,7 @@ import {
   topicOf,
   uidOf,
 } from '../../observed.fixture.ts'
-import { topicsOf } from '../../observe/topics.ts'
+import { topicsOf } from '../../../control/kubernetes/ownership.ts'
 import { owners } from './owners.ts'
 import { topics } from './topics.ts'
 

@@ -1,8 +1,20 @@
-import type { LogTopic } from '../../control/kubernetes/resources/log-topic.ts'
-import { topicNameOf } from '../../control/kubernetes/resources/log-topic.ts'
-import { annotations } from '../../control/kubernetes/resources/names.ts'
-import type { TabletSlice } from '../../control/kubernetes/resources/tablet-slice.ts'
-import type { DeletionPolicy, Observed } from './observed.ts'
+/**
+ * Which TabletSlices belong to which LogTopic, for all who ask: operator, brokers, tools. Objects come in as they are, views of topics go out;
+ * what always holds: a slice belongs to one LogTopic at most, and a Kafka name to one LogTopic.
+ */
+import { topicNameOf, type LogTopic } from './resources/log-topic.ts'
+import { annotations } from './resources/names.ts'
+import type { TabletSlice } from './resources/tablet-slice.ts'
+
+export type DeletionPolicy = LogTopic['spec']['deletionPolicy']
+
+/** Of one cluster. */
+export type Placed = {
+  readonly topics: ReadonlyMap<string, LogTopic>
+  readonly slices: ReadonlyMap<string, TabletSlice>
+  /** The deletionPolicy of LogTopics that were seen to be deleted, as it was then, by their uids. */
+  readonly lastWords: ReadonlyMap<string, DeletionPolicy>
+}
 
 /** A LogTopic with what there is of it. */
 export type TopicView = {
@@ -33,13 +45,10 @@ type Orphan = {
  * Which slices belong to which LogTopic: those under its own uid, those it has taken over, or, when it has none, those that a LogTopic
  * of this Kafka name left under Retain. Of two LogTopics that claim one name the older one has it.
  */
-export function topicsOf(seen: Observed): Topics {
+export function topicsOf(seen: Placed): Topics {
   const groups = Map.groupBy(seen.slices.values(), slice => slice.topic.id)
   const topics = [...seen.topics.values()].sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1))
-  const ofUid = new Map<string, string>()
-  for (const [id, slices] of groups) {
-    for (const slice of slices) ofUid.set(slice.metadata.annotations?.[annotations.logTopic] ?? '', id)
-  }
+  const ofName = Map.groupBy(seen.slices.values(), slice => slice.topic.name)
   const uids = new Set(topics.map(({ metadata }) => metadata.uid ?? ''))
   const lastWord = (slice: TabletSlice) => seen.lastWords.get(holderOf(slice))
   const left = leftBehind(groups, uids, lastWord)
@@ -50,9 +59,8 @@ export function topicsOf(seen: Observed): Topics {
     const uid = topic.metadata.uid ?? ''
     const holder = holders.get(name)
     const takenBy = holder === topic ? undefined : holder
-    const own = topicIdOf(uid)
     const kept = takenBy === undefined ? left.get(name) : undefined
-    const id = groups.has(own) ? own : (ofUid.get(uid) ?? kept ?? own)
+    const id = idHeld(uid, ofName.get(name) ?? []) ?? kept ?? topicIdOf(uid)
     claimed.add(id)
     const slices = [...(groups.get(id) ?? [])].sort((a, b) => a.first - b.first)
     return { topic, name, id, slices, takenBy }
@@ -61,6 +69,20 @@ export function topicsOf(seen: Observed): Topics {
     claimed.has(id) ? [] : slices.map((slice): Orphan => ({ slice, lastWord: lastWord(slice) })),
   )
   return { views, orphans }
+}
+
+/**
+ * Kafka's id of the topic of a LogTopic: its own where there are slices of it, otherwise that of slices which were given to it. `slices` are
+ * those of its Kafka name. Undefined when none of them is its.
+ */
+export function idHeld(uid: string, slices: Iterable<TabletSlice>): string | undefined {
+  const own = topicIdOf(uid)
+  let given: string | undefined
+  for (const { topic, metadata } of slices) {
+    if (topic.id === own) return own
+    if (metadata.annotations?.[annotations.logTopic] === uid) given ??= topic.id
+  }
+  return given
 }
 
 /** The uid of the LogTopic that a slice belongs to, or last belonged to. */
@@ -94,7 +116,8 @@ function holdersOf(topics: readonly LogTopic[]): Map<string, LogTopic> {
   return holders
 }
 
-function isOlder({ metadata: a }: LogTopic, { metadata: b }: LogTopic): boolean {
+/** Of two LogTopics that claim one name the older one has it. */
+export function isOlder({ metadata: a }: LogTopic, { metadata: b }: LogTopic): boolean {
   const [at = '', other = ''] = [a.creationTimestamp, b.creationTimestamp]
   return at === other ? (a.uid ?? '') < (b.uid ?? '') : at < other
 }
