@@ -7,7 +7,9 @@ import { apply } from './apply/apply.ts'
 import { Fights } from './apply/fights.ts'
 import { report } from './apply/report.ts'
 import type { Fault } from './judge/fault.ts'
+import { keptData } from './judge/kept.ts'
 import type { Watches } from './observe/watches.ts'
+import { removalOf } from './observe/removal.ts'
 import { plan } from './plan/plan.ts'
 import { targetOf } from './plan/step.ts'
 
@@ -29,6 +31,17 @@ const againMs = { refused: 30_000, settled: 120_000 } as const
 /** Brings one LogCluster (`namespace/name`) nearer to what it is to be, as far as it goes now, and tells how it is. */
 export function reconciler({ api, clock, watches, events, log, image }: ReconcileOptions): Work {
   const fights = new Fights(clock)
+  /** What was told of data that are kept, by LogCluster: once is enough for one operator. */
+  const toldOfKept = new Map<string, string>()
+  const tellKept = (key: string, kept: ReturnType<typeof keptData>): void => {
+    if (kept === undefined) toldOfKept.delete(key)
+    else if (toldOfKept.get(key) !== kept.message) {
+      toldOfKept.set(key, kept.message)
+      const { regarding, reason, message } = kept
+      log.warn({ key, reason }, message)
+      events.record({ regarding, type: 'Warning', reason, action: 'Check', note: message })
+    }
+  }
   return async (key, signal) => {
     const wrote = watches.wrote.bind(watches)
     const deleted = watches.deleted.bind(watches)
@@ -63,7 +76,12 @@ export function reconciler({ api, clock, watches, events, log, image }: Reconcil
       record: fact => events.record(fact),
       signal,
     })
-    if (observed.cluster === undefined && observed.topics.size === 0 && !unsettled) return undefined
+    tellKept(key, keptData(observed))
+    for (const { reason, message } of observed.cluster === undefined ? refused : [])
+      log.warn({ key, reason }, message)
+    const isRemoving = removalOf(observed) !== undefined || observed.endings.size > 0
+    if (observed.cluster === undefined && observed.topics.size === 0 && !unsettled && !isRemoving)
+      return undefined
     const usualMs = refused.length > 0 || unsettled ? againMs.refused : againMs.settled
     return { againAfterMs: Math.min(usualMs, fights.nextMs(key) ?? usualMs) }
   }

@@ -19,6 +19,9 @@ import type {
 
 export type DeletionPolicy = LogTopic['spec']['deletionPolicy']
 
+/** What a LogCluster that was deleted said at last of its data; or why they are kept, whatever it said. */
+export type Ending = DeletionPolicy | 'paused' | 'orphaned'
+
 type Named<T> = ReadonlyMap<string, T>
 
 /** All that is known of one LogCluster at one moment, its objects by name. Nothing here changes under the reader. */
@@ -30,6 +33,8 @@ export type Observed = {
   readonly cluster: LogCluster | undefined
   readonly topics: Named<LogTopic>
   readonly slices: Named<TabletSlice>
+  /** How LogClusters of this name ended that were seen to be deleted, and from which something is there still; by their uids. */
+  readonly endings: ReadonlyMap<string, Ending>
   /** The deletionPolicy of LogTopics that were seen to be deleted, as it was then, by their uids. */
   readonly lastWords: ReadonlyMap<string, DeletionPolicy>
   readonly leases: Named<Lease>

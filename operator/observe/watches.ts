@@ -7,10 +7,11 @@ import { ApiError, type KubeApi, type KubeObject, type Resource } from '../../ku
 import { type Change, ListWatch, type ListWatchTimings } from '../../kube/list-watch.ts'
 import type { Log } from '../../kube/log.ts'
 import { nodes, storageClasses, type StorageClass } from '../../kube/resources.ts'
+import { logClusters, type LogCluster } from '../../control/kubernetes/resources/log-cluster.ts'
 import { logTopics, type LogTopic } from '../../control/kubernetes/resources/log-topic.ts'
 import { annotations, labels } from '../../control/kubernetes/resources/names.ts'
 import { Copy } from './copy.ts'
-import type { DeletionPolicy, Observed } from './observed.ts'
+import type { DeletionPolicy, Ending, Observed } from './observed.ts'
 import { holderOf } from './topics.ts'
 import { watched } from './watched.ts'
 
@@ -43,6 +44,10 @@ export class Watches {
   readonly #storageClasses: ListWatch<StorageClass>
   /** By cluster, then by the uid of the LogTopic. Needed while there are slices of it. */
   readonly #lastWords = new Map<string, Map<string, DeletionPolicy>>()
+  /** By cluster, then by the uid of the LogCluster. Needed while anything is there that was its. */
+  readonly #endings = new Map<string, Map<string, Ending>>()
+  /** The uids of LogClusters that are on their way out, and whose brokers are to stay. */
+  readonly #orphaning = new Set<string>()
   readonly #zones = new Map<string, string>()
   /** Nodes whose zone could not be learnt: when they are asked again; monotonic. */
   readonly #zonelessUntilMs = new Map<string, number>()
@@ -104,11 +109,12 @@ export class Watches {
     return {
       ...(of as Omit<
         Observed,
-        'key' | 'nowMs' | 'cluster' | 'lastWords' | 'storageClasses' | 'zones' | 'image'
+        'key' | 'nowMs' | 'cluster' | 'endings' | 'lastWords' | 'storageClasses' | 'zones' | 'image'
       >),
       key: { namespace: key.slice(0, at), name },
       nowMs: this.#options.clock.nowMs(),
       cluster: clusters.of(key).get(name),
+      endings: this.#endingsOf(key),
       lastWords: this.#lastWordsOf(key),
       storageClasses: new Map(this.#storageClasses.items().map(one => [one.metadata.name, one])),
       zones: new Map(this.#zones),
@@ -116,8 +122,16 @@ export class Watches {
     }
   }
 
-  #heed(last: KubeObject | undefined): void {
-    if (last === undefined || !isLogTopic(last)) return
+  #heed({ after, last }: Change<KubeObject>): void {
+    if (after !== undefined && isLogCluster(after) && isOrphaning(after))
+      this.#orphaning.add(after.metadata.uid ?? '')
+    if (last === undefined) return
+    if (isLogCluster(last)) {
+      const key = watched.clusters.clusterOf(last) ?? ''
+      const endings = this.#endings.get(key) ?? new Map<string, Ending>()
+      this.#endings.set(key, endings.set(last.metadata.uid ?? '', this.#endingOf(last)))
+    }
+    if (!isLogTopic(last)) return
     const key = watched.topics.clusterOf(last)
     if (key === undefined) return
     const words = this.#lastWords.get(key) ?? new Map<string, DeletionPolicy>()
@@ -132,6 +146,23 @@ export class Watches {
     for (const uid of words.keys()) if (!holders.has(uid)) words.delete(uid)
     if (words.size === 0) this.#lastWords.delete(key)
     return new Map(words)
+  }
+
+  #endingOf(last: LogCluster): Ending {
+    if (this.#orphaning.delete(last.metadata.uid ?? '') || isOrphaning(last)) return 'orphaned'
+    return last.metadata.annotations?.[annotations.paused] === 'true' ? 'paused' : last.spec.deletionPolicy
+  }
+
+  /** Those that are still needed: of LogClusters of which a claim or a slice is there. */
+  #endingsOf(key: string): ReadonlyMap<string, Ending> {
+    const endings = this.#endings.get(key)
+    if (endings === undefined) return new Map()
+    const { claims, slices } = this.#copies
+    const left = [...claims.of(key).values(), ...slices.of(key).values()]
+    const uids = new Set(left.map(({ metadata }) => metadata.annotations?.[annotations.logCluster]))
+    for (const uid of endings.keys()) if (!uids.has(uid)) endings.delete(uid)
+    if (endings.size === 0) this.#endings.delete(key)
+    return new Map(endings)
   }
 
   /** Nodes are not watched: they change all the time, and their zones never. */
@@ -170,7 +201,7 @@ export class Watches {
       selection: { ...selection, ...(namespace !== undefined && { namespace }) },
       onChange: change => {
         const keys = copy.told(change)
-        this.#heed(change.last)
+        this.#heed(change)
         if (!isHeartbeat(change)) keys.forEach(onChange)
       },
     })
@@ -186,6 +217,10 @@ export class Watches {
   }
 }
 
+/** Garbage collection's own finalizer, under which brokers and all are to stay as they are. */
+const isOrphaning = ({ metadata }: KubeObject): boolean => (metadata.finalizers ?? []).includes('orphan')
+
+const isLogCluster = (object: KubeObject): object is LogCluster => object.kind === logClusters.kind
 const isLogTopic = (object: KubeObject): object is LogTopic => object.kind === logTopics.kind
 
 /** A broker that lives renews its Lease every few seconds: that alone is no reason to look at its cluster. */

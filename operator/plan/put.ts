@@ -37,8 +37,7 @@ export function put<T extends KubeObject>(
   const applied = live.metadata.annotations?.[annotations.applied]
   if (applied !== object.metadata.annotations?.[annotations.applied])
     return [{ ...step, isNew: false, reason: 'something else is wanted now' }]
-  const missesOwner = wanted.metadata.ownerReferences === undefined && ownedBy(live, cluster)
-  if (covers(live, object) && !missesOwner) return []
+  if (covers(live, object)) return []
   const reason = 'it was edited by hand'
   return [{ ...step, isNew: false, putsBack: true, reason, event: putBack(wanted) }]
 }
@@ -49,9 +48,6 @@ const putBack = ({ kind, metadata }: KubeObject): NonNullable<Step['event']> => 
   action: 'PutBack',
   note: `the ${kind} ${metadata.name} was edited, and is as the operator made it again: change the LogCluster instead`,
 })
-
-const ownedBy = ({ metadata }: KubeObject, cluster: LogCluster): boolean =>
-  (metadata.ownerReferences ?? []).some(({ uid }) => uid === cluster.metadata.uid)
 
 function withDigest<T extends KubeObject>(object: T): T {
   const { metadata } = object

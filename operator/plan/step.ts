@@ -26,12 +26,16 @@ export type Step = {
       readonly patch: JsonPatch
     }
   | {
-      /** Only this very object. With `unlessTopic`: only when the API server itself says that no LogTopic has one of these uids. */
+      /**
+       * Only this very object. With `unlessTopic`: only when the API server itself says that no LogTopic has one of these uids; with
+       * `unlessCluster`, that there is no LogCluster with this one.
+       */
       readonly kind: 'delete'
       readonly resource: Resource
       readonly key: ObjectKey
       readonly uid: string
       readonly unlessTopic?: readonly string[]
+      readonly unlessCluster?: string
     }
 )
 

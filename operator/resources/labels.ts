@@ -31,7 +31,7 @@ export const brokerLabels = (cluster: string, id: BrokerId): Labels => ({
   [labels.brokerId]: String(id),
 })
 
-/** Makes garbage collection take an object away with its LogCluster. */
+/** Makes garbage collection take an object away with its LogCluster; no data are ever under it. */
 export const ownerOf = (cluster: LogCluster): OwnerReference => ({
   apiVersion,
   kind: 'LogCluster',

@@ -9,6 +9,7 @@ import type { Fault } from '../judge/fault.ts'
 import { isBroken } from '../judge/pod.ts'
 import { isOutdated } from '../judge/revision.ts'
 import { groundOf, tabletCount, topicFault } from '../judge/topic.ts'
+import { removalOf } from '../observe/removal.ts'
 import { isLeaving, podOf, type Seen } from '../observe/seen.ts'
 import { isPaused } from '../plan/plan.ts'
 import { nodeHost } from '../resources/external-address.ts'
@@ -99,6 +100,11 @@ function progressing(seen: Seen, faults: readonly Fault[]): Judgement {
   const { cluster, members } = seen
   if (isPaused(cluster)) {
     return says('False', 'Paused', 'the annotation stele.dev/paused stops all changes: remove it to go on')
+  }
+  if (removalOf(seen) !== undefined) {
+    const message =
+      'the data of the LogCluster of this name that was deleted under deletionPolicy Delete are being removed: brokers are made when they are gone'
+    return says('True', 'RemovingData', message)
   }
   const staying = members.filter(member => !isLeaving(member))
   if (seen.properties === undefined) {

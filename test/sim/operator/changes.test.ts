@@ -189,30 +189,6 @@ test('under Retain a LogCluster that is made again has its brokers, its tablets 
   expect(all.condition('Available')?.status).toBe('True')
 })
 
-test('under Delete everything goes with the LogCluster; a change of the policy is followed', async () => {
-  const all = await three()
-  all.cluster({ deletionPolicy: 'Delete' })
-  await all.converged()
-  const data = [persistentVolumeClaims, leases, tabletSlices, logTopics]
-  const owned = () =>
-    data.flatMap(resource =>
-      all.kube
-        .peekAll(resource as typeof leases)
-        .filter(({ metadata }) => metadata.namespace === namespace)
-        .map(({ metadata }) => metadata.ownerReferences?.length ?? 0),
-    )
-  expect(new Set(owned())).toEqual(new Set([1]))
-  all.cluster({ deletionPolicy: 'Retain' })
-  await all.converged()
-  expect(new Set(owned())).toEqual(new Set([0]))
-  all.cluster({ deletionPolicy: 'Delete' })
-  await all.converged()
-  all.kube.set(logClusters, { namespace, name: 'events' }, () => undefined)
-  await all.clock.runUntil(() => owned().length === 0)
-  await all.clock.runFor(60_000)
-  expect(owned()).toEqual([])
-})
-
 test('a removed broker under Delete leaves no volume, and its id stays used', async () => {
   const all = new Operated()
   all.start()

@@ -1,30 +1,9 @@
 import { expect, test } from 'vitest'
 import { tabletSlices } from '../../../control/kubernetes/resources/tablet-slice.ts'
-import type { KubeApi, KubeObject, Resource } from '../../../kube/api.ts'
+import type { KubeObject, Resource } from '../../../kube/api.ts'
 import * as kinds from '../../../kube/resources.ts'
+import { killedAt } from './killed-at.ts'
 import { Operated } from './operated.ts'
-
-/** `api` until its `n`-th write was carried out: then `act` is called, and no answer comes. */
-function killedAt(n: number, act: () => void): (api: KubeApi) => KubeApi {
-  let writes = 0
-  return api => {
-    const through = <Answer>(resource: Resource, ask: () => Promise<Answer>): Promise<Answer> => {
-      if (resource.plural === 'events' || resource.plural === 'leases') return ask()
-      writes += 1
-      if (writes !== n) return ask()
-      return ask().finally(act)
-    }
-    return {
-      ...api,
-      watch: (resource, options, signal) => api.watch(resource, options, signal),
-      create: (resource, object) => through(resource, () => api.create(resource, object)),
-      apply: (resource, object, options) => through(resource, () => api.apply(resource, object, options)),
-      patch: (resource, key, patch, options) =>
-        through(resource, () => api.patch(resource, key, patch, options)),
-      delete: (resource, key, options) => through(resource, () => api.delete(resource, key, options)),
-    }
-  }
-}
 
 const compared = [
   kinds.statefulSets,
