@@ -37,7 +37,7 @@ test('an object is written when it is missing, changed, edited or not known to b
   expect(put(cluster, services, live, wanted)).toEqual([])
   const edited = { ...live, spec: { ...live.spec, selector: { app: 'other' } } }
   expect(put(cluster, services, edited, wanted)).toMatchObject([
-    { isNew: false, reason: 'it was edited by hand', event: { reason: 'PutBack' } },
+    { reason: 'it was edited by hand', event: { reason: 'PutBack' } },
   ])
   const other = { ...wanted, spec: { ...wanted.spec, type: 'NodePort' } }
   expect(put(cluster, services, live, other)).toMatchObject([{ reason: 'something else is wanted now' }])

@@ -128,6 +128,60 @@ test('what is edited or deleted by hand is put back', async () => {
   expect(all.kube.peekAll(events).filter(event => event.reason === 'PutBack')).toHaveLength(3)
 })
 
+test('what is added by hand is taken away again: also what server-side apply leaves, or is refused for', async () => {
+  const all = await three()
+  const key = (name: string) => ({ namespace, name })
+  const before = [
+    all.kube.peek(services, key('events-kafka'))?.spec,
+    all.kube.peek(services, key('events-brokers'))?.spec,
+    all.kube.peek(configMaps, key('events-config'))?.data,
+    all.kube.peek(statefulSets, key('events-broker-1'))?.spec,
+  ]
+  all.kube.set(
+    services,
+    key('events-kafka'),
+    now => now && { ...now, spec: { ...now.spec, selector: { ...now.spec?.selector, app: 'shop' } } },
+  )
+  all.kube.set(
+    services,
+    key('events-brokers'),
+    now =>
+      now && {
+        ...now,
+        metadata: { ...now.metadata, annotations: { ...now.metadata.annotations, mine: 'stays' } },
+        spec: {
+          ...now.spec,
+          ports: now.spec?.ports?.map(port => (port.name === 'kafka' ? { ...port, port: 9093 } : port)) ?? [],
+        },
+      },
+  )
+  all.kube.set(
+    configMaps,
+    key('events-config'),
+    now => now && { ...now, data: { ...now.data, 'log4j.properties': 'x' } },
+  )
+  all.kube.set(statefulSets, key('events-broker-1'), now => {
+    const template = now?.spec?.template
+    const [container] = template?.spec?.containers ?? []
+    if (now?.spec === undefined || template?.spec === undefined || container === undefined) return now
+    const env = [...(container.env ?? []), { name: 'NODE_OPTIONS', value: '--inspect' }]
+    const spec = { ...template.spec, nodeSelector: { disk: 'none' }, containers: [{ ...container, env }] }
+    return { ...now, spec: { ...now.spec, template: { ...template, spec } } }
+  })
+  await all.clock.runFor(30_000)
+  expect([
+    all.kube.peek(services, key('events-kafka'))?.spec,
+    all.kube.peek(services, key('events-brokers'))?.spec,
+    all.kube.peek(configMaps, key('events-config'))?.data,
+    all.kube.peek(statefulSets, key('events-broker-1'))?.spec,
+  ]).toEqual(before)
+  expect(all.kube.peek(services, key('events-brokers'))?.metadata.annotations?.['mine']).toBe('stays')
+  expect(all.kube.peekAll(events).filter(event => event.reason === 'PutBack')).toHaveLength(4)
+  const writes = all.writes.length
+  await all.clock.runFor(240_000)
+  expect(all.writes.slice(writes)).toEqual([])
+})
+
 test('brokers come and go; ids are never given twice, and a broker with tablets stays', async () => {
   const all = await three()
   all.cluster({ brokers: 5 })

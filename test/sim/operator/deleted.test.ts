@@ -4,7 +4,7 @@ import { logClusters } from '../../../control/kubernetes/resources/log-cluster.t
 import { logTopics } from '../../../control/kubernetes/resources/log-topic.ts'
 import { annotations } from '../../../control/kubernetes/resources/names.ts'
 import { tabletSlices } from '../../../control/kubernetes/resources/tablet-slice.ts'
-import type { KubeObject, Resource } from '../../../kube/api.ts'
+import type { Resource } from '../../../kube/api.ts'
 import { configMaps, events, leases, persistentVolumeClaims, pods } from '../../../kube/resources.ts'
 import { killedAt } from './killed-at.ts'
 import { namesOf, namespace, Operated } from './operated.ts'
@@ -35,7 +35,7 @@ async function made(deletionPolicy: 'Retain' | 'Delete'): Promise<Operated> {
 
 const owners = (all: Operated): number =>
   data
-    .flatMap(resource => all.kube.peekAll(resource) as KubeObject[])
+    .flatMap(resource => all.kube.peekAll(resource))
     .reduce((sum, { metadata }) => sum + (metadata.ownerReferences?.length ?? 0), 0)
 
 /** Three claims, two LogTopics with three slices, three Leases. */
@@ -77,6 +77,7 @@ test.each(['Retain', 'Delete'] as const)('the last word is heard, right before t
   remove(all)
   if (last === 'Retain') return isKept(all)
   await all.clock.runUntil(() => left(all).length === 0)
+  return expect(toldOf(all, 'DataKept')).toEqual([])
 })
 
 test.each(['paused', 'away', 'paused and away'])(
@@ -148,6 +149,7 @@ test('of what a LogCluster has not taken over nothing goes with it', async () =>
   await all.clock.runFor(1_000)
   all.kube.onCall = undefined
   await isKept(all)
+  expect(toldOf(all, 'DataKept')).toEqual([])
 })
 
 test('a LogCluster made again at once waits, keeps the LogTopics that were made for it, and loses nothing of its own', async () => {
