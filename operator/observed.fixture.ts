@@ -2,10 +2,10 @@
 import { brokerId } from '../base/quantities.ts'
 import type { LogCluster, LogClusterSpec } from '../control/kubernetes/resources/log-cluster.ts'
 import type { LogTopic, LogTopicSpec } from '../control/kubernetes/resources/log-topic.ts'
-import { annotations, apiVersion, labels } from '../control/kubernetes/resources/names.ts'
+import { accountName, annotations, apiVersion, labels } from '../control/kubernetes/resources/names.ts'
 import type { SliceTablet, TabletSlice } from '../control/kubernetes/resources/tablet-slice.ts'
 import type { KubeObject } from '../kube/api.ts'
-import type { Lease, Pod, StatefulSet } from '../kube/resources.ts'
+import type { Lease, Pod, ServiceAccount, StatefulSet } from '../kube/resources.ts'
 import type { Observed } from './observe/observed.ts'
 import { see, type Seen } from './observe/seen.ts'
 import { hexOf, topicIdOf } from './observe/topics.ts'
@@ -92,12 +92,23 @@ export const podOfSet = (set: StatefulSet, ready = true): Pod => ({
   },
 })
 
+export const accountOf = (cluster: string): ServiceAccount => ({
+  apiVersion: 'v1',
+  kind: 'ServiceAccount',
+  metadata: {
+    namespace: 'logs',
+    name: accountName(cluster),
+    uid: 'account',
+    labels: { [labels.cluster]: cluster, [labels.managedBy]: 'stele-operator' },
+  },
+})
+
 const none = new Map<string, never>()
 
 export const byName = <T extends KubeObject>(objects: readonly T[]): Map<string, T> =>
   new Map(objects.map(object => [object.metadata.name, object]))
 
-/** A LogCluster of which nothing was made yet. */
+/** A LogCluster of which nothing was made yet, but the brokers' ServiceAccount. */
 export const nothing = (cluster: LogCluster | undefined, more: Partial<Observed> = {}): Observed => ({
   key: { namespace: 'logs', name: 'events' },
   nowMs: Date.UTC(2026, 0, 1),
@@ -112,7 +123,7 @@ export const nothing = (cluster: LogCluster | undefined, more: Partial<Observed>
   pods: none,
   services: none,
   configMaps: none,
-  serviceAccounts: none,
+  serviceAccounts: byName([accountOf('events')]),
   roles: none,
   roleBindings: none,
   budgets: none,

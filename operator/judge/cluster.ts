@@ -1,9 +1,10 @@
-import { labels } from '../../control/kubernetes/resources/names.ts'
+import { accountName, labels } from '../../control/kubernetes/resources/names.ts'
 import { isLeaving, podOf, type Seen } from '../observe/seen.ts'
-import { isGoing, type Member } from '../observe/members.ts'
+import { holdsDeleted, type Member } from '../observe/members.ts'
 import { hexOf } from '../observe/topics.ts'
 import type { Fault } from './fault.ts'
 import { podFault } from './pod.ts'
+import { isLockedOut } from './revision.ts'
 import { sizeOf } from './volume.ts'
 
 /** What is wrong with a LogCluster, the worst first. `refused`: what the API server would not have. */
@@ -11,7 +12,10 @@ export function clusterFaults(seen: Seen, refused: readonly Fault[]): Fault[] {
   const { cluster, settingFaults } = seen
   const staying = seen.members.filter(member => !isLeaving(member))
   return [
+    // What loses records goes before all that can wait.
+    ...gathered(staying, dataFault),
     ...refused,
+    ...gathered(staying, member => accountFault(seen, member)),
     ...(settingFaults.length > 0
       ? [{ reason: 'UnknownSetting', message: `spec.config: ${settingFaults.join('; ')}${kept(seen)}` }]
       : []),
@@ -85,16 +89,29 @@ function volumeFault(seen: Seen, member: Member, size: string): Fault | undefine
       message: `spec.storage.size is ${size}, the volume has ${now} and its StorageClass does not allow growing: set allowVolumeExpansion on the class, or spec.storage.size to ${now}`,
     }
   }
-  if (member.claim !== undefined && isGoing(member.claim)) {
+  return undefined
+}
+
+function dataFault(member: Member): Fault | undefined {
+  if (member.claim !== undefined && holdsDeleted(member)) {
     return {
       reason: 'VolumeDeleted',
-      message: `the claim ${member.claim.metadata.name} was deleted, and goes with its data as soon as its pod stops: save them before that, the broker then starts with an empty volume`,
+      message: `the claim ${member.claim.metadata.name} was deleted, and goes with its data as soon as its pod stops: save them before that, the broker then starts with an empty volume; the operator does not restart it until then`,
     }
   }
   return member.claim?.status?.phase === 'Lost'
     ? {
         reason: 'VolumeLost',
         message: `the volume of the claim ${member.claim.metadata.name} is gone: restore it`,
+      }
+    : undefined
+}
+
+function accountFault(seen: Seen, member: Member): Fault | undefined {
+  return isLockedOut(seen, member)
+    ? {
+        reason: 'AccountReplaced',
+        message: `the ServiceAccount ${accountName(seen.cluster.metadata.name)} was deleted and is made again, but the API server refuses the tokens of the one before: brokers are restarted one by one to get new ones; leave the ServiceAccount alone`,
       }
     : undefined
 }

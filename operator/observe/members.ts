@@ -88,6 +88,9 @@ export function idOf({ metadata }: KubeObject): number | undefined {
 export const isRetired = ({ metadata }: KubeObject): boolean => metadata.labels?.[labels.retired] === 'true'
 export const isGoing = ({ metadata }: KubeObject): boolean => metadata.deletionTimestamp !== undefined
 
+/** Whether the pod is all that keeps the volume: its claim was deleted, and goes when the pod stops. */
+export const holdsDeleted = ({ claim }: Member): boolean => claim !== undefined && isGoing(claim)
+
 function memberOf(
   seen: Observed,
   cluster: LogCluster,

@@ -82,11 +82,15 @@ function available({ members }: Seen, offline: number): Judgement {
   return { type: 'Available', status: 'True', reason: 'Serving', message }
 }
 
+/** One reason is seen at a glance; what it hides is named behind it. */
+const textOf = ({ reason, message }: Fault, at: number, faults: readonly Fault[]): string =>
+  at === 0 || faults[0]?.reason === reason ? message : `${reason}: ${message}`
+
 const degraded = (faults: readonly Fault[]): Judgement => ({
   type: 'Degraded',
   status: faults.length > 0 ? 'True' : 'False',
   reason: faults[0]?.reason ?? 'Healthy',
-  message: faults.map(({ message }) => message).join('; ') || 'nothing is wrong',
+  message: faults.map(textOf).join('; ') || 'nothing is wrong',
 })
 
 const says = (status: 'True' | 'False', reason: string, message: string): Judgement => ({
@@ -132,6 +136,9 @@ function progressing(seen: Seen, faults: readonly Fault[]): Judgement {
       'Rolling',
       `${outdated.length} of ${staying.length} brokers are still to be restarted`,
     )
+  }
+  if (seen.account === undefined) {
+    return says('True', 'BrokersStarting', 'brokers wait for their ServiceAccount')
   }
   if (staying.some(member => podOf(seen, member) === undefined)) {
     return says(

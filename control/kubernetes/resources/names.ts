@@ -43,6 +43,8 @@ export const annotations = {
   zone: 'stele.dev/zone',
   /** A digest of what the operator applied last. */
   applied: 'stele.dev/applied',
+  /** On brokers' pods: the uid of the ServiceAccount that they were made with. Their tokens end with it, also when one of the name is made again. */
+  account: 'stele.dev/account',
   /** On brokers' pods: a digest of all that a running broker has to be restarted for. */
   revision: 'stele.dev/revision',
 } as const

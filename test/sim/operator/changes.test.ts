@@ -10,8 +10,10 @@ import {
   networkPolicies,
   persistentVolumeClaims,
   pods,
+  serviceAccounts,
   services,
   statefulSets,
+  storageClasses,
 } from '../../../kube/resources.ts'
 import { namesOf, namespace, Operated } from './operated.ts'
 
@@ -180,6 +182,72 @@ test('what is added by hand is taken away again: also what server-side apply lea
   const writes = all.writes.length
   await all.clock.runFor(240_000)
   expect(all.writes.slice(writes)).toEqual([])
+})
+
+test('a ServiceAccount that was deleted is made again, and brokers roll: tokens of the one before are refused for good', async () => {
+  const all = await three()
+  const key = { namespace, name: 'events-broker' }
+  const before = all.kube.peek(serviceAccounts, key)?.metadata.uid
+  const down: number[] = []
+  all.kubelets.onPodDown = () => down.push(all.ready)
+  all.kube.set(serviceAccounts, key, () => undefined)
+  await all.clock.runUntil(() => all.condition('Degraded')?.reason === 'AccountReplaced')
+  await all.converged()
+  const now = all.kube.peek(serviceAccounts, key)?.metadata.uid
+  expect(now).not.toBe(before)
+  expect(all.kube.peekAll(pods).map(({ metadata }) => metadata.annotations?.[annotations.account])).toEqual([
+    now,
+    now,
+    now,
+  ])
+  expect(down).toEqual([3, 3, 3])
+  expect(all.condition('Degraded')?.reason).toBe('Healthy')
+})
+
+test('brokers that the loss of their ServiceAccount has made unready are not waited for', async () => {
+  const all = await three()
+  for (const id of [0, 1, 2]) all.kubelets.recovering.add(id)
+  await all.clock.runUntil(() => all.ready === 0)
+  all.kube.set(serviceAccounts, { namespace, name: 'events-broker' }, () => undefined)
+  await all.clock.runFor(20_000)
+  for (const pod of all.kube.peekAll(pods))
+    expect(pod.metadata.annotations?.[annotations.account]).toBe(
+      all.kube.peek(serviceAccounts, { namespace, name: 'events-broker' })?.metadata.uid,
+    )
+})
+
+test('a claim that was deleted is the first thing said, and its broker is not restarted', async () => {
+  const all = await three()
+  all.kube.set(storageClasses, { namespace: '', name: 'small' }, () => ({
+    apiVersion: 'storage.k8s.io/v1',
+    kind: 'StorageClass',
+    metadata: { name: 'small' },
+    provisioner: 'local',
+  }))
+  for (const id of [0, 1, 2]) {
+    const key = { namespace, name: `events-broker-${id}` }
+    const claim = all.kube.peek(persistentVolumeClaims, key)
+    if (claim === undefined) throw new Error('no claim')
+    // A class is no field that may change: it is another claim of the same name.
+    all.kube.set(persistentVolumeClaims, key, () => undefined)
+    const { uid: _, resourceVersion: __, ...metadata } = claim.metadata
+    all.kube.set(persistentVolumeClaims, key, () => ({
+      ...claim,
+      metadata: { ...metadata, finalizers: ['kubernetes.io/pvc-protection'] },
+      spec: { ...claim.spec, storageClassName: 'small' },
+    }))
+  }
+  await all.quiet()
+  const uids = all.kube.peekAll(pods).map(({ metadata }) => metadata.uid)
+  all.kube.set(persistentVolumeClaims, { namespace, name: 'events-broker-1' }, () => undefined)
+  all.cluster({ storage: { size: '20Gi' }, image: 'stele:2' })
+  await all.clock.runUntil(() => all.condition('Degraded')?.reason === 'VolumeDeleted')
+  await all.clock.runFor(120_000)
+  expect(all.condition('Degraded')?.message).toMatch(
+    /^broker 1: the claim events-broker-1 was deleted.*VolumeCannotGrow: brokers 0, 1, 2: spec.storage.size/,
+  )
+  const now = all.kube.peekAll(pods).map(({ metadata }) => metadata.uid)
+  expect(now.map((uid, id) => uid === uids[id])).toEqual([false, true, false])
 })
 
 test('brokers come and go; ids are never given twice, and a broker with tablets stays', async () => {
