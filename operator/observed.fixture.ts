@@ -5,7 +5,7 @@ import type { LogTopic, LogTopicSpec } from '../control/kubernetes/resources/log
 import { accountName, annotations, apiVersion, labels } from '../control/kubernetes/resources/names.ts'
 import type { SliceTablet, TabletSlice } from '../control/kubernetes/resources/tablet-slice.ts'
 import type { KubeObject } from '../kube/api.ts'
-import type { Lease, Pod, ServiceAccount, StatefulSet } from '../kube/resources.ts'
+import type { Lease, PersistentVolumeClaim, Pod, ServiceAccount, StatefulSet } from '../kube/resources.ts'
 import type { Observed } from './observe/observed.ts'
 import { see, type Seen } from './observe/seen.ts'
 import { hexOf, topicIdOf } from './observe/topics.ts'
@@ -74,6 +74,22 @@ export const leaseOf = (id: number): Lease => ({
   },
 })
 
+export const claimOf = (id: number, more: Readonly<Record<string, string>> = {}): PersistentVolumeClaim => ({
+  apiVersion: 'v1',
+  kind: 'PersistentVolumeClaim',
+  metadata: {
+    namespace: 'logs',
+    name: `events-broker-${id}`,
+    uid: `claim ${id}`,
+    labels: {
+      [labels.cluster]: 'events',
+      [labels.managedBy]: 'stele-operator',
+      [labels.brokerId]: String(id),
+      ...more,
+    },
+  },
+})
+
 export const podOfSet = (set: StatefulSet, ready = true): Pod => ({
   apiVersion: 'v1',
   kind: 'Pod',
@@ -136,7 +152,8 @@ export const nothing = (cluster: LogCluster | undefined, more: Partial<Observed>
 
 /** `ids` run, each as `cluster` wants it. */
 export function running(cluster: LogCluster, ids: readonly number[], more: Partial<Observed> = {}): Observed {
-  const bare = nothing(cluster, { leases: byName(ids.map(leaseOf)), ...more, claims: none })
+  const claims = byName(ids.map(id => claimOf(id)))
+  const bare = nothing(cluster, { leases: byName(ids.map(leaseOf)), ...more, claims })
   const seen = see(bare, cluster)
   const sets = ids.flatMap(id => {
     const pod = seen.wanted.get(brokerId(id))
@@ -144,6 +161,7 @@ export function running(cluster: LogCluster, ids: readonly number[], more: Parti
   })
   return nothing(cluster, {
     leases: byName(ids.map(leaseOf)),
+    claims,
     statefulSets: byName(sets),
     pods: byName(sets.map(set => podOfSet(set))),
     ...more,

@@ -118,8 +118,15 @@ function accountFault(seen: Seen, member: Member): Fault | undefined {
 
 function listenerFault(seen: Seen, member: Member): Fault | undefined {
   const [listener] = seen.cluster.spec.listeners ?? []
-  if (listener === undefined || seen.properties === undefined || podOf(seen, member) !== undefined)
-    return undefined
+  if (listener === undefined || seen.properties === undefined || seen.account === undefined) return undefined
+  if (podOf(seen, member) !== undefined) {
+    const ingress = member.external?.status?.loadBalancer?.ingress ?? []
+    if (listener.type !== 'LoadBalancer' || ingress.length > 0) return undefined
+    return {
+      reason: 'AddressPending',
+      message: `spec.listeners: the load balancer behind ${listener.host} has no address yet, and clients outside cannot reach the broker: look at its Service, whose name ends in -external`,
+    }
+  }
   return {
     reason: 'AddressPending',
     message: `spec.listeners: the Service for clients outside has no ${listener.type === 'NodePort' ? 'port of nodes' : 'address of a load balancer'} yet; the broker waits for it`,

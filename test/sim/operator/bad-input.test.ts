@@ -8,6 +8,7 @@ import {
   events,
   persistentVolumeClaims,
   pods,
+  services,
   statefulSets,
   storageClasses,
 } from '../../../kube/resources.ts'
@@ -130,6 +131,7 @@ test('what is there under our names and not ours is left alone', async () => {
   )
   expect(all.kube.peek(statefulSets, key)).toEqual(before)
   expect(all.kube.peekAll(pods).map(({ metadata }) => metadata.name)).toContain('events-broker-0-0')
+  expect(all.sets(), 'no broker over a claim of somebody else').not.toContain('events-broker-2')
   all.kube.set(statefulSets, key, () => undefined)
   all.kube.set(persistentVolumeClaims, { namespace, name: 'events-broker-2' }, () => undefined)
   await all.converged()
@@ -180,6 +182,37 @@ test('fewer tablets, or more copies, than there are', async () => {
   expect(all.kube.peekAll(tabletSlices)[0]?.tablets).toHaveLength(5)
   all.topic('orders', { tablets: 5, replication: 2 })
   await all.clock.runUntil(() => ready()?.reason === 'ReplicationCannotChange')
+})
+
+test('a slice that names a broker makes none', async () => {
+  const all = await three()
+  all.topic('orders')
+  await all.converged()
+  const [slice] = all.kube.peekAll(tabletSlices)
+  if (slice === undefined) throw new Error('no slice')
+  all.kube.set(tabletSlices, { namespace, name: slice.metadata.name }, () => ({
+    ...slice,
+    tablets: slice.tablets.map(tablet => ({ ...tablet, replicas: [77], isr: [], leader: 77 })),
+  }))
+  await all.clock.runUntil(() => all.condition('Degraded')?.reason === 'TabletsOffline')
+  await all.quiet()
+  expect(all.sets()).toEqual([0, 1, 2].map(id => `events-broker-${id}`))
+})
+
+test('a load balancer without an address is told, also where clients use a name', async () => {
+  const all = new Operated()
+  all.start()
+  all.cluster({ listeners: [{ type: 'LoadBalancer', host: 'broker-{id}.example.com' }] })
+  await all.clock.runUntil(() => all.ready === 3)
+  await all.clock.runUntil(() => all.condition('Degraded')?.reason === 'AddressPending')
+  for (const id of [0, 1, 2])
+    all.kube.setStatus(
+      services,
+      { namespace, name: `events-broker-${id}-external` },
+      { loadBalancer: { ingress: [{ ip: '10.0.0.7' }] } },
+    )
+  await all.clock.runUntil(() => all.condition('Degraded')?.reason === 'Healthy')
+  expect(all.ready).toBe(3)
 })
 
 test('the name of a LogTopic that is gone is the next one’s', async () => {
