@@ -9,7 +9,7 @@ import { sizeOf } from './volume.ts'
 
 /** What is wrong with a LogCluster, the worst first. `refused`: what the API server would not have. */
 export function clusterFaults(seen: Seen, refused: readonly Fault[]): Fault[] {
-  const { cluster, settingFaults } = seen
+  const { settingFaults } = seen
   const staying = seen.members.filter(member => !isLeaving(member))
   return [
     // What loses records goes before all that can wait.
@@ -23,7 +23,7 @@ export function clusterFaults(seen: Seen, refused: readonly Fault[]): Fault[] {
     ...gathered(staying, member => (member.pod === undefined ? undefined : podFault(member.pod))),
     ...gathered(staying, member => listenerFault(seen, member)),
     ...drainFaults(seen),
-    ...tabletFaults(seen, cluster.metadata.name),
+    ...tabletFaults(seen),
     ...keptFaults(seen),
   ]
 }
@@ -138,23 +138,42 @@ function drainFaults(seen: Seen): Fault[] {
   if (blocked.length === 0) return []
   const ids = new Set<number>(blocked.map(({ id }) => id))
   const names = new Set<string>()
+  const kept = new Map<string, string>()
+  const orphans = new Set(seen.orphans.map(({ slice }) => slice))
   let tablets = 0
-  for (const { topic, tablets: placed } of seen.slices.values()) {
+  for (const slice of seen.slices.values()) {
+    const { topic, tablets: placed } = slice
     for (const { replicas } of placed) {
       if (!replicas.some(id => ids.has(id))) continue
       tablets += 1
-      names.add(topic.name)
+      if (orphans.has(slice)) kept.set(topic.name, hexOf(topic.id))
+      else names.add(topic.name)
     }
   }
-  const sorted = [...names].sort()
-  const more = sorted.length > 5 ? ` and ${sorted.length - 5} more` : ''
-  const remedy = `spec.brokers is ${seen.cluster.spec.brokers}: set it to ${seen.members.length}, or delete these topics; tablets are not copied to other brokers yet`
+  const remedies = [
+    `set spec.brokers, which is ${seen.cluster.spec.brokers}, to ${seen.members.length}`,
+    ...(names.size > 0
+      ? [`delete the LogTopics of ${fewOf(names)} under deletionPolicy Delete, with their records`]
+      : []),
+    ...(kept.size > 0
+      ? [
+          `remove what was kept of ${fewOf(kept.keys())}, whose LogTopics are gone: kubectl delete tabletslices -l '${labels.topicId} in (${[...kept.values()].slice(0, 5).join(',')})'`,
+        ]
+      : []),
+  ]
   return [
     {
       reason: 'DrainBlocked',
-      message: `${brokersText([...ids])} cannot be removed, ${tablets} tablets of ${sorted.slice(0, 5).join(', ')}${more} are there; ${remedy}`,
+      message: `${brokersText([...ids])} cannot be removed, ${tablets} tablets of ${fewOf([...names, ...kept.keys()])} are there, and are not copied to other brokers yet: ${remedies.join('; or ')}`,
     },
   ]
+}
+
+/** The first of them in order, and how many more there are. */
+function fewOf(names: Iterable<string>): string {
+  const sorted = [...names].sort()
+  const more = sorted.length > 5 ? ` and ${sorted.length - 5} more` : ''
+  return `${sorted.slice(0, 5).join(', ')}${more}`
 }
 
 /** How the tablets stand. */
@@ -199,19 +218,19 @@ function keptFaults({ orphans }: Seen): Fault[] {
   ]
 }
 
-function tabletFaults(seen: Seen, name: string): Fault[] {
+function tabletFaults(seen: Seen): Fault[] {
   const { total, offline, underReplicated } = countTablets(seen)
   const faults: Fault[] = []
   if (offline > 0) {
     faults.push({
       reason: 'TabletsOffline',
-      message: `${offline} of ${total} tablets are led by no broker that is ready: kubectl get tabletslices -l ${labels.cluster}=${name} shows which`,
+      message: `${offline} of ${total} tablets are led by no broker that is ready: kubectl stele tablets --problems shows which; bring their brokers back`,
     })
   }
   if (underReplicated > 0) {
     faults.push({
       reason: 'UnderReplicated',
-      message: `${underReplicated} of ${total} tablets have fewer copies in sync than replicas`,
+      message: `${underReplicated} of ${total} tablets have fewer copies in sync than replicas: this version does not fill copies yet; make topics with spec.replication 1 until it does`,
     })
   }
   return faults

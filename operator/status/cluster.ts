@@ -36,7 +36,7 @@ export function clusterReport(seen: Seen, refused: readonly Fault[]): ClusterRep
     ...(generation !== undefined && { observedGeneration: generation }),
     conditions: conditionsOf(
       before,
-      [available(seen, counts.offline), progressing(seen, faults), degraded(faults)],
+      [available(seen, counts.offline), progressing(seen, faults), degraded(seen, faults)],
       {
         generation,
         nowMs: seen.nowMs,
@@ -86,10 +86,11 @@ function available({ members }: Seen, offline: number): Judgement {
 const textOf = ({ reason, message }: Fault, at: number, faults: readonly Fault[]): string =>
   at === 0 || faults[0]?.reason === reason ? message : `${reason}: ${message}`
 
-const degraded = (faults: readonly Fault[]): Judgement => ({
+/** Its reason is the column HEALTH: that a cluster is paused must be seen there, too. */
+const degraded = ({ cluster }: Seen, faults: readonly Fault[]): Judgement => ({
   type: 'Degraded',
   status: faults.length > 0 ? 'True' : 'False',
-  reason: faults[0]?.reason ?? 'Healthy',
+  reason: faults[0]?.reason ?? (isPaused(cluster) ? 'Paused' : 'Healthy'),
   message: faults.map(textOf).join('; ') || 'nothing is wrong',
 })
 

@@ -99,6 +99,8 @@ test('a StorageClass that is not there, and then is', async () => {
   expect(all.condition('Degraded')?.status).toBe('False')
   all.cluster({ storage: { size: '2Gi', storageClassName: 'fast' } })
   await all.clock.runUntil(() => all.condition('Degraded')?.reason === 'VolumeCannotGrow')
+  all.cluster({ storage: { size: '1Gi', storageClassName: 'fast' } })
+  await all.clock.runUntil(() => all.condition('Degraded')?.reason === 'Healthy')
 })
 
 test('what is there under our names and not ours is left alone', async () => {

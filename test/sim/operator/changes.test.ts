@@ -265,7 +265,15 @@ test('brokers come and go; ids are never given twice, and a broker with tablets 
     'brokers 3, 4 cannot be removed, 4 tablets of more are there',
   )
   expect(all.ready).toBe(5)
+  all.topic('more', { deletionPolicy: 'Retain' })
+  await all.quiet()
+  const kept = all.topicNow('more')?.status?.topicId ?? ''
   all.kube.set(logTopics, { namespace, name: 'more' }, () => undefined)
+  const remedy = `kubectl delete tabletslices -l 'stele.dev/topic-id in (${Buffer.from(kept, 'base64url').toString('hex')})'`
+  await all.clock.runUntil(() => all.condition('Degraded')?.message.includes(remedy) === true)
+  for (const slice of all.kube.peekAll(tabletSlices))
+    if (slice.topic.id === kept)
+      all.kube.set(tabletSlices, { namespace, name: slice.metadata.name }, () => undefined)
   await all.converged()
   expect(all.sets()).toEqual([0, 1, 2].map(id => `events-broker-${id}`))
   expect(namesOf(all.kube.peekAll(persistentVolumeClaims))).toHaveLength(5)
@@ -332,6 +340,7 @@ test('a paused cluster is left alone, and told so', async () => {
   all.cluster({}, 'events', { [annotations.paused]: 'true' })
   await all.clock.runUntil(() => all.condition('Progressing')?.reason === 'Paused')
   await all.quiet()
+  expect(all.condition('Degraded'), 'the column HEALTH').toMatchObject({ status: 'False', reason: 'Paused' })
   const before = all.writes.length
   all.kube.set(services, { namespace, name: 'events-kafka' }, () => undefined)
   all.topic('late')
