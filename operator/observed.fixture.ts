@@ -144,6 +144,7 @@ export const nothing = (cluster: LogCluster | undefined, more: Partial<Observed>
   roleBindings: none,
   budgets: none,
   policies: none,
+  vanished: new Set(),
   storageClasses: none,
   zones: new Map(),
   image: 'stele:1',

@@ -34,7 +34,7 @@ export function newLogTopic(wanted: NewTopic, { cluster, namespace }: Place): Lo
 const nameLengthMax = 200
 
 /** Kafka's names are longer and richer than those of objects: the digest tells apart what looks the same without, also of two clusters. */
-function objectName(cluster: string, topic: string): string {
+export function objectName(cluster: string, topic: string): string {
   const digest = crc32c(Buffer.from(`${cluster}/${topic}`))
     .toString(16)
     .padStart(8, '0')

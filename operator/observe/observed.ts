@@ -48,6 +48,8 @@ export type Observed = {
   readonly roleBindings: Named<RoleBinding>
   readonly budgets: Named<PodDisruptionBudget>
   readonly policies: Named<NetworkPolicy>
+  /** What somebody else deleted and is not there again: as `StatefulSet events-broker-0`. */
+  readonly vanished: ReadonlySet<string>
   readonly storageClasses: Named<StorageClass>
   /** The zone of each node on which a broker stands, where the node says. */
   readonly zones: ReadonlyMap<string, string>

@@ -1,6 +1,9 @@
 import type { LogTopic } from '../../control/kubernetes/resources/log-topic.ts'
 import { topicNameOf } from '../../control/kubernetes/resources/log-topic.ts'
 import { annotations } from '../../control/kubernetes/resources/names.ts'
+import { objectName } from '../../control/kubernetes/topic-writes.ts'
+import { offsetsTopic } from '../../control/model.ts'
+import { countedName } from '../../control/names.ts'
 import type { TabletSlice } from '../../control/kubernetes/resources/tablet-slice.ts'
 import type { DeletionPolicy, Observed } from './observed.ts'
 
@@ -14,6 +17,8 @@ export type TopicView = {
   readonly slices: readonly TabletSlice[]
   /** The LogTopic that has the name, when it is another one. */
   readonly takenBy: LogTopic | undefined
+  /** An older topic whose name differs only in dots and underscores: metrics and directories could not tell them apart. */
+  readonly collidesWith: string | undefined
 }
 
 export type Topics = {
@@ -44,6 +49,7 @@ export function topicsOf(seen: Observed): Topics {
   const lastWord = (slice: TabletSlice) => seen.lastWords.get(holderOf(slice))
   const left = leftBehind(groups, uids, lastWord)
   const holders = holdersOf(topics)
+  const oldest = oldestOf(holders)
   const claimed = new Set<string>()
   const views = topics.map(topic => {
     const name = topicNameOf(topic)
@@ -51,11 +57,12 @@ export function topicsOf(seen: Observed): Topics {
     const holder = holders.get(name)
     const takenBy = holder === topic ? undefined : holder
     const own = topicIdOf(uid)
-    const kept = takenBy === undefined ? left.get(name) : undefined
+    const kept = takenBy === undefined && !isUsurped(topic) ? left.get(name) : undefined
     const id = groups.has(own) ? own : (ofUid.get(uid) ?? kept ?? own)
     claimed.add(id)
     const slices = [...(groups.get(id) ?? [])].sort((a, b) => a.first - b.first)
-    return { topic, name, id, slices, takenBy }
+    const first = oldest.get(countedName(name)) ?? name
+    return { topic, name, id, slices, takenBy, collidesWith: first === name ? undefined : first }
   })
   const orphans = [...groups].flatMap(([id, slices]) =>
     claimed.has(id) ? [] : slices.map((slice): Orphan => ({ slice, lastWord: lastWord(slice) })),
@@ -88,10 +95,27 @@ function holdersOf(topics: readonly LogTopic[]): Map<string, LogTopic> {
   const holders = new Map<string, LogTopic>()
   for (const topic of topics) {
     const name = topicNameOf(topic)
+    if (isUsurped(topic)) continue
     const other = holders.get(name)
     if (other === undefined || isOlder(topic, other)) holders.set(name, topic)
   }
   return holders
+}
+
+/** Kafka's own topic, but not as brokers make it: they count on its shape, and must be able to make theirs. */
+export const isUsurped = (topic: LogTopic): boolean =>
+  topicNameOf(topic) === offsetsTopic &&
+  topic.metadata.name !== objectName(topic.spec.cluster, topicNameOf(topic))
+
+/** By the name with underscores for dots, the name of the oldest LogTopic that has it. */
+function oldestOf(holders: ReadonlyMap<string, LogTopic>): Map<string, string> {
+  const oldest = new Map<string, LogTopic>()
+  for (const [name, topic] of holders) {
+    const counted = countedName(name)
+    const other = oldest.get(counted)
+    if (other === undefined || isOlder(topic, other)) oldest.set(counted, topic)
+  }
+  return new Map([...oldest].map(([counted, topic]) => [counted, topicNameOf(topic)]))
 }
 
 function isOlder({ metadata: a }: LogTopic, { metadata: b }: LogTopic): boolean {

@@ -3,14 +3,15 @@
  * known of one of them. What always holds: our own writes are seen at once.
  */
 import type { Clock, Random } from '../../base/world.ts'
-import { ApiError, type KubeApi, type KubeObject, type Resource } from '../../kube/api.ts'
+import { ApiError, type KubeApi, type KubeObject, type ObjectKey, type Resource } from '../../kube/api.ts'
 import { type Change, ListWatch, type ListWatchTimings } from '../../kube/list-watch.ts'
 import type { Log } from '../../kube/log.ts'
-import { nodes, storageClasses, type StorageClass } from '../../kube/resources.ts'
+import { nodes, pods, storageClasses, type Pod, type StorageClass } from '../../kube/resources.ts'
 import { logClusters, type LogCluster } from '../../control/kubernetes/resources/log-cluster.ts'
 import { logTopics, type LogTopic } from '../../control/kubernetes/resources/log-topic.ts'
 import { annotations, labels } from '../../control/kubernetes/resources/names.ts'
 import { Copy } from './copy.ts'
+import { isGoing } from './members.ts'
 import type { DeletionPolicy, Ending, Observed } from './observed.ts'
 import { holderOf } from './topics.ts'
 import { watched } from './watched.ts'
@@ -35,6 +36,8 @@ type Copies = {
 
 /** A node without a zone may get one: the label comes late, rights are given later. */
 const zonelessMs = 10_000
+/** Where a broker has no pod, one is looked for again after so long. */
+const strayMs = 10_000
 
 export class Watches {
   readonly #options: WatchesOptions
@@ -48,6 +51,12 @@ export class Watches {
   readonly #endings = new Map<string, Map<string, Ending>>()
   /** The uids of LogClusters that are on their way out, and whose brokers are to stay. */
   readonly #orphaning = new Set<string>()
+  /** By cluster, what somebody else deleted, by kind and name. Needed until it is made again. */
+  readonly #vanished = new Map<string, Set<string>>()
+  /** The uids of what we had deleted and nobody has told of yet. */
+  readonly #dropped = new Set<string>()
+  /** Pods of brokers that a look for them found without our label: nobody tells of these. By namespace and name. */
+  readonly #strays = new Map<string, { readonly pod: Pod | undefined; readonly untilMs: number }>()
   readonly #zones = new Map<string, string>()
   /** Nodes whose zone could not be learnt: when they are asked again; monotonic. */
   readonly #zonelessUntilMs = new Map<string, number>()
@@ -92,16 +101,21 @@ export class Watches {
   /** Takes the answer of a write of ours. */
   wrote(resource: Resource, object: KubeObject): void {
     this.#byPlural.get(resource.plural)?.wrote(object)
+    const { kind, metadata } = object
+    for (const vanished of this.#vanished.values()) vanished.delete(`${kind} ${metadata.name}`)
+    this.#strays.delete(`${metadata.namespace ?? ''}/${metadata.name}`)
   }
 
   deleted(resource: Resource, object: KubeObject): void {
     this.#byPlural.get(resource.plural)?.deleted(object)
+    this.#dropped.add(object.metadata.uid ?? '')
   }
 
   /** Everything known of a LogCluster now. The zone of a node is asked for once. */
   async observe(key: string, image: string): Promise<Observed> {
     for (const copy of this.#byPlural.values()) copy.dropUnseen().forEach(this.#options.onChange)
     await this.#learnZones(key)
+    const strays = await this.#straysOf(key)
     const at = key.indexOf('/')
     const name = key.slice(at + 1)
     const { clusters, ...rest } = this.#copies
@@ -109,13 +123,23 @@ export class Watches {
     return {
       ...(of as Omit<
         Observed,
-        'key' | 'nowMs' | 'cluster' | 'endings' | 'lastWords' | 'storageClasses' | 'zones' | 'image'
+        | 'key'
+        | 'nowMs'
+        | 'cluster'
+        | 'endings'
+        | 'lastWords'
+        | 'vanished'
+        | 'storageClasses'
+        | 'zones'
+        | 'image'
       >),
       key: { namespace: key.slice(0, at), name },
       nowMs: this.#options.clock.nowMs(),
       cluster: clusters.of(key).get(name),
       endings: this.#endingsOf(key),
+      pods: new Map([...rest.pods.of(key), ...strays]),
       lastWords: this.#lastWordsOf(key),
+      vanished: new Set(this.#vanished.get(key)),
       storageClasses: new Map(this.#storageClasses.items().map(one => [one.metadata.name, one])),
       zones: new Map(this.#zones),
       image,
@@ -165,6 +189,53 @@ export class Watches {
     return new Map(endings)
   }
 
+  /** Who deletes a LogCluster, or whose own step it was, is not told that something is gone. */
+  #miss({ before, after }: Change<KubeObject>, key: string): void {
+    if (before === undefined || after !== undefined || this.#dropped.delete(before.metadata.uid ?? '')) return
+    const cluster = this.#copies.clusters.of(key).get(key.slice(key.indexOf('/') + 1))
+    const { annotations: noted, name, ownerReferences } = before.metadata
+    const owners = [noted?.[annotations.logCluster], ...(ownerReferences ?? []).map(({ uid }) => uid)]
+    if (cluster === undefined) this.#vanished.delete(key)
+    if (cluster === undefined || isGoing(cluster) || !owners.includes(cluster.metadata.uid)) return
+    const vanished = this.#vanished.get(key) ?? new Set<string>()
+    this.#vanished.set(key, vanished.add(`${before.kind} ${name}`))
+  }
+
+  /** A pod without our label is not watched, and is in the way of the one that its StatefulSet would make: it is looked for by its name. */
+  async #straysOf(key: string): Promise<Map<string, Pod>> {
+    const { statefulSets, pods: known } = this.#copies
+    const nowMs = this.#options.clock.monotonicMs()
+    const found = new Map<string, Pod>()
+    for (const { metadata } of statefulSets.of(key).values()) {
+      const name = `${metadata.name}-0`
+      const at = { namespace: metadata.namespace ?? '', name }
+      const place = `${at.namespace}/${name}`
+      if (known.of(key).has(name)) this.#strays.delete(place)
+      else {
+        const last = this.#strays.get(place)
+        const stray = last !== undefined && nowMs < last.untilMs ? last.pod : await this.#strayAt(at)
+        if (stray !== last?.pod || last === undefined)
+          this.#strays.set(place, { pod: stray, untilMs: nowMs + strayMs })
+        if (stray !== undefined) found.set(name, stray)
+      }
+    }
+    return found
+  }
+
+  async #strayAt(at: ObjectKey): Promise<Pod | undefined> {
+    try {
+      const pod = await this.#options.api.get(pods, at)
+      const { annotations: noted, labels: there } = pod?.metadata ?? {}
+      // Only what the operator's template made: a stranger of the name is left alone.
+      return noted?.[annotations.revision] !== undefined && there?.[labels.cluster] === undefined
+        ? pod
+        : undefined
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error
+      return undefined
+    }
+  }
+
   /** Nodes are not watched: they change all the time, and their zones never. */
   async #learnZones(key: string): Promise<void> {
     const names = [...this.#copies.pods.of(key).values()].map(pod => pod.spec?.nodeName)
@@ -202,6 +273,7 @@ export class Watches {
       onChange: change => {
         const keys = copy.told(change)
         this.#heed(change)
+        keys.forEach(key => this.#miss(change, key))
         if (!isHeartbeat(change)) keys.forEach(onChange)
       },
     })

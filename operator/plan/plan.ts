@@ -12,6 +12,7 @@ import { brokers } from './rules/brokers.ts'
 import { furnish } from './rules/furnish.ts'
 import { leave } from './rules/leave.ts'
 import { farewell } from './rules/farewell.ts'
+import { relabel } from './rules/relabel.ts'
 import { replaceBroken } from './rules/replace-broken.ts'
 import { roll } from './rules/roll.ts'
 import { tablets } from './rules/tablets.ts'
@@ -27,6 +28,7 @@ const rules: readonly Rule[] = [
   furnish,
   brokers,
   belong,
+  relabel,
   replaceBroken,
   ({ topicViews, orphans }) => topics({ views: topicViews, orphans }),
   tablets,

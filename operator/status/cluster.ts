@@ -129,7 +129,9 @@ function progressing(seen: Seen, faults: readonly Fault[]): Judgement {
   }
   const absent = staying.filter(member => !member.ready)
   if (absent.length > 0) {
-    return says('True', 'BrokersStarting', `${brokersText(absent.map(({ id }) => id))}: not ready yet`)
+    const made = staying.filter(({ statefulSet }) => statefulSet !== undefined).length
+    const how = made < staying.length ? `${made} of ${staying.length} brokers are made; ` : ''
+    return says('True', 'BrokersStarting', `${how}${brokersText(absent.map(({ id }) => id))}: not ready yet`)
   }
   if (outdated.length > 0) {
     return says(

@@ -2,6 +2,8 @@ import { expect, test } from 'vitest'
 import type { LogClusterSpec } from '../../../control/kubernetes/resources/log-cluster.ts'
 import { logTopics, type LogTopicSpec } from '../../../control/kubernetes/resources/log-topic.ts'
 import { annotations } from '../../../control/kubernetes/resources/names.ts'
+import { objectName } from '../../../control/kubernetes/topic-writes.ts'
+import { offsetsTopic } from '../../../control/model.ts'
 import { tabletSlices } from '../../../control/kubernetes/resources/tablet-slice.ts'
 import {
   configMaps,
@@ -156,11 +158,20 @@ test.each<[string, Partial<LogTopicSpec>, string, RegExp]>([
     /spec\.cluster: there is no LogCluster nowhere in the namespace logs/,
   ],
   ['t', { name: 'taken' }, 'NameTaken', /the LogTopic taken already has the name taken/],
+  [
+    't',
+    { name: '__consumer_offsets', tablets: 3 },
+    'InvalidName',
+    /is the topic of consumer groups, which brokers make/,
+  ],
+  ['t', { name: 'ta.ken_2' }, 'NameCollides', /ta\.ken_2 differs from the topic ta_ken\.2 only in \. and _/],
   ['t', { tablets: 10_001 }, 'TooManyTablets', /spec\.tablets is 10001: at most 10000/],
 ])('LogTopic %s %j: %s', async (name, spec, reason, message) => {
   const all = await three()
   all.topic('taken')
+  all.topic('other', { name: 'ta_ken.2' })
   await all.converged()
+  await all.clock.runFor(2_000)
   all.topic(name, spec)
   const ready = () => all.topicNow(name)?.status?.conditions?.[0]
   await all.clock.runUntil(() => ready()?.reason === reason)
@@ -170,8 +181,19 @@ test.each<[string, Partial<LogTopicSpec>, string, RegExp]>([
     message: expect.stringMatching(message) as string,
   })
   await all.quiet()
-  expect(all.kube.peekAll(tabletSlices)).toHaveLength(1)
+  expect(all.kube.peekAll(tabletSlices)).toHaveLength(2)
   expect(eventOf(all, reason, name)).toMatchObject({ type: 'Warning' })
+})
+
+test('a hand-made LogTopic does not take the name of the topic of consumer groups from the brokers', async () => {
+  const all = await three()
+  all.topic('mine', { name: offsetsTopic })
+  await all.clock.runFor(2_000)
+  const name = objectName('events', offsetsTopic)
+  all.topic(name, { name: offsetsTopic, tablets: 50 })
+  await all.clock.runUntil(() => all.topicNow(name)?.status?.conditions?.[0]?.reason === 'Placed')
+  await all.clock.runUntil(() => all.topicNow('mine')?.status?.conditions?.[0]?.reason === 'NameTaken')
+  expect(all.topicNow(name)?.status?.led).toBe(50)
 })
 
 test('fewer tablets, or more copies, than there are', async () => {

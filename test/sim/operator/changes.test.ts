@@ -127,7 +127,11 @@ test('what is edited or deleted by hand is put back', async () => {
   expect(all.kube.peek(configMaps, key('events-config'))?.data).toEqual({
     'server.properties': 'offsets.topic.replication.factor=1\n',
   })
-  expect(all.kube.peekAll(events).filter(event => event.reason === 'PutBack')).toHaveLength(3)
+  const putBack = all.kube.peekAll(events).filter(event => event.reason === 'PutBack')
+  expect(putBack).toHaveLength(4)
+  expect(putBack.map(({ note }) => note)).toContain(
+    'the Service events-kafka was deleted, and is made again: change the LogCluster instead',
+  )
 })
 
 test('what is added by hand is taken away again: also what server-side apply leaves, or is refused for', async () => {
@@ -249,6 +253,38 @@ test('a claim that was deleted is the first thing said, and its broker is not re
   const now = all.kube.peekAll(pods).map(({ metadata }) => metadata.uid)
   expect(now.map((uid, id) => uid === uids[id])).toEqual([false, true, false])
 })
+
+test.each([labels.cluster, labels.brokerId])(
+  'the label %s that somebody took off a pod is put back',
+  async label => {
+    const all = await three()
+    const key = { namespace, name: 'events-broker-1-0' }
+    const before = all.kube.peek(pods, key)
+    all.kube.set(pods, key, now => {
+      if (now === undefined) return undefined
+      const { [label]: _, ...others } = now.metadata.labels ?? {}
+      return { ...now, metadata: { ...now.metadata, labels: others } }
+    })
+    await all.clock.runFor(30_000)
+    expect(all.kube.peek(pods, key)?.metadata).toMatchObject({
+      uid: before?.metadata.uid,
+      labels: before?.metadata.labels,
+    })
+    await all.converged()
+  },
+)
+
+test('of many brokers it is told how far it has come', async () => {
+  const all = new Operated()
+  const told: string[] = []
+  all.kube.onChange(logClusters, ({ after }) => {
+    told.push(after?.status?.conditions?.find(({ type }) => type === 'Progressing')?.message ?? '')
+  })
+  all.start()
+  all.cluster({ brokers: 300 })
+  await all.clock.runUntil(() => all.sets().length === 300, 120_000)
+  expect(told.some(message => /^[1-9]\d* of 300 brokers are made; /.test(message))).toBe(true)
+}, 60_000)
 
 test('brokers come and go; ids are never given twice, and a broker with tablets stays', async () => {
   const all = await three()
