@@ -89,6 +89,12 @@ export const refusals = {
     retriable: true,
     todo: 'Wait until more replicas are in sync.',
   },
+  NOT_ENOUGH_REPLICAS_AFTER_APPEND: {
+    kafka: 20,
+    http: 503,
+    retriable: true,
+    todo: 'Write it again; a producer with idempotence does so by itself.',
+  },
   INVALID_REQUIRED_ACKS: { kafka: 21, http: 400, retriable: false, todo: 'Use acks 0, 1 or all (-1).' },
   ILLEGAL_GENERATION: {
     kafka: 22,
@@ -234,6 +240,7 @@ export const refusals = {
     retriable: false,
     todo: 'Set delete.topic.enable to true and start the broker again.',
   },
+  STALE_BROKER_EPOCH: { kafka: 77, http: 409, retriable: false, todo: 'Start the broker again.' },
   FENCED_LEADER_EPOCH: { kafka: 74, http: 409, retriable: true, todo: 'Ask for metadata again.' },
   UNKNOWN_LEADER_EPOCH: {
     kafka: 75,

@@ -7,6 +7,7 @@ export type World = {
   readonly clock: Clock
   readonly random: Random
   readonly disk: Disk
+  readonly network: Network
 }
 
 export type Clock = {
@@ -80,3 +81,41 @@ export type DiskFile = {
   syncNow(): void
   close(): void
 }
+
+/** Connections between brokers: streams of bytes in order, each way, that may end at any moment. */
+export type Network = {
+  /** Begins to connect; what comes of it is told to `events`, never before this returns. */
+  connect(to: Place, events: ConnectionEvents): Connection
+  /** Takes connections at `at` (port 0 is any free one; no host is every interface). `accept` answers who is told of each. Rejects when the place is taken. */
+  listen(at: Place, accept: (connection: Connection) => ConnectionEvents): Promise<Listener>
+}
+
+export type Place = { readonly host: string; readonly port: number }
+
+export type Connection = {
+  /**
+   * Sends the pieces one behind the other. They must not be changed before `done`, which is called once when they have left or never will.
+   */
+  send(pieces: readonly Buffer[], done?: () => void): void
+  /** Bytes that were given to `send` and have not left yet. */
+  readonly unsentBytes: number
+  /** Ends it at once, with whatever is unsent; `closed` is not told. */
+  close(): void
+}
+
+export type ConnectionEvents = {
+  /** For who connects: the other side is there. */
+  opened(): void
+  /** The bytes are the receiver's to keep. */
+  received(bytes: Buffer): void
+  /** It is over: told once, unless `close` was called. */
+  closed(why: ConnectionEnd): void
+}
+
+/**
+ * refused: nobody listens there. ended: the other side closed it in order. reset: it broke, as when the other process was killed.
+ * unreachable: no answer, or no way to the place: whether anybody is there is not known.
+ */
+export type ConnectionEnd = 'refused' | 'ended' | 'reset' | 'unreachable'
+
+export type Listener = { readonly port: number; close(): Promise<void> }

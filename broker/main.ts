@@ -23,6 +23,7 @@ import { SegmentCache } from './log/segment-cache.ts'
 import { TailMemory } from './log/tail-memory.ts'
 import { Queues } from './queues/queues.ts'
 import { RemoteTablets } from './queues/remote-tablets.ts'
+import { Replication } from './replication/replication.ts'
 import { Router } from './router/router.ts'
 import { advertised, listenerText, withListener } from '../control/settings/listeners.ts'
 import { resolveBroker, resolveTopic, type BrokerSettings } from './settings/resolve.ts'
@@ -82,7 +83,14 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
   try {
     const store = await openStore(world, directory, options)
     undo.unshift(() => store.close({ clean: false }))
-    const { router, tablets, checkpoints } = await openTablets(world, directory, store, staticSettings, log)
+    const { router, tablets, checkpoints, replication } = await openTablets(
+      world,
+      directory,
+      store,
+      staticSettings,
+      log,
+    )
+    undo.unshift(() => replication?.stop())
     const registry = new Registry()
     collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 50 })
     const [kafkaAt, externalAt, httpAt] = (['kafka', 'external', 'http'] as const).map(door =>
@@ -122,7 +130,13 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
           })
     undo.unshift(() => kafka?.stop())
     const { self, incarnation } = router
-    const bound = { kafka: kafka?.addresses[0], external: kafka?.external[0], http: http?.addresses[0] }
+    const copies = settings.listeners.find(({ door }) => door === 'replication')
+    const bound = {
+      kafka: kafka?.addresses[0],
+      external: kafka?.external[0],
+      http: http?.addresses[0],
+      replication: copies && (await replication?.start(copies)),
+    }
     await store.announceAddresses(self, incarnation, addressesOf(settings, bound))
     await directory.begin()
     await recover(world, tablets, router, directory.wasClean, log)
@@ -141,6 +155,7 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
       await kafka?.stop()
       await http?.stop()
       await compactions.stop()
+      await replication?.stop()
       const clean = (await tablets.stop()) && endCleanly(directory, checkpoints, log)
       await within(world, leaveMsMax, store.close({ clean }))
       stopReserve()
@@ -181,7 +196,7 @@ type Bound = Readonly<Record<keyof Addresses, { readonly port: number } | undefi
 
 const addressesOf = (settings: BrokerSettings, bound: Bound): Addresses =>
   Object.fromEntries(
-    (['kafka', 'external', 'http'] as const).flatMap(door => {
+    (['kafka', 'external', 'http', 'replication'] as const).flatMap(door => {
       const at = bound[door]
       return at === undefined ? [] : [[door, advertised(settings, door, at.port)]]
     }),
@@ -208,11 +223,12 @@ async function openTablets(
   const settings = resolveBroker({ dynamic: store.brokerSettings(), static: staticSettings })
   const { brokerId: self, rack } = settings
   const { diskId, clusterId } = directory.meta
-  const { incarnation } = await store.registerBroker({
+  const boot = bootId()
+  const { incarnation, before } = await store.registerBroker({
     brokerId: brokerId(self),
     diskId,
     cleanStop: directory.wasClean,
-    bootId: bootId(),
+    bootId: boot,
     rack: rack === '' ? undefined : rack,
     addresses: {},
   })
@@ -222,8 +238,22 @@ async function openTablets(
     segmentCache: new SegmentCache(settings.segmentsOpenMax),
     readBuffers: new ReadBuffers(),
   }
+  const sameBoot = boot !== undefined && before?.bootId === boot
+  const kept = before?.diskId === diskId && (directory.wasClean || sameBoot)
+  const replication = settings.listeners.some(({ door }) => door === 'replication')
+    ? new Replication({
+        world,
+        store,
+        log,
+        self: { broker: brokerId(self), incarnation },
+        diskSince: directory.since(incarnation),
+        keptSince: kept ? before.incarnation : incarnation,
+        lagMsMax: settings.replicaLagTimeMaxMs,
+      })
+    : undefined
+  const groupCommit = new GroupCommit()
   const tablets = new Tablets({
-    shared: { world, log, logs, groupCommit: new GroupCommit(), checkpoints },
+    shared: { world, log, logs, groupCommit, checkpoints, ...(replication && { replication }) },
     store,
     self: brokerId(self),
     incarnation,
@@ -234,9 +264,10 @@ async function openTablets(
     clean: directory.wasClean && !damaged,
   })
   const identity = { self: brokerId(self), incarnation, clusterId, dataDirectory: directory.path }
-  const groups = new Groups({ world, store, tablets, log, settings })
+  const replicationIsGiven = 'offsets.topic.replication.factor' in staticSettings
+  const groups = new Groups({ world, store, tablets, log, settings, replicationIsGiven })
   const router = new Router({ world, store, tablets, groups, staticSettings, ...identity })
-  return { router, tablets, checkpoints }
+  return { router, tablets, checkpoints, replication }
 }
 
 const compactionsOf = (world: World, tablets: Tablets, settings: BrokerSettings, log: Logger): Compactions =>

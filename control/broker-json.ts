@@ -14,17 +14,22 @@ export const broker = z.object({
   cleanStop: z.boolean(),
   bootId: z.optional(z.string()),
   rack: z.optional(z.string()),
-  addresses: z.object({ kafka: address, http: address, external: address }),
+  addresses: z.object({ kafka: address, http: address, external: address, replication: address }),
   incarnation: run,
 })
 
 /** JSON leaves out what is undefined; the model spells it out. */
 export function toBroker({ bootId, rack, addresses, ...rest }: z.infer<typeof broker>): Broker {
-  const { kafka, http, external } = addresses
+  const { kafka, http, external, replication } = addresses
   return {
     ...rest,
     bootId,
     rack,
-    addresses: { ...(kafka && { kafka }), ...(http && { http }), ...(external && { external }) },
+    addresses: {
+      ...(kafka && { kafka }),
+      ...(http && { http }),
+      ...(external && { external }),
+      ...(replication && { replication }),
+    },
   }
 }

@@ -35,8 +35,8 @@ export type InSync = { readonly broker: BrokerId; readonly incarnation: Incarnat
 /** A place to reach a broker at, as clients shall use it. */
 type Address = { readonly host: string; readonly port: number }
 
-/** `external` is Kafka's protocol too, for clients that reach brokers by other addresses. */
-export type Addresses = Readonly<Partial<Record<'kafka' | 'http' | 'external', Address>>>
+/** `external` is Kafka's protocol too, for clients that reach brokers by other addresses; `replication` is for brokers alone. */
+export type Addresses = Readonly<Partial<Record<'kafka' | 'http' | 'external' | 'replication', Address>>>
 
 /** What a broker says of itself when it starts. */
 export type BrokerStart = {

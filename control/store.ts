@@ -26,6 +26,11 @@ export type ControlStore = {
    * Undefined where nobody could take that away.
    */
   leaseAgeMs(): number | undefined
+  /**
+   * Whether the broker has not shown itself here during one lease time in which this process saw all changes: it may be gone, or cut off. What could
+   * not be watched does not count; false where brokers have no leases.
+   */
+  isSilent(broker: BrokerId): boolean
 
   /**
    * Calls `listener` with every change after this call, in order; the reads already show it, and perhaps what comes next.

@@ -52,7 +52,7 @@ const spec = object('What the topic shall be.', {
     },
   ),
   replication: integer(
-    'How many brokers shall hold each tablet; at most as many as there are. This version places the copies but does not fill those beside the leader yet: a topic above 1 is reported as under-replicated.',
+    'How many brokers hold each tablet; at most as many as there are. It cannot change later: copies are not moved yet.',
     {
       default: 1,
       rules: [

@@ -129,7 +129,7 @@ export class Coordinator {
     if (this.#state === 'loading') {
       throw new Refusal('COORDINATOR_LOAD_IN_PROGRESS', 'the groups are still being read from the log')
     }
-    if (this.#state === 'ended' || this.tablet.role !== 'leader') {
+    if (this.#state === 'ended' || this.tablet.role !== 'leader' || this.tablet.led?.isStale === true) {
       throw new Refusal('NOT_COORDINATOR', 'this broker does not coordinate the group any more')
     }
   }
@@ -418,6 +418,7 @@ type Translation = Partial<Record<RefusalCode, RefusalCode>>
 const toldAs: Translation = {
   UNKNOWN_TOPIC_OR_PARTITION: 'COORDINATOR_NOT_AVAILABLE',
   NOT_ENOUGH_REPLICAS: 'COORDINATOR_NOT_AVAILABLE',
+  NOT_ENOUGH_REPLICAS_AFTER_APPEND: 'COORDINATOR_NOT_AVAILABLE',
   REQUEST_TIMED_OUT: 'COORDINATOR_NOT_AVAILABLE',
   NOT_LEADER_OR_FOLLOWER: 'NOT_COORDINATOR',
   KAFKA_STORAGE_ERROR: 'NOT_COORDINATOR',

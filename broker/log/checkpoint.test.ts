@@ -40,6 +40,7 @@ test('what was set is there after a power cut, for each tablet', async () => {
     position: 500,
     logStart: 0,
     syncFailed: false,
+    highWatermark: 0,
   })
   expect(again.of('b')).toEqual({
     recoveryPoint: 9,
@@ -47,6 +48,7 @@ test('what was set is there after a power cut, for each tablet', async () => {
     position: 13,
     logStart: 3,
     syncFailed: false,
+    highWatermark: 0,
   })
   await sim.clock.finish(again.delete('a'))
   sim.crash('lose')

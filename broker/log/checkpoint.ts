@@ -22,6 +22,8 @@ export type TabletCheckpoint = {
    * recovery must not believe a later sync of the same bytes: they have to be written again.
    */
   readonly syncFailed: boolean
+  /** The high watermark, as it last was noted; a tablet with other replicas begins with it. */
+  readonly highWatermark: Offset
 }
 
 type Numbers = readonly [
@@ -30,6 +32,7 @@ type Numbers = readonly [
   position: number,
   logStart: number,
   syncFailed?: 0 | 1,
+  highWatermark?: number,
 ]
 type Format = { version: 1; tablets: Record<string, Numbers> }
 
@@ -39,6 +42,7 @@ const nothing: TabletCheckpoint = {
   position: 0,
   logStart: offset(0),
   syncFailed: false,
+  highWatermark: offset(0),
 }
 
 export class Checkpoints {
@@ -74,9 +78,9 @@ export class Checkpoints {
 
   /** Everything before `end` is on disk. Resolves when that is durable. */
   setRecoveryPoint(name: string, end: LogPosition): Promise<void> {
-    const { logStart } = this.#tablets.get(name) ?? nothing
+    const { logStart, highWatermark } = this.#tablets.get(name) ?? nothing
     const { offset: recoveryPoint, segment, position } = end
-    this.#tablets.set(name, { recoveryPoint, segment, position, logStart, syncFailed: false })
+    this.#tablets.set(name, { recoveryPoint, segment, position, logStart, syncFailed: false, highWatermark })
     return this.#save()
   }
 
@@ -90,6 +94,19 @@ export class Checkpoints {
   setLogStart(name: string, logStart: Offset): Promise<void> {
     const was = this.#tablets.get(name) ?? nothing
     this.#tablets.set(name, { ...was, logStart: offset(Math.max(was.logStart, logStart)) })
+    return this.#save()
+  }
+
+  /** Goes to the disk with the next change of anything. */
+  noteHighWatermark(name: string, highWatermark: Offset): void {
+    const was = this.#tablets.get(name)
+    if (was !== undefined) this.#tablets.set(name, { ...was, highWatermark })
+  }
+
+  /** The log begins again at `start`, empty; the segment of that offset is there. Resolves when it is durable. */
+  restartAt(name: string, start: Offset): Promise<void> {
+    const was = this.#tablets.get(name) ?? nothing
+    this.#tablets.set(name, { ...was, recoveryPoint: start, segment: start, position: 0, logStart: start })
     return this.#save()
   }
 
@@ -121,8 +138,9 @@ export class Checkpoints {
   /** JSON with a checksum at its end: a number that changed on the disk must not move a recovery point. */
   #content(): Buffer {
     const tablets: Format['tablets'] = {}
-    for (const [name, { recoveryPoint, segment, position, logStart, syncFailed }] of this.#tablets) {
-      tablets[name] = [recoveryPoint, segment, position, logStart, syncFailed ? 1 : 0]
+    for (const [name, tablet] of this.#tablets) {
+      const { recoveryPoint, segment, position, logStart, syncFailed, highWatermark } = tablet
+      tablets[name] = [recoveryPoint, segment, position, logStart, syncFailed ? 1 : 0, highWatermark]
     }
     const body = JSON.stringify({ version: 1, tablets } satisfies Format).slice(0, -1)
     return Buffer.from(`${body},${checksumName}${crc32c(Buffer.from(body))}}\n`)
@@ -136,7 +154,7 @@ function parse(content: Buffer): Map<string, TabletCheckpoint> | undefined {
     const { tablets, crc32c: checksum } = JSON.parse(content.toString()) as Format & { crc32c: number }
     if (checksum !== crc32c(content.subarray(0, content.lastIndexOf(`,${checksumName}`)))) return undefined
     const entries = Object.entries(tablets).map(([name, numbers]): [string, TabletCheckpoint] => {
-      const [recoveryPoint, segment, position, logStart, syncFailed] = numbers
+      const [recoveryPoint, segment, position, logStart, syncFailed, highWatermark = logStart] = numbers
       return [
         name,
         {
@@ -145,6 +163,7 @@ function parse(content: Buffer): Map<string, TabletCheckpoint> | undefined {
           position,
           logStart: offset(logStart),
           syncFailed: syncFailed === 1,
+          highWatermark: offset(highWatermark),
         },
       ]
     })

@@ -46,6 +46,11 @@ export class LeaderEpochs {
     while ((this.#entries.at(-1)?.start ?? -1) >= end) this.#entries.pop()
   }
 
+  /** Forgets everything: the log begins again, empty. */
+  clear(): void {
+    this.#entries = []
+  }
+
   /** The log now starts at `start`: only the last entry at or before it still matters, and it begins there. */
   startAt(start: Offset): void {
     const keep = this.#entries.findLastIndex(entry => entry.start <= start)

@@ -111,6 +111,7 @@ export const checkpointAt = (end: LogPosition, logStart = 0): TabletCheckpoint =
   position: end.position,
   logStart: offset(logStart),
   syncFailed: false,
+  highWatermark: offset(logStart),
 })
 
 /** Syncs everything, as a checkpoint does it. */

@@ -13,10 +13,12 @@ import {
   maxTimestampOf,
 } from '../../protocol/kafka/record-batch.ts'
 import { swapIn, SwapUnfinished } from './compaction/swap.ts'
+import { firstTimestampOf, openCut, placeIn, type Place } from './place.ts'
 import { readActiveNow, readSegmentLater, readTail, type Batches, type ReadRequest } from './read.ts'
 import type { ReadBuffers } from './read-buffers.ts'
 import type { SegmentFacts } from './retention.ts'
 import type { SegmentCache } from './segment-cache.ts'
+import { SegmentRow } from './segment-row.ts'
 import { Segment } from './segment.ts'
 import { soundBatches } from './sound-batches.ts'
 import { chunkBytesMax, type TailMemory } from './tail-memory.ts'
@@ -55,8 +57,7 @@ export class Log {
   readonly directory: string
   settings: LogSettings
   readonly #shared: LogShared
-  /** In rising order; the last one is active. */
-  #segments: Segment[]
+  readonly #row: SegmentRow
   #tail: Tail
   #end: LogPosition
   /** Batches gathered since the last flush: last offset, position, bytes, largest timestamp of each. */
@@ -72,6 +73,10 @@ export class Log {
   /** A swap went wrong behind the point of no return: their files have no names any more, or wrong ones, until the next start. */
   readonly #nameless = new Set<Segment>()
   #swaps = 0
+  /** What must not happen at once: a sync, a swap, a cut. Each settles when it is done, and never rejects. */
+  #syncing: Promise<unknown> | undefined
+  #swapUnderWay: Promise<unknown> | undefined
+  #cutting: Promise<unknown> | undefined
   #closed = false
   #directoryUnsynced = false
   #sealedBytes: number
@@ -83,8 +88,8 @@ export class Log {
     this.#shared = shared
     this.directory = directory
     this.settings = settings
-    this.#segments = segments
-    this.#sealedBytes = segments.reduce((sum, segment) => sum + segment.sizeBytes, 0) - active.sizeBytes
+    this.#row = new SegmentRow(segments)
+    this.#sealedBytes = this.#row.sealedBytes
     this.#end = { offset: end, segment: active.baseOffset, position: active.sizeBytes }
     this.#stagedOffset = end
     this.#stagedPosition = active.sizeBytes
@@ -95,7 +100,7 @@ export class Log {
 
   /** The first offset that is in a file; the tablet's log start may be behind it. */
   get firstOffset(): Offset {
-    return this.#segment(0).baseOffset
+    return this.#row.at(0).baseOffset
   }
 
   /** Behind the last batch that was written. */
@@ -109,11 +114,11 @@ export class Log {
   }
 
   get sizeBytes(): number {
-    return this.#sealedBytes + this.#active.sizeBytes
+    return this.#sealedBytes + this.#row.active.sizeBytes
   }
 
   get segmentCount(): number {
-    return this.#segments.length
+    return this.#row.list.length
   }
 
   get hasStaged(): boolean {
@@ -122,7 +127,7 @@ export class Log {
 
   /** True when a batch of `bytes` has to begin a new segment: `roll` first. */
   mustRoll(bytes: number, lastOffset: number): boolean {
-    const active = this.#active
+    const active = this.#row.active
     if (this.#stagedPosition === 0) return false
     const { segmentBytes, segmentMs, segmentIndexBytes } = this.settings
     return (
@@ -161,13 +166,13 @@ export class Log {
   /** Seals the active segment and begins the next one; everything must have been flushed. After an error the log is as before. */
   roll(): void {
     assert(this.#staged.length === 0, 'everything is written before the segment is sealed')
-    const sealed = this.#active
+    const sealed = this.#row.active
     assert(sealed.sizeBytes > 0, 'only a segment with batches is sealed')
     const next = Segment.create(this.#shared.world.disk, this.directory, this.#end.offset)
     this.#unsynced.add(sealed)
     this.#directoryUnsynced = true
     this.#sealedBytes += sealed.sizeBytes
-    this.#segments.push(next)
+    this.#row.list.push(next)
     this.#end = { offset: this.#end.offset, segment: next.baseOffset, position: 0 }
     this.#tail.restart(0)
     this.#stagedPosition = 0
@@ -178,17 +183,24 @@ export class Log {
    * Makes durable what was written before the call, and answers up to where. One call at a time.
    * @throws the disk's error: what is on the disk is then unknown, and the log must not be used on
    */
-  async sync(): Promise<LogPosition> {
+  sync(): Promise<LogPosition> {
+    if (this.#cutting !== undefined) return this.#cutting.then(() => this.sync())
+    const run = this.#sync()
+    this.#syncing = Promise.allSettled([run])
+    return run
+  }
+
+  async #sync(): Promise<LogPosition> {
     const end = this.#end
     const sealed = [...this.#unsynced]
-    const active = this.#active
+    const active = this.#row.active
     const directory = this.#directoryUnsynced
     for (const segment of sealed) await this.#syncSealed(segment)
     // Retention or a deletion may have taken it out meanwhile.
     if (active.isOpen) await active.files.log.sync()
     if (directory) {
       await this.#shared.world.disk.syncDirectory(this.directory)
-      if (this.#active === active) this.#directoryUnsynced = false
+      if (this.#row.active === active) this.#directoryUnsynced = false
     }
     return end
   }
@@ -198,7 +210,7 @@ export class Log {
    * @throws the disk's error when they cannot be written, LogBroken when they cannot be synced
    */
   async syncIndexes(): Promise<void> {
-    for (const segment of [...this.#unsynced, this.#active]) {
+    for (const segment of [...this.#unsynced, this.#row.active]) {
       if (segment.isOpen) await syncIndexesOf(segment)
     }
   }
@@ -213,14 +225,14 @@ export class Log {
    * From memory or the page cache at once, else as a promise.
    */
   read(from: Offset, to: LogPosition, bytesMax: number, atLeastOne: boolean): Batches | Promise<Batches> {
-    const i = this.#numberOf(from)
-    const segment = this.#segment(i)
+    const i = this.#row.numberOf(from)
+    const segment = this.#row.at(i)
     const last = segment.baseOffset === to.segment && to.offset < this.#endOffsetOf(i)
     // A position in a segment that is readable to its end means nothing any more once it was compacted.
     const endPosition = last ? to.position : segment.sizeBytes
     const endOffset = last ? to.offset : this.#endOffsetOf(i)
     const request: ReadRequest = { segment, from, endPosition, endOffset, bytesMax, atLeastOne }
-    if (segment !== this.#active) return readSegmentLater(this.#shared, request)
+    if (segment !== this.#row.active) return readSegmentLater(this.#shared, request)
     const floor = segment.floor(from)
     const position = floor?.value ?? 0
     if (this.#tail.reachesBackTo(from)) {
@@ -259,34 +271,75 @@ export class Log {
   async *segmentFacts(): AsyncGenerator<SegmentFacts, void> {
     for await (const { segment, max } of this.#look()) {
       const { baseOffset, sizeBytes } = segment
-      const endOffset = this.#endOffsetOf(this.#numberOf(baseOffset))
+      const endOffset = this.#endOffsetOf(this.#row.numberOf(baseOffset))
       yield { baseOffset, endOffset, sizeBytes, maxTimestampMs: max?.ms }
     }
   }
 
-  /** Shows every sound batch of the log to `visit`, in order. */
-  async replay(visit: (bytes: Buffer, at: number) => void): Promise<void> {
-    for (const [i, segment] of this.#segments.slice().entries()) {
+  /** Shows every sound batch of the log that begins in [from, to) to `visit`, in order. */
+  async replay(
+    visit: (bytes: Buffer, at: number) => void,
+    from = this.firstOffset,
+    to = this.#end.offset,
+  ): Promise<void> {
+    for (const [i, segment] of this.#row.list.slice().entries()) {
+      if (segment.baseOffset >= to || this.#endOffsetOf(i) <= from) continue
       const { log } = await this.#shared.segmentCache.pin(segment)
       try {
         const { sizeBytes, baseOffset } = segment
-        for await (const { bytes, at } of soundBatches(log, 0, sizeBytes, baseOffset, this.#endOffsetOf(i)))
-          visit(bytes, at)
+        for await (const { bytes, at } of soundBatches(log, 0, sizeBytes, baseOffset, this.#endOffsetOf(i))) {
+          const base = baseOffsetOf(bytes, at)
+          if (base >= from && base < to) visit(bytes, at)
+        }
       } finally {
         this.#shared.segmentCache.unpin(segment)
       }
     }
   }
 
+  /** Where the batch begins that holds `at`; the end of the log when none does, its beginning when it begins behind `at`. */
+  async placeOf(at: Offset): Promise<LogPosition> {
+    if (at >= this.#end.offset) return this.#end
+    const { segment, place } = await this.#find(at)
+    return { offset: place.offset, segment: segment.baseOffset, position: place.position }
+  }
+
+  /**
+   * Cuts the log back to the beginning of the batch that holds `to`, durably, and answers the renamed files, to be removed later. Nothing is
+   * appended or read behind `to` meanwhile. A crash on the way leaves the log as it was, or shorter: a row of whole batches in any case. The
+   * recovery point must not lie behind the cut.
+   * @throws the disk's error: the log must then not be used on
+   */
+  async truncate(to: Offset): Promise<string[]> {
+    assert(this.#staged.length === 0, 'everything is written before the log is cut')
+    return this.#alone(async () => (to >= this.#end.offset ? [] : this.#truncate(to)))
+  }
+
+  /**
+   * Begins again, empty, at `start`, behind everything there is. `commit` makes that durable for the next recovery: when it fails, or before
+   * it has ended, the log is as it was. Answers the renamed files, to be removed later.
+   */
+  async restartAt(start: Offset, commit: () => Promise<void>): Promise<string[]> {
+    assert(this.#staged.length === 0 && start > this.#end.offset, 'a log begins again behind its end')
+    return this.#alone(async () => {
+      const next = Segment.create(this.#shared.world.disk, this.directory, start)
+      await this.#shared.world.disk.syncDirectory(this.directory)
+      await commit()
+      const names = this.#takeOutFrom(0)
+      this.#goOnIn(next)
+      return names
+    })
+  }
+
   /** Takes out every sealed segment that ends at or below `start`; answers the renamed files, to be removed later. */
   dropBefore(start: Offset): string[] {
     const names: string[] = []
-    while (this.#segments.length > 1 && this.#segment(1).baseOffset <= start) {
-      const segment = this.#segment(0)
+    while (this.#row.list.length > 1 && this.#row.at(1).baseOffset <= start) {
+      const segment = this.#row.at(0)
       if (this.#swapping.has(segment)) break
       const nameless = this.#nameless.delete(segment)
       if (!nameless) names.push(...segment.markDeleted())
-      this.#segments.shift()
+      this.#row.list.shift()
       this.#unsynced.delete(segment)
       this.#sealedBytes -= segment.sizeBytes
       this.#shared.segmentCache.drop(segment)
@@ -299,8 +352,8 @@ export class Log {
   async sealed(): Promise<SegmentFacts[]> {
     const sealed: SegmentFacts[] = []
     for await (const facts of this.segmentFacts()) {
-      const segment = this.#segment(this.#numberOf(facts.baseOffset))
-      if (segment === this.#active || this.#unsynced.has(segment)) break
+      const segment = this.#row.at(this.#row.numberOf(facts.baseOffset))
+      if (segment === this.#row.active || this.#unsynced.has(segment)) break
       sealed.push(facts)
     }
     return sealed
@@ -308,15 +361,9 @@ export class Log {
 
   /** The largest timestamp of the first batch of the segment that begins at `base`; undefined when it is empty or not there any more. */
   async firstTimestamp(base: Offset): Promise<number | undefined> {
-    const segment = this.#segment(this.#numberOf(base))
+    const segment = this.#row.at(this.#row.numberOf(base))
     if (segment.baseOffset !== base || segment.sizeBytes < batchHeaderBytes) return undefined
-    const { log } = await this.#shared.segmentCache.pin(segment)
-    try {
-      const header = Buffer.alloc(batchHeaderBytes)
-      return log.read(header, 0) < batchHeaderBytes ? undefined : maxTimestampOf(header, 0)
-    } finally {
-      this.#shared.segmentCache.unpin(segment)
-    }
+    return firstTimestampOf(this.#shared.segmentCache, segment)
   }
 
   /**
@@ -324,9 +371,16 @@ export class Log {
    * files to remove later, or undefined when the segments are not the same any more and nothing was done.
    * @throws SwapUnfinished; another error before anything was changed
    */
-  async swap(from: Offset, to: Offset, sizeBytes: number): Promise<string[] | undefined> {
+  swap(from: Offset, to: Offset, sizeBytes: number): Promise<string[] | undefined> {
+    if (this.#cutting !== undefined) return this.#cutting.then(() => this.swap(from, to, sizeBytes))
+    const run = this.#swap(from, to, sizeBytes)
+    this.#swapUnderWay = Promise.allSettled([run])
+    return run
+  }
+
+  async #swap(from: Offset, to: Offset, sizeBytes: number): Promise<string[] | undefined> {
     const { world, segmentCache } = this.#shared
-    const old = this.#segments.slice(this.#numberOf(from), this.#numberOf(to))
+    const old = this.#row.list.slice(this.#row.numberOf(from), this.#row.numberOf(to))
     const pinned: Segment[] = []
     const unpin = (): void => pinned.forEach(segment => segmentCache.unpin(segment))
     try {
@@ -338,7 +392,7 @@ export class Log {
       unpin()
       throw error
     }
-    if (!this.#consistsOf(from, to, old)) {
+    if (!this.#row.consistsOf(from, to, old)) {
       unpin()
       return undefined
     }
@@ -362,22 +416,82 @@ export class Log {
     this.#closed = true
     this.#tail.close()
     this.#unsynced.clear()
-    for (const segment of this.#segments) this.#shared.segmentCache.drop(segment)
+    for (const segment of this.#row.list) this.#shared.segmentCache.drop(segment)
     for (const segment of this.#nameless) this.#shared.segmentCache.unpin(segment)
     this.#nameless.clear()
   }
 
-  #consistsOf(from: Offset, to: Offset, segments: readonly Segment[]): boolean {
-    const at = this.#numberOf(from)
-    return (
-      segments[0]?.baseOffset === from &&
-      segments.every((segment, i) => this.#segments[at + i] === segment) &&
-      this.#segments[at + segments.length]?.baseOffset === to
-    )
+  /** Does `act` while no sync, no swap and no other cut is under way. */
+  async #alone<T>(act: () => Promise<T>): Promise<T> {
+    assert(this.#cutting === undefined, 'one cut is under way at a time')
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#cutting = promise
+    try {
+      await this.#syncing
+      await this.#swapUnderWay
+      return await act()
+    } finally {
+      this.#cutting = undefined
+      resolve()
+    }
+  }
+
+  async #truncate(to: Offset): Promise<string[]> {
+    const { segment: old, place } = await this.#find(to)
+    const segment = await openCut(this.#shared.world.disk, old, place, this.settings.indexIntervalBytes)
+    // The newest go first: what a crash leaves of them has no gap.
+    const i = this.#row.numberOf(old.baseOffset)
+    const names = this.#takeOutFrom(i + 1)
+    this.#forget(old)
+    this.#row.list.splice(i, 1)
+    segment.files.log.truncate(place.position)
+    this.#goOnIn(segment, place.offset)
+    await this.#shared.world.disk.syncDirectory(this.directory)
+    await segment.files.log.sync()
+    return names
+  }
+
+  async #find(at: Offset): Promise<{ readonly segment: Segment; readonly place: Place }> {
+    const i = this.#row.numberOf(at)
+    const segment = this.#row.at(i)
+    const end = { position: segment.sizeBytes, offset: this.#endOffsetOf(i) }
+    const { log } = await this.#shared.segmentCache.pin(segment)
+    try {
+      return { segment, place: await placeIn(segment, log, at, end) }
+    } finally {
+      this.#shared.segmentCache.unpin(segment)
+    }
+  }
+
+  /** Takes the segments from number `from` on out of the log, the newest first; answers the renamed files. */
+  #takeOutFrom(from: number): string[] {
+    const names: string[] = []
+    for (const segment of this.#row.list.splice(from).toReversed()) {
+      names.push(...segment.markDeleted())
+      this.#forget(segment)
+    }
+    return names
+  }
+
+  #forget(segment: Segment): void {
+    assert(!this.#nameless.has(segment), 'a log whose files lost their names is not cut')
+    this.#unsynced.delete(segment)
+    this.#shared.segmentCache.drop(segment)
+  }
+
+  /** `segment` is the active one now, behind those that are left. */
+  #goOnIn(segment: Segment, end = segment.baseOffset): void {
+    this.#row.list.push(segment)
+    this.#sealedBytes = this.#row.sealedBytes
+    this.#end = { offset: end, segment: segment.baseOffset, position: segment.sizeBytes }
+    this.#stagedOffset = end
+    this.#stagedPosition = segment.sizeBytes
+    this.#warmFrom = segment.sizeBytes
+    this.#tail.restart(segment.sizeBytes)
   }
 
   #replace(old: readonly Segment[], segment: Segment): void {
-    this.#segments.splice(this.#numberOf(segment.baseOffset), old.length, segment)
+    this.#row.list.splice(this.#row.numberOf(segment.baseOffset), old.length, segment)
     this.#sealedBytes += segment.sizeBytes
     for (const one of old) {
       this.#swapping.delete(one)
@@ -386,43 +500,20 @@ export class Log {
     }
   }
 
-  get #active(): Segment {
-    return this.#segment(this.#segments.length - 1)
-  }
-
-  #segment(i: number): Segment {
-    const segment = this.#segments[i]
-    assert(segment !== undefined, 'a log always has an active segment')
-    return segment
-  }
-
-  /** Binary search over base offsets: the number of the last segment that begins at or before `at`. */
-  #numberOf(at: Offset): number {
-    let low = 0
-    let high = this.#segments.length - 1
-    if (at >= this.#active.baseOffset) return high
-    while (low < high) {
-      const middle = (low + high + 1) >>> 1
-      if (this.#segment(middle).baseOffset <= at) low = middle
-      else high = middle - 1
-    }
-    return low
-  }
-
   #endOffsetOf(i: number): Offset {
-    return this.#segments[i + 1]?.baseOffset ?? this.#end.offset
+    return this.#row.list[i + 1]?.baseOffset ?? this.#end.offset
   }
 
   /** Every segment with its largest timestamp, the active one last. One that was taken out meanwhile is passed over for what is there now. */
   async *#look(): AsyncGenerator<{ segment: Segment; max: Segment['maxTimestamp'] }, void> {
     let next = this.firstOffset
     while (!this.#closed) {
-      const segment = this.#segment(this.#numberOf(next))
+      const segment = this.#row.at(this.#row.numberOf(next))
       const max = await this.#maxTimestampOf(segment)
       if (segment.dropped) continue
       yield { segment, max }
-      if (segment === this.#active) return
-      next = this.#endOffsetOf(this.#numberOf(segment.baseOffset))
+      if (segment === this.#row.active) return
+      next = this.#endOffsetOf(this.#row.numberOf(segment.baseOffset))
     }
   }
 
@@ -440,7 +531,7 @@ export class Log {
   }
 
   #write(pieces: Buffer[], pastTail: boolean): void {
-    const active = this.#active
+    const active = this.#row.active
     try {
       active.files.log.write(pieces, active.sizeBytes)
     } catch (error) {
@@ -463,7 +554,7 @@ export class Log {
   }
 
   #cutBack(cause: unknown): void {
-    const active = this.#active
+    const active = this.#row.active
     this.#staged.length = 0
     this.#tail.discardUnwritten()
     this.#stagedOffset = this.#end.offset

@@ -96,6 +96,15 @@ export class Segment {
     await this.#open({ key: below, value: position }, { key: Infinity, value: below }, position)
   }
 
+  /**
+   * Opens the files of a segment that is being cut: index entries behind `entry` are not believed. The batches from there on have to be noted
+   * again, which makes up for the entries that go.
+   */
+  async openCut(entry: IndexEntry | undefined): Promise<SegmentFiles> {
+    const key = (entry?.key ?? -1) + 1
+    return this.#open({ key, value: Infinity }, { key: Infinity, value: key }, this.sizeBytes)
+  }
+
   close(): void {
     if (this.#files === undefined) return
     const { log, offsets, times } = this.#files

@@ -34,6 +34,7 @@ test("what holds when nothing is set are Kafka's defaults", () => {
     messageTimestampBeforeMaxMs: 2 ** 63,
     messageTimestampAfterMaxMs: 3_600_000,
     minInsyncReplicas: 1,
+    replication: 'in-sync',
     uncleanLeaderElectionEnable: 'false',
     fileDeleteDelayMs: 60_000,
     flush: 'fsync',

@@ -134,6 +134,11 @@ export class Appends {
     this.#unanswered.reached(this.#owner.highWatermark, this.#owner.logStart)
   }
 
+  /** Too few replicas are in sync: whoever waits for them is told. */
+  refuseWaiting(refusal: Refusal): void {
+    this.#unanswered.refuseAll(refusal)
+  }
+
   /** The tablet serves no more: whoever still waits is refused. */
   end(refusal: Refusal): void {
     const staged = this.#takeStaged()

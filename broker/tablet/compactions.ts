@@ -87,7 +87,7 @@ export class Compactions {
     } catch (error) {
       if (error instanceof InvariantViolation) throw error
       const { topic, partition } = tablet
-      if (tablet.serves && !this.#stopped)
+      if (tablet.isOpen && !this.#stopped)
         this.#options.log.warn({ topic, partition, error }, 'compaction failed; it is tried again')
       return undefined
     }

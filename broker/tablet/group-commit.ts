@@ -36,3 +36,7 @@ export class GroupCommit {
     this.#start()
   }
 }
+
+/** The process has too many files open: nothing was asked of the disk. */
+export const isOutOfDescriptors = (error: unknown): boolean =>
+  ['EMFILE', 'ENFILE'].includes((error as NodeJS.ErrnoException).code ?? '')

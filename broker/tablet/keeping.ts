@@ -71,7 +71,7 @@ export class Keeping implements CompactionOwner {
   }
 
   get serves(): boolean {
-    return this.#kept.serves
+    return this.#kept.isOpen
   }
 
   /**
@@ -101,8 +101,59 @@ export class Keeping implements CompactionOwner {
 
   /** Makes everything written until now durable and lets recovery begin there. One at a time: whoever comes meanwhile waits for the next. */
   checkpoint(): Promise<void> {
+    return this.#chained(() => this.#checkpoint())
+  }
+
+  /** Cuts the log back to the beginning of the batch that holds `to`, durably, with all that goes with it: epochs, producers, the recovery point. */
+  truncate(to: Offset): Promise<void> {
+    return this.#chained(async () => {
+      const { log, producers, epochs } = this.#state
+      const { world, checkpoints } = this.#shared
+      const { name, directory } = this.#kept.identity
+      const end = await log.placeOf(to)
+      const before = await Producers.cutBack(world.disk, directory, end.offset)
+      producers.become(before?.producers ?? new Producers())
+      const nowMs = world.clock.nowMs()
+      const remember = (bytes: Buffer, at: number): void => {
+        producers.append(bytes, at, nowMs)
+        producers.written()
+      }
+      await log.replay(remember, before?.at, end.offset)
+      epochs.truncate(end.offset)
+      if ((this.#checkpointed?.offset ?? 0) > end.offset) {
+        // From here on a recovery believes nothing behind the cut.
+        await producers.save(world.disk, directory, end.offset)
+        await epochs.save()
+        await checkpoints.setRecoveryPoint(name, end)
+        this.#checkpointed = end
+      }
+      this.removeLater(await log.truncate(end.offset))
+    })
+  }
+
+  /** Begins again, empty, at `start`, which lies behind everything there is. */
+  restartAt(start: Offset): Promise<void> {
+    return this.#chained(async () => {
+      const { log, producers, epochs } = this.#state
+      const { world, checkpoints } = this.#shared
+      const { name, directory } = this.#kept.identity
+      const none = new Producers()
+      const names = await log.restartAt(start, async () => {
+        await none.save(world.disk, directory, start)
+        await checkpoints.restartAt(name, start)
+      })
+      producers.become(none)
+      epochs.clear()
+      await epochs.save()
+      this.#checkpointed = log.end
+      this.#logStart = start
+      this.removeLater(names)
+    })
+  }
+
+  #chained(act: () => Promise<void>): Promise<void> {
     const before = this.#checkpointing
-    const run = before === undefined ? this.#checkpoint() : before.then(() => this.#checkpoint())
+    const run = before === undefined ? act() : before.then(act)
     const done = run.catch(() => undefined)
     this.#checkpointing = done
     void done.then(() => {
@@ -112,6 +163,7 @@ export class Keeping implements CompactionOwner {
   }
 
   async #checkpoint(): Promise<void> {
+    this.#shared.checkpoints.noteHighWatermark(this.#kept.identity.name, this.#kept.highWatermark)
     if (!this.#kept.isOpen || this.isCheckpointed) return
     this.#kept.flush()
     if (!this.#kept.isOpen) return
@@ -133,7 +185,8 @@ export class Keeping implements CompactionOwner {
     await checkpoints.setRecoveryPoint(name, end)
     this.#checkpointed = end
     this.#checkpointedBytes = writtenBytes
-    if (this.#kept.isOpen) await Producers.removeOthers(world.disk, directory, end.offset)
+    if (this.#kept.isOpen)
+      await Producers.removeOthers(world.disk, directory, end.offset, this.#kept.highWatermark)
   }
 
   /** Drops what `retention.ms` and `retention.bytes` do not keep, and producers that were silent for so long. */
@@ -142,10 +195,12 @@ export class Keeping implements CompactionOwner {
     const { log, producers } = this.#state
     const nowMs = this.#shared.world.clock.nowMs()
     const { settings, highWatermark } = this.#kept
-    const start = settings.cleanupPolicy.has('delete')
-      ? await retainedFrom(log.segmentFacts(), log.sizeBytes, settings, nowMs, highWatermark)
-      : undefined
-    if (start !== undefined && start > this.#logStart && this.serves) {
+    // A follower's log begins where its leader's does.
+    const start =
+      this.#kept.serves && settings.cleanupPolicy.has('delete')
+        ? await retainedFrom(log.segmentFacts(), log.sizeBytes, settings, nowMs, highWatermark)
+        : undefined
+    if (start !== undefined && start > this.#logStart && this.#kept.serves) {
       if (start === log.end.offset && log.end.position > 0 && !log.hasStaged) log.roll()
       await this.startAt(start, 'retention')
     }
@@ -161,8 +216,10 @@ export class Keeping implements CompactionOwner {
     await this.#shared.checkpoints.setLogStart(this.#kept.identity.name, start)
     if (start <= this.#logStart || !this.serves) return
     this.#logStart = start
-    this.#state.epochs.startAt(start)
-    const names = this.#state.log.dropBefore(start)
+    const { log, epochs } = this.#state
+    const names = log.dropBefore(start)
+    // What is still in the files may still be compared with another replica's.
+    epochs.startAt(log.firstOffset)
     this.#log.info(
       { logStart: start, segments: names.filter(name => name.endsWith('.log.deleted')).length, why },
       'log start moved',

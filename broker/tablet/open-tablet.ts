@@ -76,11 +76,16 @@ async function open(
     recovered.log.close()
     throw error
   }
-  if (tablet.role === 'removed') return recovered.log.close()
+  if (wasRemoved(tablet)) return recovered.log.close()
   const logStart = offset(Math.max(checkpoint?.logStart ?? 0, recovered.log.firstOffset))
-  epochs.startAt(logStart)
-  tablet.opened({ log: recovered.log, epochs, producers }, logStart, checkpoint)
+  epochs.startAt(recovered.log.firstOffset)
+  const known = offset(Math.max(logStart, checkpoint?.highWatermark ?? 0))
+  const mark = shared.replication === undefined ? recovered.log.end : await recovered.log.placeOf(known)
+  if (wasRemoved(tablet)) return recovered.log.close()
+  tablet.opened({ log: recovered.log, epochs, producers }, logStart, checkpoint, mark)
 }
+
+const wasRemoved = ({ role }: Tablet): boolean => role === 'removed'
 
 function report(log: Logger, { cut, lost, checkedBytes, log: { end } }: Recovered): void {
   if (cut !== undefined) log.warn(cut, 'cut a torn tail; the bytes are kept in the file named')

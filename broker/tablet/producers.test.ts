@@ -234,7 +234,9 @@ describe('a snapshot', () => {
     }
     const names = () => sim.world.disk.list('/t').map(name => Number(name.slice(0, 20)))
     expect(names()).toEqual([1, 2, 3, 4])
-    await sim.clock.finish(Producers.removeOthers(sim.world.disk, '/t', offset(3)))
+    await sim.clock.finish(Producers.removeOthers(sim.world.disk, '/t', offset(4), offset(3)))
+    expect(names()).toEqual([3, 4])
+    await sim.clock.finish(Producers.removeOthers(sim.world.disk, '/t', offset(3), offset(3)))
     expect(names()).toEqual([3])
     expect(Producers.open(sim.world.disk, '/t', offset(3))?.count).toBe(1)
   })

@@ -135,11 +135,44 @@ export class Producers {
     return replaceFile(disk, segmentPath(directory, at, 'snapshot'), this.#content())
   }
 
-  /** Removes all snapshots but that of the recovery point, which is durable: recovery asks for no other. */
-  static async removeOthers(disk: Disk, directory: string, recoveryPoint: Offset): Promise<void> {
-    for (const other of snapshots(disk, directory)) {
-      if (other !== recoveryPoint) await disk.remove(segmentPath(directory, other, 'snapshot'))
+  /**
+   * Removes all snapshots but that of the recovery point, which is durable and all that recovery asks for, and the newest one up to `cutMin`: the log
+   * may still be cut back to there.
+   */
+  static async removeOthers(
+    disk: Disk,
+    directory: string,
+    recoveryPoint: Offset,
+    cutMin: Offset,
+  ): Promise<void> {
+    const all = snapshots(disk, directory)
+    const below = Math.max(...all.filter(at => at <= cutMin))
+    for (const other of all) {
+      if (other !== recoveryPoint && other !== below)
+        await disk.remove(segmentPath(directory, other, 'snapshot'))
     }
+  }
+
+  /** The newest readable state as of `end` or before, and as of when; undefined when there is none. Snapshots behind `end` are removed. */
+  static async cutBack(
+    disk: Disk,
+    directory: string,
+    end: Offset,
+  ): Promise<{ readonly producers: Producers; readonly at: Offset } | undefined> {
+    const all = snapshots(disk, directory).toSorted((a, b) => b - a)
+    for (const at of all) if (at > end) await disk.remove(segmentPath(directory, at, 'snapshot'))
+    for (const at of all) {
+      const producers = at > end ? undefined : Producers.open(disk, directory, at)
+      if (producers !== undefined) return { producers, at }
+    }
+    return undefined
+  }
+
+  /** Takes over what `other` knows, in place of all that was known. */
+  become(other: Producers): void {
+    this.#producers.clear()
+    this.#unwritten.clear()
+    for (const [id, producer] of other.#producers) this.#producers.set(id, producer)
   }
 
   /** The state as of offset `at`, or undefined when no readable snapshot of that offset is there. */

@@ -21,3 +21,11 @@ export function nextRole(role: Role, event: RoleEvent): Role {
   assert(next !== 'impossible', `a ${role} replica is never told to ${event}`)
   return next
 }
+
+/** Why a replica ends, as those who wait are told; NOT_LEADER_OR_FOLLOWER when it was taken from this broker. */
+export type Closing = keyof typeof closings
+export const closings = {
+  UNKNOWN_TOPIC_OR_PARTITION: 'its topic was deleted',
+  BROKER_STOPPING: 'the broker is stopping',
+  NOT_LEADER_OR_FOLLOWER: 'other brokers hold it now',
+} as const

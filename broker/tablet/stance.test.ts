@@ -75,3 +75,13 @@ test('nothing begins empty in the place of a directory that an earlier run had',
   expect(missingWith(placed(['0/4']), run, false)).toBeUndefined()
   expect(missingWith(assigned(1, ['1/1']), run, true)).toBeUndefined()
 })
+
+test('who began anew leads and claims nothing in the name of an earlier run', () => {
+  const replica = { serves: false, beganAnew: true, assignment: undefined }
+  expect(stanceOf(replica, assigned(0, ['0/4', '1/1']), run)).toBe('follow')
+  // The others left meanwhile.
+  expect(stanceOf(replica, assigned(undefined, ['0/4']), run)).toBe('follow')
+  expect(stanceOf(replica, assigned(0, ['0/4']), run)).toBe('follow')
+  // Its copy was let in again, as what it is.
+  expect(stanceOf(replica, assigned(undefined, ['0/5']), run)).toBe('claim')
+})

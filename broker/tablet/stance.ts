@@ -5,7 +5,14 @@ import type { InSync, TabletAssignment } from '../../control/model.ts'
 /** 'lead on' is the same leadership as before; 'claim' is to take a new epoch first. */
 export type Stance = 'lead' | 'lead on' | 'follow' | 'claim'
 
-type Replica = { readonly serves: boolean; readonly assignment: TabletAssignment | undefined }
+type Replica = {
+  readonly serves: boolean
+  /** It began empty, where an earlier run had records. */
+  readonly beganAnew?: boolean
+  readonly assignment: TabletAssignment | undefined
+  /** Whether this run may count as the one that the entry names; it may where nothing says otherwise. */
+  mayRenew?(entry: InSync): boolean
+}
 type Run = {
   readonly self: BrokerId
   readonly incarnation: Incarnation
@@ -17,9 +24,12 @@ export function stanceOf(replica: Replica, now: TabletAssignment, run: Run): Sta
   const { assignment: before } = replica
   const entry = entryOf(now, run.self)
   const runIs = entry === undefined ? undefined : entry.incarnation - run.incarnation
-  if (runIs === undefined || runIs > 0) return 'follow'
+  if (runIs === undefined || runIs > 0 || (runIs < 0 && replica.beganAnew === true)) return 'follow'
   if (now.leader === undefined) return mayTakeOver(now, entry, run) ? 'claim' : 'follow'
   if (now.leader !== run.self) return 'follow'
+  // What it may have lost the others still have: one of them is to lead.
+  if (entry !== undefined && runIs < 0 && now.isr.length > 1 && replica.mayRenew?.(entry) === false)
+    return 'follow'
   const sameEpoch = before?.epoch === now.epoch
   if (sameEpoch && replica.serves) return 'lead on'
   // An epoch that names this run and that nobody was seen to lead is its own; any other it claims anew.

@@ -8,19 +8,26 @@ import { epoch, offset, type BrokerId, type Epoch, type Offset } from '../../bas
 import { Refusal } from '../../base/refusals.ts'
 import { LimitedLog } from '../../base/limited-log.ts'
 import type { World } from '../../base/world.ts'
-import type { TabletAssignment } from '../../control/model.ts'
+import type { InSync, TabletAssignment } from '../../control/model.ts'
 import type { Checkpoints, TabletCheckpoint } from '../log/checkpoint.ts'
 import type { Cleaner } from '../log/compaction/cleaner.ts'
 import type { Compaction, PassLimits } from '../log/compaction/compaction.ts'
 import type { LogPosition, LogShared } from '../log/log.ts'
-import { endOfEmpty, noBatches, StoredBatchDamaged, type Batches } from '../log/read.ts'
+import { noBatches, type Batches } from '../log/read.ts'
+import type { Limits } from '../replication/leadership.ts'
+import type { Followed, Led, Replica } from '../replication/replica.ts'
 import type { TopicSettings } from '../settings/resolve.ts'
 import { Appends, type TabletState } from './appends.ts'
 import type { Acks, Appending } from './appending.ts'
-import type { GroupCommit } from './group-commit.ts'
+import { Durable } from './durable.ts'
+import { Following } from './following.ts'
+import { isOutOfDescriptors, type GroupCommit } from './group-commit.ts'
 import { Keeping, type Kept } from './keeping.ts'
-import { nextRole, type Role } from './role.ts'
-import { findTimestamp, type TimestampedOffset } from './timestamps.ts'
+import { Leading, type AroundTablets } from './leading.ts'
+import { Marks } from './marks.ts'
+import { Reading } from './reading.ts'
+import { closings, nextRole, type Closing, type Role } from './role.ts'
+import type { TimestampedOffset } from './timestamps.ts'
 
 /** What the tablets of a broker share. */
 export type TabletShared = {
@@ -29,6 +36,8 @@ export type TabletShared = {
   readonly logs: LogShared
   readonly groupCommit: GroupCommit
   readonly checkpoints: Checkpoints
+  /** Undefined where every tablet has one replica. */
+  readonly replication?: AroundTablets
 }
 
 /** Who it is. `name` is the name of its directory. */
@@ -42,28 +51,17 @@ export type TabletIdentity = {
 
 const syncAgainMs = 100
 
-/** Why a replica ends, as those who wait are told; NOT_LEADER_OR_FOLLOWER when it was taken from this broker. */
-type Closing = keyof typeof closings
-const closings = {
-  UNKNOWN_TOPIC_OR_PARTITION: 'its topic was deleted',
-  BROKER_STOPPING: 'the broker is stopping',
-  NOT_LEADER_OR_FOLLOWER: 'other brokers hold it now',
-} as const
-
-const isOutOfDescriptors = (error: unknown): boolean =>
-  ['EMFILE', 'ENFILE'].includes((error as NodeJS.ErrnoException).code ?? '')
-
-export class Tablet implements Kept {
+export class Tablet implements Kept, Replica {
   readonly topic: string
   readonly topicId: string
   readonly partition: number
   readonly identity: TabletIdentity
   readonly counters = { messagesIn: 0, bytesIn: 0, bytesOut: 0, failedAppends: 0, damagedReads: 0 }
+  /** Its records were lost here: what an earlier run was granted does not count. */
+  beganAnew = false
   #settings: TopicSettings
   readonly #shared: TabletShared
   readonly #log: Logger
-  /** What a failing disk says again and again. */
-  readonly #troubles: LimitedLog
   #role: Role = 'recovering'
   #offlineReason = 'it is still being recovered'
   #closedWith: Closing = 'UNKNOWN_TOPIC_OR_PARTITION'
@@ -71,15 +69,12 @@ export class Tablet implements Kept {
   #appends: Appends | undefined
   #keeping: Keeping | undefined
   #assignment: TabletAssignment | undefined
-  #highWatermark: LogPosition = { offset: offset(0), segment: offset(0), position: 0 }
-  #readableBytes = 0
-  #writtenBytes = 0
+  readonly #marks = new Marks()
+  readonly #reading: Reading
+  #leads: Leading | undefined
+  #follows: Following | undefined
   readonly #readers = new Set<(tablet: Tablet) => void>()
-  #durableWaiters: {
-    readonly offset: Offset
-    readonly resolve: () => void
-    readonly reject: (error: Error) => void
-  }[] = []
+  readonly #durable = new Durable()
 
   constructor(shared: TabletShared, identity: TabletIdentity, settings: TopicSettings) {
     this.#shared = shared
@@ -89,7 +84,8 @@ export class Tablet implements Kept {
     this.partition = identity.partition
     this.#settings = settings
     this.#log = shared.log.child({ topic: identity.topic, partition: identity.partition })
-    this.#troubles = new LimitedLog(this.#log, shared.world.clock, 10)
+    // What a failing disk says again and again.
+    this.#reading = new Reading(this, new LimitedLog(this.#log, shared.world.clock, 10))
   }
 
   get role(): Role {
@@ -128,7 +124,17 @@ export class Tablet implements Kept {
   }
 
   get highWatermark(): Offset {
-    return this.#highWatermark.offset
+    return this.#marks.highWatermark.offset
+  }
+
+  /** The same for who asks where the newest records end. Refusal OFFSET_NOT_AVAILABLE: a leader before may have shown more than is known yet. */
+  get latest(): Offset {
+    if (this.#leads?.leadership.hasPassedStart === false)
+      throw new Refusal(
+        'OFFSET_NOT_AVAILABLE',
+        `a new leader of ${this.#name()} is finding out how far it was read`,
+      )
+    return this.highWatermark
   }
 
   get logEnd(): Offset {
@@ -145,11 +151,11 @@ export class Tablet implements Kept {
 
   /** Grows by the bytes of every batch that the high watermark passes; only differences mean something. */
   get readableBytes(): number {
-    return this.#readableBytes
+    return this.#marks.readableBytes
   }
 
   get writtenBytes(): number {
-    return this.#writtenBytes
+    return this.#marks.writtenBytes
   }
 
   /** What a recovery would have to check, as far as this run has written it. */
@@ -158,11 +164,11 @@ export class Tablet implements Kept {
   }
 
   /** Everything written is on disk, and a recovery would begin behind it. */
-  get isCheckpointed(): boolean {
+  get isCheckpointed() {
     return this.#keeping?.isCheckpointed ?? false
   }
 
-  /** What it counts about being compacted; undefined before it first was looked at for that. */
+  /** What it counts about being compacted, if it was ever looked at for that. */
   get compaction(): Pick<Compaction, 'counters' | 'dirtyRatio' | 'isStuck'> | undefined {
     return this.#keeping?.compaction
   }
@@ -182,13 +188,47 @@ export class Tablet implements Kept {
     return this.#role === 'recovering' && this.#state !== undefined
   }
 
-  /** Its directory was opened and checked. */
-  opened(state: TabletState, logStart: Offset, checkpoint: TabletCheckpoint | undefined): void {
+  get led(): Led | undefined {
+    return this.#leads
+  }
+
+  get followed(): Followed | undefined {
+    return this.#follows
+  }
+
+  /** Everything below is as durable as the topic wants. */
+  get durableEnd(): Offset {
+    return this.#settings.flush === 'os' ? this.logEnd : this.#marks.synced.offset
+  }
+
+  get nowMs(): number {
+    return this.#shared.world.clock.monotonicMs()
+  }
+
+  get limits(): Limits {
+    const { minInsyncReplicas, replication } = this.#settings
+    const lagMsMax = this.#shared.replication?.lagMsMax ?? Infinity
+    return { lagMsMax, minInsync: minInsyncReplicas, alone: replication === 'best-effort' }
+  }
+
+  /** Whether this run may count as the one that an entry of the in-sync set names. */
+  mayRenew(entry: InSync): boolean {
+    if (this.beganAnew) return false
+    return this.#shared.replication?.mayRenew(entry, this.#settings.flush === 'fsync') ?? true
+  }
+
+  /** Its directory was opened and checked; `mark` is where its high watermark is known to have been. */
+  opened(
+    state: TabletState,
+    logStart: Offset,
+    checkpoint: TabletCheckpoint | undefined,
+    mark: LogPosition,
+  ): void {
     assert(this.#role === 'recovering', 'a tablet is opened once')
     this.#state = state
     this.#appends = new Appends(this, state, this.#shared.world.clock, this.#log)
     this.#keeping = new Keeping(this, state, this.#shared, this.#log, logStart, checkpoint)
-    this.#highWatermark = state.log.end
+    this.#marks.opened(state.log.end, mark)
     state.log.settings = this.#settings
   }
 
@@ -199,6 +239,14 @@ export class Tablet implements Kept {
     // What was gathered carries the epoch it was gathered in.
     this.#appends?.flush()
     this.#assignment = assignment
+    const cutting = this.#follows?.cutting
+    if (cutting !== undefined) {
+      // Nothing is appended while the log is being cut.
+      void cutting.then(() => {
+        if (this.#assignment === assignment && this.#role === 'follower') this.lead(assignment)
+      })
+      return
+    }
     this.#role = nextRole(this.#role, 'lead')
     const latest = state?.epochs.latest
     if (latest !== undefined && latest >= assignment.epoch) {
@@ -206,12 +254,32 @@ export class Tablet implements Kept {
         `its log has batches of epoch ${latest}, and the control store now grants epoch ${assignment.epoch}: someone restored an old copy of control.json, or of its TabletSlice`,
       )
     }
+    if (this.#role === 'leader' && state !== undefined) this.#beginToLead(state, assignment)
+    this.#shared.replication?.changed(this)
+  }
+
+  #beginToLead(state: TabletState, assignment: TabletAssignment): void {
+    const { replication: around } = this.#shared
+    this.#follows = undefined
+    this.#leads?.end()
+    this.#leads = undefined
+    if (around === undefined || assignment.replicas.length === 1)
+      return this.#advance(this.#marks.synced, this.#marks.writtenBytes)
+    this.#leads = Leading.begin(this, state, around, assignment)
+    this.#leads.grown(this.durableEnd)
   }
 
   /** Its leader goes on in the same epoch, with other replicas or others in sync. */
   assigned(assignment: TabletAssignment): void {
     assert(assignment.epoch === this.#assignment?.epoch, 'another epoch has another leader')
+    const alone = this.#assignment.replicas.length === 1
     this.#assignment = assignment
+    const state = this.#state
+    // Who gets its first other replica, or loses its last one, begins to count anew.
+    if (state !== undefined && alone !== (assignment.replicas.length === 1))
+      this.#beginToLead(state, assignment)
+    this.#leads?.assigned(assignment)
+    this.#shared.replication?.changed(this)
   }
 
   /** Another broker leads, or nobody does: what was appended stays, and those that wait are sent away. */
@@ -221,7 +289,40 @@ export class Tablet implements Kept {
     if (led) this.#appends?.flush()
     this.#assignment = assignment
     this.#role = nextRole(this.#role, 'follow')
+    this.#leads?.end()
+    this.#leads = undefined
     if (led) this.#endWaiting(this.#notLeading())
+    if (this.#role === 'follower') this.#beginToFollow(assignment)
+    this.#shared.replication?.changed(this)
+  }
+
+  #beginToFollow({ leader, epoch: inEpoch }: TabletAssignment): void {
+    const { replication: around, world } = this.#shared
+    const before = this.#follows
+    if (before?.leader === leader && before?.epoch === inEpoch) return
+    this.#follows = undefined
+    const [state, keeping] = [this.#state, this.#keeping]
+    if (around === undefined || state === undefined || keeping === undefined) return
+    const latest = state.epochs.latest ?? -1
+    if (latest > inEpoch) {
+      this.#log.error(
+        { latest, epoch: inEpoch },
+        'it is told to follow in an epoch that is over; it waits for another',
+      )
+      return
+    }
+    if (leader === undefined || leader === around.self.broker) return
+    this.#marks.leaderMark = this.highWatermark
+    this.#follows = new Following(
+      this,
+      state,
+      keeping,
+      world.clock,
+      around.rules,
+      leader,
+      inEpoch,
+      before?.cutting,
+    )
   }
 
   /** Takes it out of service; what is on the disk stays as it is. */
@@ -230,7 +331,8 @@ export class Tablet implements Kept {
     this.#role = nextRole(this.#role, 'fail')
     this.#offlineReason = reason
     this.#log.error({ reason }, 'tablet is offline')
-    this.#endWaiting(new Refusal('KAFKA_STORAGE_ERROR', this.#offlineMessage()))
+    this.#endRole()
+    this.#endWaiting(new Refusal('KAFKA_STORAGE_ERROR', `${this.#name()} is offline: ${this.#offlineReason}`))
   }
 
   /** Its topic was deleted, it was taken from this broker, or the broker stops. */
@@ -239,6 +341,7 @@ export class Tablet implements Kept {
     this.#role = nextRole(this.#role, 'remove')
     this.#closedWith = code
     this.#offlineReason = closings[code]
+    this.#endRole()
     this.#endWaiting(this.#gone())
     this.#state?.log.close()
   }
@@ -260,11 +363,13 @@ export class Tablet implements Kept {
   ): void {
     const appends = this.#appends
     if (this.#role !== 'leader' || appends === undefined) return appending.refused(slot, this.#notLeading())
-    const assignment = this.#assignment
+    const { assignment } = this
     assert(assignment !== undefined, 'a leader has an assignment')
+    if (this.#leads?.isStale === true) return appending.refused(slot, this.#notLeading())
     const enough = Math.min(this.#settings.minInsyncReplicas, assignment.replicas.length)
-    if (acks === -1 && assignment.isr.length < enough) {
-      const why = `${assignment.isr.length} replicas of ${this.#name()} are in sync, and acks=all needs ${enough}`
+    const inSync = this.#leads?.leadership.inSyncAtLeast ?? assignment.isr.length
+    if (acks === -1 && inSync < enough && !this.limits.alone) {
+      const why = `${inSync} replicas of ${this.#name()} are in sync, and acks=all needs ${enough}`
       return appending.refused(slot, new Refusal('NOT_ENOUGH_REPLICAS', why))
     }
     appends.offer(bytes, start, end, acks, deadlineMs, appending, slot)
@@ -284,34 +389,9 @@ export class Tablet implements Kept {
         `offset ${from} of ${this.#name()} is not there: it holds ${this.logStart} to ${this.highWatermark}`,
       )
     }
+    if (this.#leads?.isStale === true) throw this.#notLeading()
     if (from >= this.highWatermark) return noBatches
-    try {
-      const batches = state.log.read(from, this.#highWatermark, bytesMax, atLeastOne)
-      if (!(batches instanceof Promise)) return this.#counted(batches)
-      return batches.then(
-        read => this.#pastEmpty(read, bytesMax, atLeastOne),
-        (error: unknown) => {
-          throw this.#readFailure(error)
-        },
-      )
-    } catch (error) {
-      throw this.#readFailure(error)
-    }
-  }
-
-  /** Compaction leaves batches without records; some clients go through their offsets one by one, so those that follow are answered instead. */
-  async #pastEmpty(read: Batches, bytesMax: number, atLeastOne: boolean): Promise<Batches> {
-    const next = endOfEmpty(read)
-    if (next === undefined || next >= this.highWatermark) return this.#counted(read)
-    try {
-      const further = await this.read(next, bytesMax, atLeastOne)
-      if (further.bytes === 0) return this.#counted(read)
-      read.release()
-      return further
-    } catch (error) {
-      read.release()
-      throw error
-    }
+    return this.#reading.read(state.log, from, this.#marks.highWatermark, bytesMax, atLeastOne)
   }
 
   /** Calls `listener` whenever the high watermark moved, and when the tablet stops serving. Answers how to stop. */
@@ -322,26 +402,12 @@ export class Tablet implements Kept {
 
   /** The first record with at least this timestamp, or undefined when all below the high watermark are older. */
   async offsetForTimestamp(timestampMs: number): Promise<TimestampedOffset | undefined> {
-    const { log } = this.#leading()
-    try {
-      const from = await log.searchFrom(timestampMs)
-      if (from === undefined) return undefined
-      return await this.#findTimestamp(from, timestampMs)
-    } catch (error) {
-      throw this.#diskFailure(error, 'could not be read')
-    }
+    return this.#reading.offsetForTimestamp(this.#leading().log, timestampMs)
   }
 
   /** The first record with the largest timestamp, or undefined when the tablet is empty. */
   async maxTimestamp(): Promise<TimestampedOffset | undefined> {
-    const { log } = this.#leading()
-    try {
-      const max = await log.maxTimestamp()
-      if (max === undefined || max.ms < 0) return undefined
-      return await this.#findTimestamp(max.offset, max.ms)
-    } catch (error) {
-      throw this.#diskFailure(error, 'could not be read')
-    }
+    return this.#reading.maxTimestamp(this.#leading().log)
   }
 
   /** The largest epoch at or below the one asked, and where it ended (KIP-101); -1 and -1 when the log knows of none. */
@@ -370,7 +436,7 @@ export class Tablet implements Kept {
     try {
       await this.#keeping?.startAt(before, 'records were deleted on request')
     } catch (error) {
-      throw this.#diskFailure(error, 'could not be cut')
+      throw this.#reading.failure(error, 'could not be cut')
     }
     if (!this.serves) throw this.#notLeading()
     return this.logStart
@@ -404,7 +470,7 @@ export class Tablet implements Kept {
   async sync(): Promise<void> {
     const state = this.#state
     if (state === undefined || !this.isOpen) return
-    const bytes = this.#writtenBytes
+    const bytes = this.#marks.writtenBytes
     let position: LogPosition
     try {
       position = await state.log.sync()
@@ -419,12 +485,9 @@ export class Tablet implements Kept {
       return
     }
     if (!this.isOpen) return
-    this.#advance(position, bytes)
-    this.#durableWaiters = this.#durableWaiters.filter(waiter => {
-      if (waiter.offset > position.offset) return true
-      waiter.resolve()
-      return false
-    })
+    this.#marks.synced = position
+    this.#grown(position, bytes)
+    this.#durable.reached(position.offset)
   }
 
   /** What the system could not write it may still show: the next recovery has to know. */
@@ -439,65 +502,78 @@ export class Tablet implements Kept {
   written(bytes: number): void {
     const state = this.#state
     assert(state !== undefined, 'only an open tablet writes')
-    this.#writtenBytes += bytes
+    const marks = this.#marks
+    marks.writtenBytes += bytes
     const os = this.#settings.flush === 'os'
-    if (os) this.#advance(state.log.end, this.#writtenBytes)
+    if (this.#leads !== undefined || this.#follows !== undefined) marks.grown(state.log.end)
+    if (bytes > 0) this.#leads?.appended(this.durableEnd)
+    if (os) this.#grown(state.log.end, marks.writtenBytes)
     // Sealed segments stay open until they are synced, so they are also when nobody waits for it.
     if (os ? state.log.unsyncedSegments > 0 : bytes > 0) this.#shared.groupCommit.request(this)
   }
 
+  /** Everything up to `position` is as durable as the topic wants. */
+  #grown(position: LogPosition, writtenBytes: number): void {
+    if (this.#leads !== undefined) return this.#leads.grown(this.durableEnd)
+    if (this.#follows === undefined) {
+      if (this.#role === 'leader') this.#advance(position, writtenBytes)
+      return
+    }
+    this.learned(this.#marks.leaderMark)
+    this.#follows.synced()
+  }
+
+  /** For its leadership: the high watermark may follow. */
+  advanced(): void {
+    if (this.#marks.advanceTo(this.#leads?.highWatermark ?? this.highWatermark)) this.#readable()
+  }
+
+  /** For its leadership: who waits for acks=all would wait for nothing. */
+  tooFew(): void {
+    const why = `fewer replicas of ${this.#name()} are in sync than acks=all needs; the write is in the log`
+    this.#appends?.refuseWaiting(new Refusal('NOT_ENOUGH_REPLICAS_AFTER_APPEND', why))
+  }
+
+  /** For its following: the leader's high watermark. */
+  learned(highWatermark: Offset): void {
+    if (this.#marks.learned(highWatermark)) this.#readable()
+  }
+
+  /** For its following: the log was cut back, or begins anew, and all of it is on the disk. */
+  moved(): void {
+    const end = this.#state?.log.end
+    if (end !== undefined && this.#marks.cutTo(end, this.logStart))
+      this.#log.error({ end: end.offset }, 'records that could be read were cut off')
+  }
+
   /** The high watermark moves to `position`; it never goes back. */
   #advance(position: LogPosition, writtenBytes: number): void {
-    if (position.offset < this.highWatermark) return
-    const moved = position.offset > this.highWatermark
-    this.#highWatermark = position
-    this.#readableBytes = writtenBytes
-    if (!moved) return
+    if (this.#marks.advance(position, writtenBytes)) this.#readable()
+  }
+
+  #readable(): void {
     this.#appends?.advanced()
     for (const reader of this.#readers) reader(this)
   }
 
   /** Resolves when everything below `end` is on the disk. */
   durable(end: Offset): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#durableWaiters.push({ offset: end, resolve, reject })
-      this.#shared.groupCommit.request(this)
-    })
+    const waiting = this.#durable.wait(end)
+    this.#shared.groupCommit.request(this)
+    return waiting
+  }
+
+  #endRole(): void {
+    this.#leads?.end()
+    this.#leads = undefined
+    this.#follows = undefined
+    this.#shared.replication?.changed(this)
   }
 
   #endWaiting(refusal: Refusal): void {
     this.#appends?.end(refusal)
-    for (const waiter of this.#durableWaiters) waiter.reject(refusal)
-    this.#durableWaiters = []
+    this.#durable.refuseAll(refusal)
     for (const reader of this.#readers) reader(this)
-  }
-
-  #counted(batches: Batches): Batches {
-    this.counters.bytesOut += batches.bytes
-    return batches
-  }
-
-  #readFailure(error: unknown): unknown {
-    if (error instanceof StoredBatchDamaged) {
-      this.counters.damagedReads++
-      this.#troubles.error({ path: error.path, position: error.position }, error.message)
-      return error
-    }
-    return this.#diskFailure(error, 'could not be read')
-  }
-
-  /** What a disk's error means to who asked; anything else is a refusal already, or a bug. */
-  #diskFailure(error: unknown, what: string): unknown {
-    if (error instanceof Refusal || error instanceof InvariantViolation) return error
-    const { code, message } = error as NodeJS.ErrnoException
-    if (code === undefined) return error
-    this.#troubles.error({ code, error: message }, `tablet ${what}`)
-    return new Refusal('KAFKA_STORAGE_ERROR', `${this.#name()} ${what}: ${code}`)
-  }
-
-  #findTimestamp(from: Offset, timestampMs: number): Promise<TimestampedOffset | undefined> {
-    const lowest = this.logStart
-    return findTimestamp(this, offset(Math.max(from, lowest)), lowest, timestampMs)
   }
 
   #leading(): TabletState {
@@ -507,17 +583,13 @@ export class Tablet implements Kept {
 
   #notLeading(): Refusal {
     if (this.#role === 'offline' || this.#role === 'recovering')
-      return new Refusal('KAFKA_STORAGE_ERROR', this.#offlineMessage())
+      return new Refusal('KAFKA_STORAGE_ERROR', `${this.#name()} is offline: ${this.#offlineReason}`)
     if (this.#role === 'removed') return this.#gone()
     return new Refusal('NOT_LEADER_OR_FOLLOWER', `this broker does not lead ${this.#name()}`)
   }
 
   #gone(): Refusal {
     return new Refusal(this.#closedWith, `${this.#name()} is gone: ${this.#offlineReason}`)
-  }
-
-  #offlineMessage(): string {
-    return `${this.#name()} is offline: ${this.#offlineReason}`
   }
 
   #name(): string {

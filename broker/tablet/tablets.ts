@@ -245,14 +245,24 @@ export class Tablets {
     })
   }
 
-  /** Why nothing may begin empty in the name of this replica. */
-  #lost({ topicId, partition, identity }: Tablet, there: ReadonlySet<string>): string | undefined {
-    const { store, self, diskSince } = this.#options
+  /** Why nothing may begin empty in the name of this replica. Notes that it begins empty where others have its records. */
+  #lost(tablet: Tablet, there: ReadonlySet<string>): string | undefined {
+    const { store, self, incarnation, diskSince, shared } = this.#options
+    const { topicId, partition, identity } = tablet
     const assignment = store.topicById(topicId)?.tablets[partition]
     if (assignment === undefined) return undefined
-    const lost = lostWith(assignment, self, diskSince)
-    if (lost !== undefined || there.has(identity.name)) return lost
-    return missingWith(assignment, this.#options, there.has(`${identity.name}.stray`))
+    const isThere = there.has(identity.name)
+    const lost =
+      lostWith(assignment, self, diskSince) ??
+      (isThere ? undefined : missingWith(assignment, this.#options, there.has(`${identity.name}.stray`)))
+    if (lost === undefined || shared.replication === undefined) return lost
+    // As long as others are in sync it is copied anew.
+    const { isr } = assignment
+    if (isr.length === 1 || isr.some(entry => entry.broker === self && entry.incarnation >= incarnation))
+      return lost
+    tablet.beganAnew = true
+    shared.log.warn({ topic: tablet.topic, partition, reason: lost }, 'a replica is copied anew')
+    return undefined
   }
 
   /** Replicas that other brokers have now: what is on the disk is set aside. */

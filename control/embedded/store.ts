@@ -69,6 +69,7 @@ class EmbeddedStore implements ControlStore {
   brokers = () => this.#state.brokers
   brokerSettings = () => this.#state.brokerSettings
   keepsRecords = () => false
+  isSilent = () => false
   leaseAgeMs = () => undefined
 
   watch(listener: (event: ControlEvent) => void): () => void {

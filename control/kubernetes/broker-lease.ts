@@ -17,7 +17,7 @@ import type { Registration } from '../store.ts'
 import { mayPass, sentence } from './refused.ts'
 import { annotations, brokerName, labels } from './resources/names.ts'
 
-const leaseSeconds = 12
+export const leaseSeconds = 12
 const renewMs = 4_000
 /** A renewal that is not answered by then is asked for again beside it: two more fit into what is left of the Lease. */
 const answerMs = 2_500

@@ -25,11 +25,11 @@ import type {
   SettingsChange,
   WriteOptions,
 } from '../store.ts'
-import { brokerIn, BrokerLease } from './broker-lease.ts'
+import { brokerIn, BrokerLease, leaseSeconds } from './broker-lease.ts'
 import { Copies } from './copies.ts'
 import { mayPass, refusalOf, sentence } from './refused.ts'
 import { logTopics, topicNameOf, type LogTopic } from './resources/log-topic.ts'
-import { dynamicConfigName, labels } from './resources/names.ts'
+import { brokerName, dynamicConfigName, labels } from './resources/names.ts'
 import { tabletSlices, type TabletSlice } from './resources/tablet-slice.ts'
 import { changePatch } from './slices.ts'
 import { SoundSettings } from './sound-settings.ts'
@@ -54,6 +54,7 @@ export type KubernetesStoreOptions = {
 
 const placedMsMax = 30_000
 const startAgainMs = 1_000
+const leaseMs = leaseSeconds * 1_000
 /** Settings that others have changed are seen after so long: a Role cannot let us watch a single ConfigMap. */
 const settingsMs = 10_000
 const guardedTriesMax = 10
@@ -80,6 +81,9 @@ class KubernetesStore implements ControlStore {
   readonly #logTopics = new Copies<LogTopic>()
   readonly #slices = new Copies<TabletSlice>()
   readonly #leases = new Copies<Lease>()
+  #leaseWatch: ListWatch<Lease> | undefined
+  /** When each broker's Lease last changed, by the own clock. */
+  readonly #leaseSeenMs = new Map<BrokerId, number>()
   #brokers: ReadonlyMap<BrokerId, Broker> = new Map()
   #config: ConfigMap | undefined
   #settings: Readonly<Record<string, string>> = {}
@@ -109,6 +113,16 @@ class KubernetesStore implements ControlStore {
     return oldest < 0 ? Infinity : oldest
   }
 
+  isSilent(broker: BrokerId): boolean {
+    const { clock, cluster } = this.#options
+    const sinceMs = this.#leaseWatch?.healthySinceMs
+    if (sinceMs === undefined || this.#leaseWatch?.isHealthy(leaseMs) !== true) return false
+    const lease = this.#leases.get(brokerName(cluster, broker))
+    // Given back: it stopped.
+    if (lease !== undefined && (lease.spec?.holderIdentity ?? '') === '') return true
+    return clock.monotonicMs() - Math.max(sinceMs, this.#leaseSeenMs.get(broker) ?? sinceMs) > leaseMs
+  }
+
   watch(listener: (event: ControlEvent) => void): () => void {
     const own = (event: ControlEvent) => listener(event)
     this.#listeners.add(own)
@@ -123,7 +137,7 @@ class KubernetesStore implements ControlStore {
     await this.#checkAccess(leases, ours)
     this.#follow(logTopics, { namespace }, change => this.#topicSeen(this.#logTopics.watched(change)))
     this.#follow(tabletSlices, ours, change => this.#sliceSeen(this.#slices.watched(change)))
-    this.#follow(leases, ours, change => this.#leaseSeen(this.#leases.watched(change)))
+    this.#leaseWatch = this.#follow(leases, ours, change => this.#leaseSeen(this.#leases.watched(change)))
     await Promise.all(this.#watches.map(watch => watch.synced))
     await this.#lookAtSettings()
   }
@@ -288,11 +302,12 @@ class KubernetesStore implements ControlStore {
     resource: Resource<T>,
     selection: Selection,
     onChange: (change: Change<T>) => void,
-  ): void {
+  ): ListWatch<T> {
     const { api, clock, random, log } = this.#options
     const watch = new ListWatch<T>({ api, clock, random, log, resource, selection, onChange })
     watch.start()
     this.#watches.push(watch as unknown as ListWatch<never>)
+    return watch
   }
 
   #topicSeen(change: Change<LogTopic> | undefined): void {
@@ -306,6 +321,7 @@ class KubernetesStore implements ControlStore {
   #leaseSeen(change: Change<Lease> | undefined): void {
     const before = change?.before && brokerIn(change.before)
     const broker = change?.after && brokerIn(change.after)
+    if (broker !== undefined) this.#leaseSeenMs.set(broker.brokerId, this.#options.clock.monotonicMs())
     if (JSON.stringify(before) === JSON.stringify(broker)) return
     const brokers = new Map(this.#brokers)
     if (broker !== undefined) brokers.set(broker.brokerId, broker)

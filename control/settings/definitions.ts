@@ -159,6 +159,11 @@ export const topicRows = {
     default: 'fsync',
     doc: 'When acks=all is answered: fsync, when the record is on the disk; os, as Kafka does it, when the operating system has it, which outlives a killed process but not a power cut.',
   }),
+  replication: forTopic('stele.replication', 'stele.replication', {
+    kind: oneOf(['in-sync', 'best-effort']),
+    default: 'in-sync',
+    doc: 'in-sync: acks=all waits for every replica that is in sync. best-effort: the leader acknowledges alone, and its followers copy as they can; what they lack is gone when the leader is lost.',
+  }),
 }
 
 export const brokerRows = {
@@ -173,10 +178,15 @@ export const brokerRows = {
     default: '',
     doc: 'The zone or rack the broker stands in, as clients are told it.',
   }),
+  replicaLagTimeMaxMs: forBroker('replica.lag.time.max.ms', {
+    kind: int({ min: 1 }),
+    default: 30_000,
+    doc: 'A replica that has not had everything for so many milliseconds is not in sync any more.',
+  }),
   listeners: forBroker('listeners', {
     kind: listeners,
     default: 'PLAINTEXT://localhost:9092,HTTP://localhost:8080',
-    doc: 'Where the doors listen: PLAINTEXT for Kafka’s protocol, HTTP for HTTP, EXTERNAL for Kafka’s protocol too, where clients are told the EXTERNAL addresses of all brokers. No host means every interface, port 0 any free port; a door that is not named stays shut.',
+    doc: 'Where the doors listen: PLAINTEXT for Kafka’s protocol, HTTP for HTTP, EXTERNAL for Kafka’s protocol too, where clients are told the EXTERNAL addresses of all brokers, REPLICATION for brokers alone: whoever reaches it could claim to hold copies. No host means every interface, port 0 any free port; a door that is not named stays shut.',
   }),
   advertisedListeners: forBroker('advertised.listeners', {
     kind: listeners,
@@ -251,7 +261,7 @@ export const brokerRows = {
   offsetsTopicReplicationFactor: forBroker('offsets.topic.replication.factor', {
     kind: short({ min: 1, max: 32_767 }),
     default: 3,
-    doc: 'How many replicas __consumer_offsets gets when it is made; fewer when there are fewer brokers.',
+    doc: 'How many replicas __consumer_offsets gets when it is made. By default fewer when there are fewer brokers; a number that is given is waited for.',
   }),
   offsetsTopicSegmentBytes: forBroker('offsets.topic.segment.bytes', {
     kind: int({ min: 1 }),

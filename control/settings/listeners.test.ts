@@ -23,13 +23,16 @@ test.each([
 })
 
 test.each([
-  ['localhost:9092', '"localhost:9092" does not begin with PLAINTEXT://, HTTP:// or EXTERNAL://'],
-  ['SSL://a:1', 'SSL is not served, only PLAINTEXT, HTTP and EXTERNAL are'],
+  [
+    'localhost:9092',
+    '"localhost:9092" does not begin with PLAINTEXT://, HTTP://, EXTERNAL:// or REPLICATION://',
+  ],
+  ['SSL://a:1', 'SSL is not served, only PLAINTEXT, HTTP, EXTERNAL and REPLICATION are'],
   ['PLAINTEXT://a:1,PLAINTEXT://b:2', 'PLAINTEXT stands there twice'],
   ['PLAINTEXT://a', '"a" is not HOST:PORT'],
   ['PLAINTEXT://a:65536', '"a:65536" is not HOST:PORT'],
   ['PLAINTEXT://::1:9092', '"::1:9092" is not HOST:PORT'],
-  ['PLAINTEXT://a:1,', '"" does not begin with PLAINTEXT://, HTTP:// or EXTERNAL://'],
+  ['PLAINTEXT://a:1,', '"" does not begin with PLAINTEXT://, HTTP://, EXTERNAL:// or REPLICATION://'],
 ])('%j are none', (text, why) => {
   expect(parseListeners(text)).toBe(why)
 })

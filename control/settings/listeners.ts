@@ -19,6 +19,7 @@ const schemes: Readonly<Record<DoorName, string>> = {
   kafka: 'PLAINTEXT',
   http: 'HTTP',
   external: 'EXTERNAL',
+  replication: 'REPLICATION',
 }
 const doors = new Map((Object.keys(schemes) as DoorName[]).map(door => [schemes[door], door]))
 
@@ -39,9 +40,9 @@ export function parseListeners(list: string): readonly Listener[] | string {
 function parseListener(part: string): Listener | string {
   const [, scheme, rest] = /^([A-Za-z_]+):\/\/(.*)$/.exec(part) ?? []
   if (scheme === undefined || rest === undefined)
-    return `${JSON.stringify(part)} does not begin with PLAINTEXT://, HTTP:// or EXTERNAL://`
+    return `${JSON.stringify(part)} does not begin with PLAINTEXT://, HTTP://, EXTERNAL:// or REPLICATION://`
   const door = doors.get(scheme.toUpperCase())
-  if (door === undefined) return `${scheme} is not served, only PLAINTEXT, HTTP and EXTERNAL are`
+  if (door === undefined) return `${scheme} is not served, only PLAINTEXT, HTTP, EXTERNAL and REPLICATION are`
   const place = parsePlace(rest)
   return place === undefined ? `${JSON.stringify(rest)} is not HOST:PORT` : { door, ...place }
 }

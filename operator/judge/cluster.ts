@@ -164,7 +164,7 @@ function drainFaults(seen: Seen): Fault[] {
   return [
     {
       reason: 'DrainBlocked',
-      message: `${brokersText([...ids])} cannot be removed, ${tablets} tablets of ${fewOf([...names, ...kept.keys()])} are there, and are not copied to other brokers yet: ${remedies.join('; or ')}`,
+      message: `${brokersText([...ids])} cannot be removed, ${tablets} tablets of ${fewOf([...names, ...kept.keys()])} are there, and are not moved to other brokers yet: ${remedies.join('; or ')}`,
     },
   ]
 }
@@ -230,7 +230,7 @@ function tabletFaults(seen: Seen): Fault[] {
   if (underReplicated > 0) {
     faults.push({
       reason: 'UnderReplicated',
-      message: `${underReplicated} of ${total} tablets have fewer copies in sync than replicas: this version does not fill copies yet; make topics with spec.replication 1 until it does`,
+      message: `${underReplicated} of ${total} tablets have fewer copies in sync than replicas: wait for brokers that restart, or see with kubectl stele tablets --problems which`,
     })
   }
   return faults

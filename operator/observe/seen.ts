@@ -35,7 +35,8 @@ export function see(observed: Observed, cluster: LogCluster): Seen {
   const { views, orphans } = topicsOf(observed)
   const members = membersOf(observed, cluster)
   const clusterId = clusterIdOf(observed, cluster)
-  const properties = faults.length === 0 ? propertiesText({ ...brokerDefaults, ...cluster.spec.config }) : now
+  const properties =
+    faults.length === 0 ? propertiesText({ ...brokerDefaults(cluster), ...cluster.spec.config }) : now
   // Another operator, with another image of its own, is no reason to restart brokers.
   const image = cluster.spec.image ?? cluster.status?.image ?? observed.image
   const account = accountOf(observed, cluster)

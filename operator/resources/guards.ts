@@ -14,18 +14,22 @@ export const podDisruptionBudget = (cluster: LogCluster): PodDisruptionBudget =>
   spec: { maxUnavailable: 1, selector: { matchLabels: brokerSelector(cluster.metadata.name) } },
 })
 
-/** Whoever may reach the brokers' doors may reach nothing else of them. */
+/** Whoever may reach the brokers' doors may reach nothing else of them; where they copy from each other only brokers of the same cluster come. */
 export function networkPolicy(cluster: LogCluster): NetworkPolicy {
   const outside = (cluster.spec.listeners ?? []).length > 0 ? [ports.external] : []
   const open = [ports.kafka, ports.http, ...outside]
+  const brokers = { matchLabels: brokerSelector(cluster.metadata.name) }
   return {
     apiVersion: 'networking.k8s.io/v1',
     kind: 'NetworkPolicy',
     metadata: meta(cluster),
     spec: {
-      podSelector: { matchLabels: brokerSelector(cluster.metadata.name) },
+      podSelector: brokers,
       policyTypes: ['Ingress'],
-      ingress: [{ ports: open.map(port => ({ protocol: 'TCP', port })) }],
+      ingress: [
+        { ports: open.map(port => ({ protocol: 'TCP', port })) },
+        { ports: [{ protocol: 'TCP', port: ports.replication }], from: [{ podSelector: brokers }] },
+      ],
     },
   }
 }

@@ -128,6 +128,7 @@ function container(pod: BrokerPod): Container {
     ports: [
       { name: 'kafka', containerPort: ports.kafka, protocol: 'TCP' },
       { name: 'http', containerPort: ports.http, protocol: 'TCP' },
+      { name: 'replication', containerPort: ports.replication, protocol: 'TCP' },
       ...(pod.external === undefined
         ? []
         : [{ name: 'external', containerPort: ports.external, protocol: 'TCP' }]),
@@ -166,8 +167,13 @@ const asTexts = (quantities: Readonly<Record<string, string | number>>): Record<
 function brokerArguments({ cluster, id, zone, external }: BrokerPod): string[] {
   const { name, namespace } = cluster.metadata
   const host = `${brokerName(name, id)}-0.${headlessName(name)}.${namespace}.svc`
-  const listeners = [`PLAINTEXT://:${ports.kafka}`, `HTTP://:${ports.http}`]
-  const advertised = [`PLAINTEXT://${host}:${ports.kafka}`, `HTTP://${host}:${ports.http}`]
+  const doors = [
+    ['PLAINTEXT', ports.kafka],
+    ['HTTP', ports.http],
+    ['REPLICATION', ports.replication],
+  ] as const
+  const listeners = doors.map(([scheme, port]) => `${scheme}://:${port}`)
+  const advertised = doors.map(([scheme, port]) => `${scheme}://${host}:${port}`)
   if (external !== undefined) {
     listeners.push(`EXTERNAL://:${ports.external}`)
     advertised.push(`EXTERNAL://${external.host}:${external.port}`)

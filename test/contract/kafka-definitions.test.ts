@@ -10,6 +10,7 @@ import {
 } from '../../protocol/kafka/group-records.ts'
 import { registry } from '../../protocol/kafka/registry.ts'
 import { Field, type Shape, type Type } from '../../protocol/kafka/schema.ts'
+import { replicaFetch } from '../../protocol/replication/fetch.ts'
 import { kafkaJar } from '../kafka-jars.ts'
 import { readZip } from '../zip.ts'
 
@@ -48,7 +49,10 @@ beforeAll(async () => {
     jars.set(name, readZip(readFileSync(await kafkaJar(name))))
 }, 240_000)
 
-const pairs = registry.flatMap(spoken => [
+/** What clients are served, and what brokers ask each other. */
+const spokenAtAll = [...registry, { api: replicaFetch, served: replicaFetch.versions }]
+
+const pairs = spokenAtAll.flatMap(spoken => [
   { name: `${spoken.api.name}Request`, shape: spoken.api.request, spoken },
   { name: `${spoken.api.name}Response`, shape: spoken.api.response, spoken },
 ])

@@ -7,13 +7,15 @@ import { ReadBuffers } from '../../broker/log/read-buffers.ts'
 import { Reserve, withReserve } from '../../broker/log/reserve.ts'
 import { SegmentCache } from '../../broker/log/segment-cache.ts'
 import { TailMemory } from '../../broker/log/tail-memory.ts'
+import { Replication } from '../../broker/replication/replication.ts'
+import type { Rules } from '../../broker/replication/rules.ts'
 import { Router } from '../../broker/router/router.ts'
 import { resolveBroker, resolveTopic } from '../../broker/settings/resolve.ts'
 import type { Acks, Appending } from '../../broker/tablet/appending.ts'
 import { GroupCommit } from '../../broker/tablet/group-commit.ts'
 import type { Tablet } from '../../broker/tablet/tablet.ts'
 import { Tablets } from '../../broker/tablet/tablets.ts'
-import { brokerId, MIB, type BrokerId } from '../../base/quantities.ts'
+import { brokerId, MIB, type BrokerId, type Incarnation } from '../../base/quantities.ts'
 import { Refusal } from '../../base/refusals.ts'
 import type { World } from '../../base/world.ts'
 import { openEmbeddedStore } from '../../control/embedded/store.ts'
@@ -31,6 +33,7 @@ export type LogLine = {
 export type SimBroker = {
   readonly tablets: Tablets
   readonly store: ControlStore
+  readonly incarnation: Incarnation
   readonly router: Router
   readonly checkpoints: Checkpoints
   readonly segmentCache: SegmentCache
@@ -50,6 +53,8 @@ export type SimBrokerOptions = {
   readonly log?: Logger
   /** Keeps a reserve on the disk, as a broker does. */
   readonly withRoom?: boolean
+  /** One of several brokers; broker 0 alone when it is not given. */
+  readonly cluster?: InCluster
   /** 0 when not given. */
   readonly id?: BrokerId
   /** Undefined: a control store in the data directory. */
@@ -57,6 +62,18 @@ export type SimBrokerOptions = {
   /** Does something once the tablets are known and before they are opened. */
   readonly beforeStart?: (broker: Pick<SimBroker, 'tablets' | 'store' | 'router'>) => Promise<void> | void
 }
+
+export type InCluster = {
+  readonly self: BrokerId
+  readonly host: string
+  /** Another one after each power cut. */
+  readonly bootId: string
+  readonly lagMsMax: number
+  readonly rules?: Rules
+  storeOf(world: World, self: BrokerId): ControlStore
+}
+
+const replicationPort = 9093
 
 /** Starts the next process on the world's disk and recovers. */
 export async function startSimBroker(
@@ -70,20 +87,25 @@ export async function startSimBroker(
     withRoom = false,
     id = brokerId(0),
     openStore,
+    cluster,
     beforeStart,
   }: SimBrokerOptions = {},
 ): Promise<SimBroker> {
-  const directory = DataDirectory.open(seen, '/data', id)
+  const self = cluster?.self ?? id
+  const directory = DataDirectory.open(seen, '/data', self)
   const reserve = new Reserve(seen.disk, '/data/reserve')
   const world = withRoom ? { ...seen, disk: withReserve(seen.disk, reserve) } : seen
   if (withRoom) reserve.keep(world.clock)
   const { checkpoints, damaged } = Checkpoints.open(world.disk, '/data')
-  const store = (await openStore?.()) ?? openEmbeddedStore({ ...world, path: '/data/control.json' })
-  const { incarnation } = await store.registerBroker({
-    brokerId: id,
+  const store =
+    cluster?.storeOf(world, self) ??
+    (await openStore?.()) ??
+    openEmbeddedStore({ ...world, path: '/data/control.json' })
+  const { incarnation, before } = await store.registerBroker({
+    brokerId: self,
     diskId: directory.meta.diskId,
     cleanStop: directory.wasClean,
-    bootId: undefined,
+    bootId: cluster?.bootId,
     rack: undefined,
     addresses: {},
   })
@@ -94,9 +116,23 @@ export async function startSimBroker(
   const tailMemory = new TailMemory(tailBytes)
   const segmentCache = new SegmentCache(openMax)
   const logs = { world, tailMemory, segmentCache, readBuffers: new ReadBuffers() }
-  const self = id
+  const sameDisk = before?.diskId === directory.meta.diskId
+  const kept = sameDisk && (directory.wasClean || before.bootId === cluster?.bootId)
+  const replication =
+    cluster &&
+    new Replication({
+      world,
+      store,
+      log,
+      self: { broker: self, incarnation },
+      diskSince: directory.since(incarnation),
+      keptSince: kept ? before.incarnation : incarnation,
+      lagMsMax: cluster.lagMsMax,
+      ...(cluster.rules && { rules: cluster.rules }),
+    })
+  const groupCommit = new GroupCommit()
   const tablets = new Tablets({
-    shared: { world, log, logs, groupCommit: new GroupCommit(), checkpoints },
+    shared: { world, log, logs, groupCommit, checkpoints, ...(replication && { replication }) },
     store,
     self,
     incarnation,
@@ -108,9 +144,14 @@ export async function startSimBroker(
   })
   const identity = { self, incarnation, clusterId: directory.meta.clusterId, dataDirectory: '/data' }
   const resolved = resolveBroker({ dynamic: store.brokerSettings(), static: settings })
-  const groups = new Groups({ world, store, tablets, log, settings: resolved })
+  const replicationIsGiven = 'offsets.topic.replication.factor' in settings
+  const groups = new Groups({ world, store, tablets, log, settings: resolved, replicationIsGiven })
   const router = new Router({ world, store, tablets, groups, staticSettings: settings, ...identity })
   await directory.begin()
+  if (cluster !== undefined && replication !== undefined) {
+    const { port } = await replication.start({ host: cluster.host, port: replicationPort })
+    await store.announceAddresses(self, incarnation, { replication: { host: cluster.host, port } })
+  }
   await beforeStart?.({ tablets, store, router })
   await tablets.start()
   groups.begin()
@@ -118,6 +159,7 @@ export async function startSimBroker(
   const stop = async (): Promise<boolean> => {
     router.end()
     groups.end()
+    await replication?.stop()
     const clean = await tablets.stop()
     await store.close()
     checkpoints.saveNow()
@@ -125,7 +167,7 @@ export async function startSimBroker(
     directory.release()
     return clean
   }
-  return { tablets, store, router, checkpoints, segmentCache, tailMemory, lines, stop }
+  return { tablets, store, incarnation, router, checkpoints, segmentCache, tailMemory, lines, stop }
 }
 
 /** Makes a topic and waits until its tablets serve. */

@@ -1,10 +1,10 @@
 import type { Clock, Timer } from '../../base/world.ts'
 
 /** One run of a program in the simulation. Nothing that belongs to a dead one happens any more. */
-export type SimProcess = { alive: boolean }
+export type SimProcess = { alive: boolean; paused?: boolean }
 
 type Event = {
-  readonly atMs: number
+  atMs: number
   /** The turn in which it was asked for. */
   readonly turn: number
   readonly process: SimProcess
@@ -24,6 +24,8 @@ export class SimClock {
   #turn = 0
   /** By time, then by age. */
   #events: Event[] = []
+  /** What is due for processes that are paused. */
+  #held: Event[] = []
   #turnEnds: { process: SimProcess; act: () => void }[] = []
 
   constructor(wallMs: number) {
@@ -65,6 +67,17 @@ export class SimClock {
     }
   }
 
+  /** The process gets on: what came due meanwhile is due now. */
+  resume(process: SimProcess): void {
+    process.paused = false
+    const held = this.#held.filter(event => event.process === process)
+    this.#held = this.#held.filter(event => event.process !== process)
+    for (const event of held) {
+      event.atMs = this.#monotonicMs
+      this.#events.splice(this.#placeOf(event.atMs), 0, event)
+    }
+  }
+
   /** Lets everything happen that is due now: microtasks, events of this moment, ends of turns. */
   async settle(): Promise<void> {
     await microtasks()
@@ -72,6 +85,10 @@ export class SimClock {
       this.#turn += 1
       let acts = 0
       for (let event = this.#takeDue(); event !== undefined; event = this.#takeDue()) {
+        if (event.process.paused === true) {
+          this.#held.push(event)
+          continue
+        }
         acts += 1
         event.act()
         await microtasks()

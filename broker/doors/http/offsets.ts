@@ -24,7 +24,10 @@ export async function startOf(tablet: Tablet, parameters: Parameters): Promise<n
   if (timestamp === undefined) {
     return offsetOf('offset', offset ?? 'earliest', {
       earliest: tablet.logStart,
-      latest: tablet.highWatermark,
+      // It may not be known yet, which is nobody's trouble who does not ask for it.
+      get latest() {
+        return tablet.latest
+      },
     })
   }
   if (offset !== undefined) throw invalid('Both offset and timestamp are given, and only one can count')

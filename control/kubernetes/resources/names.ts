@@ -73,4 +73,4 @@ export const guardName = (cluster: string): string => `${cluster}-brokers`
 export const sliceName = (cluster: string, topicHex: string, slice: number): string =>
   `${cluster}-${topicHex}-${slice}`
 
-export const ports = { kafka: 9092, external: 9094, http: 8080 } as const
+export const ports = { kafka: 9092, replication: 9093, external: 9094, http: 8080 } as const

@@ -66,7 +66,7 @@ test.each<[Partial<LogClusterSpec>, string, RegExp]>([
   expect(eventOf(all, reason, 'events')).toMatchObject({ type: 'Warning' })
   expect(all.ready).toBeGreaterThanOrEqual(2)
   expect(all.kube.peek(configMaps, { namespace, name: 'events-config' })?.data).toEqual({
-    'server.properties': 'offsets.topic.replication.factor=1\n',
+    'server.properties': 'offsets.topic.replication.factor=3\n',
   })
 })
 

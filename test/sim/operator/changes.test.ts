@@ -46,7 +46,7 @@ test('a setting reaches brokers by a roll, too', async () => {
   await all.converged()
   const config = all.kube.peek(configMaps, { namespace, name: 'events-config' })
   expect(config?.data).toEqual({
-    'server.properties': 'log.retention.hours=24\nnum.partitions=2\noffsets.topic.replication.factor=1\n',
+    'server.properties': 'log.retention.hours=24\nnum.partitions=2\noffsets.topic.replication.factor=3\n',
   })
   for (const pod of all.kube.peekAll(pods)) expect(uids).not.toContain(pod.metadata.uid)
 })
@@ -125,7 +125,7 @@ test('what is edited or deleted by hand is put back', async () => {
   expect(all.kube.peek(networkPolicies, key('events-brokers'))?.spec?.ingress?.[0]?.ports).toHaveLength(2)
   expect(all.kube.peek(services, key('events-kafka'))).toBeDefined()
   expect(all.kube.peek(configMaps, key('events-config'))?.data).toEqual({
-    'server.properties': 'offsets.topic.replication.factor=1\n',
+    'server.properties': 'offsets.topic.replication.factor=3\n',
   })
   const putBack = all.kube.peekAll(events).filter(event => event.reason === 'PutBack')
   expect(putBack).toHaveLength(4)

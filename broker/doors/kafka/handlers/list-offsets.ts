@@ -61,7 +61,7 @@ function epochAt(tablet: Tablet, at: Offset): number {
 
 async function find(tablet: Tablet, timestamp: number, version: number): Promise<Found> {
   if (timestamp === latest) {
-    return { offset: tablet.highWatermark, timestamp: -1, leaderEpoch: tablet.epoch }
+    return { offset: tablet.latest, timestamp: -1, leaderEpoch: tablet.epoch }
   }
   if (timestamp === earliest || (timestamp === earliestLocal && version >= 8)) {
     return { offset: tablet.logStart, timestamp: -1, leaderEpoch: epochAt(tablet, tablet.logStart) }

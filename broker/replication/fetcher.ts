@@ -1,0 +1,401 @@
+/**
+ * Copies from one leader: in come the tablets that follow it, out go their fetches, all in one session over one connection. A tablet that has nothing new is
+ * not mentioned in any request, and one whose batches are not durable yet is not asked for more: that bounds what is in memory.
+ */
+import type { Logger } from 'pino'
+import { InvariantViolation } from '../../base/assert.ts'
+import { LimitedLog } from '../../base/limited-log.ts'
+import { MIB, offset, type BrokerId, type Incarnation } from '../../base/quantities.ts'
+import { Refusal, refusals, type RefusalCode } from '../../base/refusals.ts'
+import type { Connection, ConnectionEnd, Place, Timer, World } from '../../base/world.ts'
+import { decodeResponse } from '../../protocol/kafka/frame.ts'
+import { MalformedRequest } from '../../protocol/kafka/malformed.ts'
+import {
+  fetchFrame,
+  FrameStream,
+  replicaFetch,
+  type ReplicaFetchResponse,
+  type WrittenRequest,
+} from '../../protocol/replication/fetch.ts'
+import { keyOf, type FetchFrom, type Followed, type FollowerRun } from './replica.ts'
+
+export type FetcherOptions = {
+  readonly world: World
+  readonly log: Logger
+  readonly self: FollowerRun
+  readonly leader: BrokerId
+  /** Where the leader takes fetches, and which run of it; undefined while that is not known. */
+  readonly target: () => Target | undefined
+  /** Its connection opened, ended or answered. */
+  readonly changed: () => void
+}
+
+export type Target = { readonly place: Place; readonly run: Incarnation }
+
+type Copy = {
+  readonly followed: Followed
+  /** What the leader was last told. */
+  told: FetchFrom | undefined
+  /** The number of that request: answers to earlier ones do not concern this copy. */
+  toldIn: number
+  /** Not to be asked for before it was cut, or before some time has passed. */
+  held: boolean
+  failures: number
+}
+
+type Part = ReplicaFetchResponse['responses'][number]['partitions'][number]
+
+const maxWaitMs = 500
+const maxBytes = 10 * MIB
+const tabletBytes = MIB
+/** An answer is larger than asked when a single batch is. */
+const frameBytesMax = 256 * MIB
+/** Requests without an answer; more acknowledgements wait for the next. */
+const outstandingMax = 3
+/** Every fetch is answered in half a second, unless a disk is very slow. */
+const unansweredMsMax = 10_000
+const reconnectMs = { min: 50, max: 1_000 }
+const failedMs = { min: 50, max: 2_000 }
+
+const byCode = new Map<number, RefusalCode>(
+  Object.entries(refusals)
+    .toReversed()
+    .map(([code, { kafka }]) => [kafka, code as RefusalCode]),
+)
+
+export class Fetcher {
+  readonly leader: BrokerId
+  readonly #options: FetcherOptions
+  readonly #troubles: LimitedLog
+  readonly #copies = new Map<string, Copy>()
+  /** Whose part of the session has to be told. */
+  readonly #changed = new Set<Copy>()
+  #forgotten: Followed[] = []
+  #connection: Connection | undefined
+  #connectedTo: Target | undefined
+  #isOpen = false
+  #frames = new FrameStream(frameBytesMax)
+  #sessionId = 0
+  #sessionEpoch = 0
+  #correlationId = 0
+  #outstanding = 0
+  #scheduled = false
+  #attempts = 0
+  #retry: Timer | undefined
+  #stopped = false
+  /** Since when its connections are refused or end; undefined while it answers. */
+  #downMs: number | undefined
+  /** Since when it has not answered what it was asked. */
+  #silentMs: number | undefined
+
+  constructor(options: FetcherOptions) {
+    this.#options = options
+    this.leader = options.leader
+    this.#troubles = new LimitedLog(options.log, options.world.clock, 20)
+  }
+
+  get count(): number {
+    return this.#copies.size
+  }
+
+  /** Since when the leader's process is surely not there; monotonic. */
+  get downMs(): number | undefined {
+    return this.#downMs
+  }
+
+  /** It may be gone, or it is slow to answer. */
+  get isAway(): boolean {
+    const { clock } = this.#options.world
+    return (
+      this.#downMs !== undefined ||
+      (this.#silentMs !== undefined && clock.monotonicMs() - this.#silentMs > 2 * maxWaitMs)
+    )
+  }
+
+  /** Since when nothing was heard of it although it was asked; monotonic. */
+  get silentMs(): number | undefined {
+    return this.#silentMs
+  }
+
+  add(followed: Followed): void {
+    const key = keyOf(followed)
+    const copy: Copy = { followed, told: undefined, toldIn: 0, held: false, failures: 0 }
+    this.#forget(key)
+    this.#copies.set(key, copy)
+    followed.onReady(() => this.#touch(copy))
+    this.#touch(copy)
+    if (this.#connection === undefined && this.#retry === undefined) this.#connect()
+  }
+
+  remove(followed: Followed): void {
+    const key = keyOf(followed)
+    if (this.#copies.get(key)?.followed !== followed) return
+    this.#forget(key)
+    this.#forgotten.push(followed)
+    this.#schedule()
+  }
+
+  /** What is known of the leader may have changed: one that runs anew, or elsewhere, is asked at once. */
+  look(): void {
+    const target = this.#options.target()
+    const { place, run } = this.#connectedTo ?? {}
+    const same =
+      target?.run === run && target?.place.host === place?.host && target?.place.port === place?.port
+    if (target === undefined || this.#stopped || (same && this.#retry === undefined)) return
+    this.#reconnect()
+  }
+
+  /** An answer that never comes may be one that got lost with the connection. */
+  hurry(nowMs: number): void {
+    const lost = this.#isOpen && this.#silentMs !== undefined && nowMs - this.#silentMs > unansweredMsMax
+    if (lost && !this.#stopped) this.#reconnect()
+  }
+
+  #reconnect(): void {
+    this.#retry?.cancel()
+    this.#connection?.close()
+    this.#connection = undefined
+    this.#isOpen = false
+    this.#attempts = 0
+    this.#connect()
+  }
+
+  stop(): void {
+    this.#stopped = true
+    this.#retry?.cancel()
+    this.#connection?.close()
+    this.#connection = undefined
+  }
+
+  #forget(key: string): void {
+    const copy = this.#copies.get(key)
+    if (copy !== undefined) this.#changed.delete(copy)
+    this.#copies.delete(key)
+  }
+
+  #isHere(copy: Copy): boolean {
+    return this.#copies.get(keyOf(copy.followed)) === copy
+  }
+
+  #touch(copy: Copy): void {
+    if (!this.#isHere(copy) || copy.held) return
+    this.#changed.add(copy)
+    this.#schedule()
+  }
+
+  #schedule(): void {
+    if (this.#scheduled || !this.#isOpen) return
+    this.#scheduled = true
+    this.#options.world.clock.endOfTurn(() => {
+      this.#scheduled = false
+      this.#send()
+    })
+  }
+
+  #connect(): void {
+    if (this.#stopped || this.#copies.size === 0) return
+    this.#retry = undefined
+    const { world, target: find } = this.#options
+    const target = find()
+    this.#connectedTo = target
+    if (target === undefined) return this.#connectLater()
+    this.#attempts++
+    const nowMs = world.clock.monotonicMs()
+    this.#silentMs ??= nowMs
+    const connection: Connection = world.network.connect(target.place, {
+      opened: () => {
+        if (this.#connection === connection) this.#opened()
+      },
+      received: bytes => {
+        if (this.#connection === connection) this.#received(bytes)
+      },
+      closed: why => {
+        if (this.#connection === connection) this.#closed(why)
+      },
+    })
+    this.#connection = connection
+  }
+
+  #opened(): void {
+    this.#isOpen = true
+    this.#downMs = undefined
+    this.#frames = new FrameStream(frameBytesMax)
+    this.#restartSession()
+    this.#schedule()
+  }
+
+  #restartSession(): void {
+    this.#sessionId = 0
+    this.#sessionEpoch = 0
+    this.#outstanding = 0
+    this.#forgotten = []
+    for (const copy of this.#copies.values()) {
+      copy.told = undefined
+      if (!copy.held) this.#changed.add(copy)
+    }
+  }
+
+  #closed(why: ConnectionEnd): void {
+    const nowMs = this.#options.world.clock.monotonicMs()
+    this.#connection = undefined
+    this.#isOpen = false
+    if (why === 'unreachable') this.#silentMs ??= nowMs
+    else this.#downMs ??= nowMs
+    this.#troubles.warn({ leader: this.leader, why }, 'the connection to a leader ended')
+    this.#options.changed()
+    this.#connectLater()
+  }
+
+  #connectLater(): void {
+    const delayMs = Math.min(reconnectMs.max, reconnectMs.min * 2 ** Math.max(0, this.#attempts - 6))
+    this.#retry = this.#options.world.clock.after(delayMs, () => this.#connect())
+  }
+
+  /** Asks for everything that changed, and always has one request waiting at the leader. */
+  #send(): void {
+    const connection = this.#connection
+    if (connection === undefined || !this.#isOpen) return
+    const isNew = this.#sessionEpoch === 0
+    if (isNew ? this.#outstanding > 0 : this.#outstanding >= outstandingMax) return
+    const topics = this.#topics()
+    if (this.#outstanding > 0 && topics.length === 0 && this.#forgotten.length === 0) return
+    const { self, world } = this.#options
+    const body: WrittenRequest = {
+      replicaState: { replicaId: self.broker, replicaEpoch: self.incarnation },
+      maxWaitMs,
+      minBytes: 1,
+      maxBytes,
+      sessionId: this.#sessionId,
+      sessionEpoch: this.#sessionEpoch,
+      topics,
+      forgottenTopicsData: this.#forgotten.map(({ topicId, partition }) => ({
+        topicId,
+        partitions: [partition],
+      })),
+    }
+    this.#forgotten = []
+    this.#outstanding++
+    if (!isNew) this.#sessionEpoch++
+    this.#silentMs ??= world.clock.monotonicMs()
+    connection.send([fetchFrame(this.#correlationId++, body)])
+  }
+
+  #topics(): WrittenRequest['topics'] {
+    const parts: { topicId: string; partition: number; from: FetchFrom }[] = []
+    for (const copy of this.#changed) {
+      const { topicId, partition } = copy.followed
+      const from = copy.followed.next()
+      if (from === undefined) continue
+      copy.told = from
+      copy.toldIn = this.#correlationId
+      parts.push({ topicId, partition, from })
+    }
+    this.#changed.clear()
+    return [...Map.groupBy(parts, ({ topicId }) => topicId)].map(([topicId, of]) => ({
+      topicId,
+      partitions: of.map(({ partition, from }) => ({
+        partition,
+        currentLeaderEpoch: from.epoch,
+        fetchOffset: from.offset,
+        lastFetchedEpoch: from.lastEpoch,
+        logStartOffset: from.logStart,
+        partitionMaxBytes: tabletBytes,
+      })),
+    }))
+  }
+
+  #received(bytes: Buffer): void {
+    try {
+      for (const frame of this.#frames.push(bytes)) {
+        this.#silentMs = undefined
+        this.#downMs = undefined
+        this.#attempts = 0
+        const { correlationId, body } = decodeResponse(frame, replicaFetch, 17)
+        this.#answered(correlationId, body)
+        if (this.#connection === undefined) return
+      }
+    } catch (error) {
+      if (!(error instanceof MalformedRequest)) throw error
+      this.#troubles.error({ leader: this.leader, error }, 'a leader sent something that is no answer')
+      this.#connection?.close()
+      this.#closed('reset')
+    }
+  }
+
+  #answered(correlationId: number, { errorCode, sessionId, responses }: ReplicaFetchResponse): void {
+    this.#outstanding--
+    if (this.#outstanding > 0) this.#silentMs = this.#options.world.clock.monotonicMs()
+    if (errorCode !== 0) {
+      this.#troubles.warn({ leader: this.leader, errorCode }, 'a leader refused a whole fetch')
+      this.#connection?.close()
+      this.#connection = undefined
+      this.#isOpen = false
+      this.#attempts += 8
+      return this.#connectLater()
+    }
+    if (this.#sessionEpoch === 0) this.#sessionEpoch = 1
+    this.#sessionId = sessionId
+    for (const { topicId, partitions } of responses) {
+      for (const part of partitions) {
+        const copy = this.#copies.get(keyOf({ topicId, partition: part.partitionIndex }))
+        if (copy !== undefined && copy.toldIn <= correlationId) this.#take(copy, part)
+      }
+    }
+    this.#schedule()
+  }
+
+  /** Batches count only when they are what the tablet would still ask for. */
+  #take(copy: Copy, part: Part): void {
+    const { followed, told } = copy
+    if (told?.epoch !== followed.epoch || copy.held) return
+    const wanted = followed.next()?.offset === told.offset
+    try {
+      if (part.errorCode !== 0)
+        return this.#refused(copy, byCode.get(part.errorCode), offset(part.logStartOffset))
+      if (part.divergingEpoch.epoch >= 0 || part.divergingEpoch.endOffset >= 0)
+        return this.#hold(copy, followed.cutBack(part.divergingEpoch))
+      if (wanted && part.records !== null && part.records.length > 0) followed.append(part.records)
+      copy.failures = 0
+      followed.learn(offset(part.highWatermark), offset(part.logStartOffset))
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error
+      this.#failed(copy, error.code, error.message)
+    }
+  }
+
+  #refused(copy: Copy, code: RefusalCode | undefined, leaderStart: ReturnType<typeof offset>): void {
+    if (code === 'OFFSET_OUT_OF_RANGE' && copy.told !== undefined && leaderStart > copy.told.offset)
+      return this.#hold(copy, copy.followed.restartAt(leaderStart))
+    this.#failed(copy, code, 'the leader refused it')
+  }
+
+  #failed(copy: Copy, code: RefusalCode | undefined, reason: string): void {
+    const { topicId, partition } = copy.followed
+    this.#troubles.warn(
+      { leader: this.leader, topicId, partition, code, reason },
+      'a fetch failed; it is tried again',
+    )
+    copy.failures++
+    const delayMs = Math.min(failedMs.max, failedMs.min * 2 ** Math.min(copy.failures, 10))
+    this.#hold(copy, new Promise(resolve => this.#options.world.clock.after(delayMs, resolve)))
+  }
+
+  /** It is not asked for until `work` is done. */
+  #hold(copy: Copy, work: Promise<void>): void {
+    copy.held = true
+    this.#changed.delete(copy)
+    work.then(
+      () => this.#release(copy),
+      (error: unknown) => {
+        if (error instanceof InvariantViolation) throw error
+        copy.held = false
+        this.#failed(copy, undefined, (error as Error).message)
+      },
+    )
+  }
+
+  #release(copy: Copy): void {
+    copy.held = false
+    this.#touch(copy)
+  }
+}

@@ -1,0 +1,180 @@
+/** What a leader concludes, step by step: the high watermark, and who belongs to the set. */
+import { expect, test } from 'vitest'
+import { brokerId, epoch, incarnation, offset, type BrokerId } from '../../base/quantities.ts'
+import type { TabletAssignment } from '../../control/model.ts'
+import { Leadership, type Limits, type Liveness } from './leadership.ts'
+
+const run = (broker: number, of = 1) => ({ broker: brokerId(broker), incarnation: incarnation(of) })
+const limits: Limits = { lagMsMax: 1_000, minInsync: 2, alone: false }
+
+function assigned(isr: readonly ReturnType<typeof run>[], version = 0): TabletAssignment {
+  return {
+    epoch: epoch(3),
+    version,
+    leader: brokerId(0),
+    replicas: [0, 1, 2].map(brokerId),
+    adding: [],
+    removing: [],
+    isr,
+  }
+}
+
+const all = [run(0), run(1), run(2)]
+const live: Liveness = {
+  askedMs: () => 0,
+  isGone: () => false,
+  runOf: () => incarnation(1),
+  isLeaving: () => false,
+}
+
+/** Broker 0 leads from offset 10 on; the log ends there. */
+function leading(assignment = assigned(all)): Leadership {
+  return new Leadership({
+    self: run(0),
+    assignment,
+    epochStart: offset(10),
+    highWatermark: offset(8),
+    ownEnd: offset(10),
+    nowMs: 0,
+  })
+}
+
+const names = (to: TabletAssignment | undefined) =>
+  to?.isr.map(({ broker, incarnation: of }) => `${broker}/${of}`)
+
+test('the high watermark is where the last of the set is, and never goes back', () => {
+  const leadership = leading()
+  expect(leadership.advance(limits)).toBe(false)
+  leadership.fetched(run(1), offset(10), 1)
+  expect(leadership.advance(limits)).toBe(false)
+  leadership.fetched(run(2), offset(9), 1)
+  expect(leadership.advance(limits)).toBe(true)
+  expect([leadership.highWatermark, leadership.hasPassedStart]).toEqual([9, false])
+  leadership.fetched(run(2), offset(10), 2)
+  leadership.advance(limits)
+  expect([leadership.highWatermark, leadership.hasPassedStart]).toEqual([10, true])
+  leadership.grown(offset(15), offset(12), live)
+  leadership.fetched(run(1), offset(15), 4)
+  leadership.fetched(run(2), offset(15), 4)
+  leadership.advance(limits)
+  // Its own disk is not there yet.
+  expect(leadership.highWatermark).toBe(12)
+  leadership.fetched(run(2), offset(11), 5)
+  expect(leadership.advance(limits)).toBe(false)
+})
+
+test('another run of a member does not count as the member', () => {
+  const leadership = leading()
+  leadership.fetched(run(1), offset(10), 1)
+  leadership.fetched(run(2, 2), offset(10), 1)
+  expect(leadership.advance(limits)).toBe(false)
+  leadership.assigned(assigned([run(0), run(1), run(2, 2)], 1), 2)
+  expect(leadership.advance(limits)).toBe(true)
+  // Nor does the run before.
+  leadership.fetched(run(2, 1), offset(0), 3)
+  expect(leadership.advance(limits)).toBe(false)
+  expect(leadership.highWatermark).toBe(10)
+})
+
+test('while a change is under way both sets must hold it', () => {
+  const leadership = leading()
+  leadership.fetched(run(1), offset(10), 1)
+  leadership.begun(assigned([run(0), run(1)], 1))
+  expect(leadership.advance(limits)).toBe(false)
+  leadership.assigned(assigned([run(0), run(1)], 1), 2)
+  expect(leadership.advance(limits)).toBe(true)
+  leadership.begun(assigned(all, 2))
+  leadership.grown(offset(20), offset(20), live)
+  leadership.fetched(run(1), offset(20), 4)
+  leadership.fetched(run(2), offset(17), 4)
+  leadership.advance(limits)
+  expect(leadership.highWatermark).toBe(17)
+})
+
+test('with fewer than the effective minimum it does not move, and acks=all is not taken', () => {
+  const leadership = leading(assigned([run(0), run(1)]))
+  leadership.fetched(run(1), offset(10), 1)
+  expect(leadership.enough(limits)).toBe(true)
+  leadership.begun(assigned([run(0)], 1))
+  expect(leadership.enough(limits)).toBe(false)
+  expect(leadership.advance(limits)).toBe(false)
+  leadership.dropped()
+  expect(leadership.advance(limits)).toBe(true)
+  expect(leading(assigned([run(0)])).enough({ ...limits, minInsync: 1 })).toBe(true)
+})
+
+test('best effort: the leader alone', () => {
+  const leadership = leading()
+  expect(leadership.advance({ ...limits, alone: true })).toBe(true)
+  expect(leadership.highWatermark).toBe(10)
+})
+
+test('who has not had everything for too long leaves the set', () => {
+  const leadership = leading()
+  leadership.fetched(run(1), offset(10), 5)
+  leadership.fetched(run(2), offset(10), 5)
+  const asking = { ...live, askedMs: (broker: BrokerId) => (broker === 1 ? 5_000 : 5) }
+  expect(names(leadership.wants(assigned(all), asking, 900, limits))).toBeUndefined()
+  // Broker 2 has everything too, but has not asked any more.
+  expect(names(leadership.wants(assigned(all), asking, 5_000, limits))).toEqual(['0/1', '1/1'])
+  leadership.grown(offset(20), offset(20), asking)
+  leadership.fetched(run(1), offset(15), 5_100)
+  expect(names(leadership.wants(assigned([run(0), run(1)]), asking, 5_500, limits))).toBeUndefined()
+  expect(names(leadership.wants(assigned([run(0), run(1)]), asking, 6_500, limits))).toEqual(['0/1'])
+})
+
+test('who is always a little behind and always moves is in sync', () => {
+  const leadership = leading(assigned([run(0), run(1)]))
+  let end = 10
+  for (let nowMs = 0; nowMs < 10_000; nowMs += 100) {
+    leadership.fetched(run(1), offset(end), nowMs)
+    end += 5
+    leadership.grown(offset(end), offset(end), live)
+    expect(leadership.wants(assigned([run(0), run(1)]), live, nowMs + 2, limits)).toBeUndefined()
+  }
+})
+
+test('whose connection is gone leaves at once', () => {
+  const leadership = leading()
+  leadership.fetched(run(1), offset(10), 1)
+  const without = { ...live, isGone: (broker: BrokerId) => broker === 1 }
+  expect(names(leadership.wants(assigned(all), without, 2, limits))).toEqual(['0/1', '2/1'])
+})
+
+test.each<[string, number, Partial<Liveness>, boolean]>([
+  ['at the high watermark and the start of the epoch', 10, {}, true],
+  ['before the start of the epoch', 9, {}, false],
+  ['as an older run than the one that counts', 10, { runOf: () => incarnation(2) }, false],
+  ['gone', 10, { isGone: () => true }, false],
+  ['leaving', 10, { isLeaving: () => true }, false],
+])('who comes back %s', (_what, end, but, joins) => {
+  const alone = assigned([run(0)])
+  const leadership = leading(alone)
+  leadership.fetched(run(2), offset(end), 1)
+  leadership.fetched(run(2), offset(end), 2)
+  const to = leadership.wants(alone, { ...live, ...but }, 3, limits)
+  expect(names(to)).toEqual(joins ? ['0/1', '2/1'] : undefined)
+  expect(to?.version).toBe(joins ? 1 : undefined)
+})
+
+test('a new run of a member is let in once the old one is out of it, and given a moment to renew itself', () => {
+  const leadership = leading()
+  leadership.fetched(run(1), offset(10), 1)
+  leadership.fetched(run(2, 2), offset(10), 1)
+  const counts = { ...live, runOf: (broker: BrokerId) => incarnation(broker === 2 ? 2 : 1) }
+  expect(leadership.wants(assigned(all), counts, 100, limits)).toBeUndefined()
+  expect(names(leadership.wants(assigned(all), counts, 400, limits))).toEqual(['0/1', '1/1', '2/2'])
+})
+
+test('a leader that gets no answer for too long is stale, until one comes', () => {
+  const leadership = leading()
+  leadership.unanswered(0)
+  expect(leadership.isStale(5_000, limits)).toBe(false)
+  leadership.begun(assigned([run(0)], 1))
+  leadership.unanswered(100)
+  leadership.unanswered(900)
+  expect(leadership.isStale(1_000, limits)).toBe(false)
+  expect(leadership.isStale(1_200, limits)).toBe(true)
+  leadership.assigned(assigned(all, 1), 1_300)
+  expect(leadership.isStale(1_400, limits)).toBe(false)
+})

@@ -1,0 +1,247 @@
+/**
+ * What a leader knows of its followers and concludes from it: in come their fetches and the assignments that were seen; out come the high
+ * watermark and the in-sync set that should be. Pure: time is handed in, nothing is asked of anyone.
+ */
+import { assert } from '../../base/assert.ts'
+import { offset, type BrokerId, type Incarnation, type Offset } from '../../base/quantities.ts'
+import type { InSync, TabletAssignment } from '../../control/model.ts'
+import type { FollowerRun } from './replica.ts'
+import { soundRules, type Rules } from './rules.ts'
+
+/** What is known of the other brokers as processes. Times are monotonic. */
+export type Liveness = {
+  /** When the broker last asked anything of this one; -Infinity when it never did. */
+  askedMs(broker: BrokerId): number
+  /** Its connection ended and it was not back in time. */
+  isGone(broker: BrokerId): boolean
+  /** The run that counts, as the control store knows it. */
+  runOf(broker: BrokerId): Incarnation | undefined
+  /** It is about to stop on purpose. */
+  isLeaving(broker: BrokerId): boolean
+}
+
+export type LeadershipOptions = {
+  readonly self: FollowerRun
+  readonly assignment: TabletAssignment
+  /** The end of the log when this leadership began. */
+  readonly epochStart: Offset
+  readonly highWatermark: Offset
+  /** Everything below is as durable here as the topic wants. */
+  readonly ownEnd: Offset
+  readonly nowMs: number
+  readonly rules?: Rules
+}
+
+type Follower = {
+  readonly incarnation: Incarnation
+  end: Offset
+  readonly firstMs: number
+  /** When it last had everything there was. */
+  caughtUpMs: number
+  fetchedMs: number
+  /** The end of the log when it last fetched. */
+  endAtFetch: Offset
+}
+
+export type Limits = {
+  /** `replica.lag.time.max.ms` */
+  readonly lagMsMax: number
+  readonly minInsync: number
+  /** `stele.replication=best-effort`: the leader acknowledges alone. */
+  readonly alone: boolean
+}
+
+/** A run that is over is given so long to renew its entry before it is taken out. */
+const renewalMs = 300
+
+export class Leadership {
+  readonly epochStart: Offset
+  readonly #self: FollowerRun
+  readonly #rules: Rules
+  /** When each entry of the set was first seen. */
+  #entries: ReadonlyMap<string, number>
+  readonly #followers = new Map<BrokerId, Follower>()
+  #committed: TabletAssignment
+  #inFlight: TabletAssignment | undefined
+  /** Since when a change is under way without an answer. */
+  #unansweredMs: number | undefined
+  #logEnd: Offset
+  #ownEnd: Offset
+  #highWatermark: Offset
+
+  constructor(options: LeadershipOptions) {
+    this.#self = options.self
+    this.#rules = options.rules ?? soundRules
+    this.#committed = options.assignment
+    this.#entries = entriesOf(options.assignment, new Map(), options.nowMs)
+    this.epochStart = options.epochStart
+    this.#highWatermark = options.highWatermark
+    this.#ownEnd = options.ownEnd
+    this.#logEnd = options.epochStart
+  }
+
+  get highWatermark(): Offset {
+    return this.#highWatermark
+  }
+
+  /** Whether its set has passed the start of its epoch: the high watermark is then not behind what a leader before has shown. */
+  get hasPassedStart(): boolean {
+    return this.#highWatermark >= this.epochStart
+  }
+
+  /** As many replicas as are surely in sync. */
+  get inSyncAtLeast(): number {
+    return Math.min(...this.#sets().map(set => set.length))
+  }
+
+  /** A change is under way, or was granted and not seen yet. */
+  get isChanging(): boolean {
+    return this.#inFlight !== undefined
+  }
+
+  enough({ minInsync, alone }: Limits): boolean {
+    return alone || this.inSyncAtLeast >= Math.min(minInsync, this.#committed.replicas.length)
+  }
+
+  /** It wants another set, can reach nobody who could grant it, and that for so long that another may lead by now. */
+  isStale(nowMs: number, { lagMsMax }: Limits): boolean {
+    return this.#unansweredMs !== undefined && nowMs - this.#unansweredMs > lagMsMax
+  }
+
+  /** The same leadership, as it was seen in the control store. */
+  assigned(assignment: TabletAssignment, nowMs: number): void {
+    assert(assignment.epoch === this.#committed.epoch, 'a leadership is one epoch')
+    if (assignment.version < this.#committed.version) return
+    this.#committed = assignment
+    this.#entries = entriesOf(assignment, this.#entries, nowMs)
+    if (this.#inFlight !== undefined && assignment.version >= this.#inFlight.version) this.#over()
+  }
+
+  /** The change to `to` is being asked for: from now on it may be in force. */
+  begun(to: TabletAssignment): void {
+    assert(this.#inFlight === undefined || this.#inFlight.version === to.version, 'one change is under way')
+    this.#inFlight = to
+  }
+
+  /** Nothing of it was changed, and nothing will be. */
+  dropped(): void {
+    this.#over()
+  }
+
+  /** It may still land: nobody answered. */
+  unanswered(nowMs: number): void {
+    if (this.#inFlight !== undefined) this.#unansweredMs ??= nowMs
+  }
+
+  /** The log ends at `logEnd`, and below `ownEnd` it is as durable as the topic wants. */
+  grown(logEnd: Offset, ownEnd: Offset, live: Pick<Liveness, 'askedMs'>): void {
+    if (logEnd > this.#logEnd) {
+      // Who had everything until now had it when it last asked.
+      for (const [broker, follower] of this.#followers)
+        follower.caughtUpMs = this.#caughtUpMs(broker, follower, live)
+      this.#logEnd = logEnd
+    }
+    this.#ownEnd = ownEnd
+  }
+
+  /** A follower holds everything below `end`. */
+  fetched(who: FollowerRun, end: Offset, nowMs: number): void {
+    const known = this.#followers.get(who.broker)
+    if (known !== undefined && known.incarnation > who.incarnation) return
+    const isNew = known?.incarnation !== who.incarnation
+    const follower = isNew ? newFollower(who.incarnation, end, nowMs) : known
+    if (isNew) this.#followers.set(who.broker, follower)
+    follower.end = end
+    if (end >= this.#logEnd) follower.caughtUpMs = nowMs
+    else if (end >= follower.endAtFetch)
+      follower.caughtUpMs = Math.max(follower.caughtUpMs, follower.fetchedMs)
+    follower.fetchedMs = nowMs
+    follower.endAtFetch = this.#logEnd
+  }
+
+  /** Moves the high watermark as far as it may go; answers whether it moved. */
+  advance(limits: Limits): boolean {
+    if (!this.enough(limits)) return false
+    const sets = limits.alone ? [[this.#self]] : this.#sets()
+    const held = this.#rules.heldByAll(sets, member => this.#endOf(member))
+    if (held === undefined || held <= this.#highWatermark) return false
+    this.#highWatermark = held
+    return true
+  }
+
+  /** What the assignment should become, `now` being what it is, or undefined when it is right. */
+  wants(
+    now: TabletAssignment,
+    live: Liveness,
+    nowMs: number,
+    { lagMsMax }: Limits,
+  ): TabletAssignment | undefined {
+    const stay = now.isr.filter(member => this.#stays(member, live, nowMs, lagMsMax))
+    const join = [...this.#followers].flatMap(([broker, follower]) => {
+      const member = { broker, incarnation: follower.incarnation }
+      const isNew = now.replicas.includes(broker) && !stay.some(one => one.broker === broker)
+      return isNew && this.#mayJoin(member, follower, live, nowMs, lagMsMax) ? [member] : []
+    })
+    if (join.length === 0 && stay.length === now.isr.length) return undefined
+    return { ...now, version: now.version + 1, isr: [...stay, ...join] }
+  }
+
+  #sets(): readonly (readonly InSync[])[] {
+    return this.#rules.setsInForce(this.#committed, this.#inFlight)
+  }
+
+  #endOf({ broker, incarnation }: InSync): Offset | undefined {
+    if (broker === this.#self.broker) return this.#ownEnd
+    const follower = this.#followers.get(broker)
+    return follower?.incarnation === incarnation ? follower.end : undefined
+  }
+
+  #stays(member: InSync, live: Liveness, nowMs: number, lagMsMax: number): boolean {
+    const { broker, incarnation } = member
+    if (broker === this.#self.broker) return true
+    if (live.isGone(broker)) return false
+    const follower = this.#followers.get(broker)
+    if (follower !== undefined && follower.incarnation > incarnation)
+      return nowMs - follower.firstMs <= renewalMs
+    if (follower?.incarnation !== incarnation)
+      return nowMs - (this.#entries.get(nameOf(member)) ?? nowMs) <= lagMsMax
+    return nowMs - this.#caughtUpMs(broker, follower, live) <= lagMsMax
+  }
+
+  #mayJoin(member: InSync, follower: Follower, live: Liveness, nowMs: number, lagMsMax: number): boolean {
+    const { broker, incarnation } = member
+    return (
+      follower.end >= this.#highWatermark &&
+      follower.end >= this.epochStart &&
+      live.runOf(broker) === incarnation &&
+      !live.isGone(broker) &&
+      !live.isLeaving(broker) &&
+      nowMs - this.#caughtUpMs(broker, follower, live) <= lagMsMax
+    )
+  }
+
+  /** Who has everything has it for as long as it asks. */
+  #caughtUpMs(broker: BrokerId, follower: Follower, live: Pick<Liveness, 'askedMs'>): number {
+    const { end, caughtUpMs } = follower
+    return end >= this.#logEnd ? Math.max(caughtUpMs, live.askedMs(broker)) : caughtUpMs
+  }
+
+  #over(): void {
+    this.#inFlight = undefined
+    this.#unansweredMs = undefined
+  }
+}
+
+const newFollower = (incarnation: Incarnation, end: Offset, nowMs: number): Follower => ({
+  incarnation,
+  end,
+  firstMs: nowMs,
+  caughtUpMs: -Infinity,
+  fetchedMs: nowMs,
+  endAtFetch: offset(Number.MAX_SAFE_INTEGER),
+})
+
+const nameOf = ({ broker, incarnation }: InSync): string => `${broker}/${incarnation}`
+
+const entriesOf = ({ isr }: TabletAssignment, before: ReadonlyMap<string, number>, nowMs: number) =>
+  new Map(isr.map(member => [nameOf(member), before.get(nameOf(member)) ?? nowMs]))

@@ -1,0 +1,87 @@
+/** What is known of the other brokers as processes, from both ends: who asks here, and who answers there. */
+import type { BrokerId, Incarnation } from '../../base/quantities.ts'
+import type { Clock } from '../../base/world.ts'
+import type { ControlStore } from '../../control/store.ts'
+import type { Fetcher } from './fetcher.ts'
+import type { Liveness } from './leadership.ts'
+
+type Peer = { sessions: number; askedMs: number; gone: boolean }
+
+/** A connection that was refused or reset may come back within so long. */
+const backMs = 300
+/** A leader that has not answered for so long, although every fetch is answered in half a second, says nothing. */
+const silentMs = 1_500
+
+export class Peers implements Liveness {
+  readonly #clock: Clock
+  readonly #store: ControlStore
+  readonly #peers = new Map<BrokerId, Peer>()
+  /** Calls `gone` when a broker's connection ended and it was not back in time. */
+  readonly #gone: (broker: BrokerId) => void
+
+  constructor(clock: Clock, store: ControlStore, gone: (broker: BrokerId) => void) {
+    this.#clock = clock
+    this.#store = store
+    this.#gone = gone
+  }
+
+  askedMs(broker: BrokerId): number {
+    return this.#peers.get(broker)?.askedMs ?? -Infinity
+  }
+
+  isGone(broker: BrokerId): boolean {
+    return this.#peers.get(broker)?.gone === true
+  }
+
+  runOf(broker: BrokerId): Incarnation | undefined {
+    return this.#store.brokers().get(broker)?.incarnation
+  }
+
+  isLeaving(): boolean {
+    return false
+  }
+
+  /** A session of the broker begins. */
+  came(broker: BrokerId): void {
+    this.#of(broker).sessions++
+  }
+
+  asked(broker: BrokerId): void {
+    const peer = this.#of(broker)
+    peer.askedMs = this.#clock.monotonicMs()
+    peer.gone = false
+  }
+
+  /** A session of the broker ended. */
+  left(broker: BrokerId): void {
+    const peer = this.#of(broker)
+    peer.sessions--
+    if (peer.sessions > 0) return
+    this.#clock.after(backMs, () => {
+      if (peer.sessions > 0 || peer.gone) return
+      peer.gone = true
+      this.#gone(broker)
+    })
+  }
+
+  /** Whether the run that leads is lost, as far as can be told from here. */
+  isLost(leader: BrokerId, run: Incarnation | undefined, fetcher: Fetcher | undefined): boolean {
+    const counts = this.runOf(leader)
+    if (run !== undefined && counts !== undefined && counts > run) return true
+    if (fetcher === undefined) return false
+    const nowMs = this.#clock.monotonicMs()
+    if (fetcher.downMs !== undefined && nowMs - fetcher.downMs >= backMs) return true
+    return (
+      fetcher.silentMs !== undefined && nowMs - fetcher.silentMs >= silentMs && this.#store.isSilent(leader)
+    )
+  }
+
+  #of(broker: BrokerId): Peer {
+    let peer = this.#peers.get(broker)
+    if (peer === undefined) {
+      peer = { sessions: 0, askedMs: -Infinity, gone: false }
+      this.#peers.set(broker, peer)
+    }
+    return peer
+  }
+}

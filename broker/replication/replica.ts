@@ -1,0 +1,85 @@
+/** What replication asks of a tablet: the two sides of a copy, as leader and as follower. */
+import type { BrokerId, Epoch, Incarnation, Offset } from '../../base/quantities.ts'
+import type { RefusalCode } from '../../base/refusals.ts'
+import type { InSync, TabletAssignment } from '../../control/model.ts'
+import type { Batches } from '../log/read.ts'
+
+export type TabletKey = { readonly topicId: string; readonly partition: number }
+
+export const keyOf = ({ topicId, partition }: TabletKey): string => `${topicId}/${partition}`
+
+/** One replica of a tablet, whatever it is now. */
+export type Replica = TabletKey & {
+  readonly topic: string
+  readonly role: 'recovering' | 'leader' | 'follower' | 'offline' | 'removed'
+  /** As it was last told; undefined before. */
+  readonly assignment: TabletAssignment | undefined
+  /** Whether this run may count as the one that an entry of the in-sync set names. */
+  mayRenew(entry: InSync): boolean
+  /** While it leads a tablet that has other replicas. */
+  readonly led: Led | undefined
+  /** While it follows and its log may be written. */
+  readonly followed: Followed | undefined
+}
+
+/** A follower as it shows itself: one run of a broker. */
+export type FollowerRun = { readonly broker: BrokerId; readonly incarnation: Incarnation }
+
+/** Where the follower's log and the leader's part: the end, here, of the largest epoch that both may have. */
+export type Diverging = { readonly epoch: number; readonly endOffset: number }
+
+/** What happened to a led tablet: there is more to fetch; the high watermark or the log start moved; it is led no more. */
+export type LedEvent = 'appended' | 'moved' | 'ended'
+
+export type Led = TabletKey & {
+  readonly epoch: Epoch
+  readonly logStart: Offset
+  /** Where a new copy begins: between two batches, at the log start or before it. */
+  readonly copyStart: Offset
+  readonly logEnd: Offset
+  readonly highWatermark: Offset
+  /** Another may lead by now: it takes and answers nothing until it is heard of in the control store again. */
+  readonly isStale: boolean
+  /**
+   * A follower says that it holds everything below `at`, the last of it from epoch `lastEpoch` (-1 when it holds nothing). Answers whether
+   * that was taken in, or where its log is another one, or why it is refused.
+   */
+  fetched(who: FollowerRun, at: Offset, lastEpoch: number): 'taken' | Diverging | RefusalCode
+  /** Whole batches from `from` on, whether the high watermark has passed them or not. */
+  read(from: Offset, bytesMax: number, atLeastOne: boolean): Batches | Promise<Batches>
+  /** Answers how to stop. */
+  watch(listener: (event: LedEvent) => void): () => void
+  /** The follower's connection is gone and did not come back. */
+  gone(broker: BrokerId): void
+  /** Looks whether the set should be another one, and asks for that. */
+  review(): void
+}
+
+/** What a follower asks for next. */
+export type FetchFrom = {
+  readonly epoch: Epoch
+  readonly offset: Offset
+  /** Of the last batch below `offset`; -1 when there is none. */
+  readonly lastEpoch: number
+  readonly logStart: Offset
+}
+
+export type Followed = TabletKey & {
+  readonly leader: BrokerId
+  readonly epoch: Epoch
+  /** Undefined while what it has taken is not as durable as the topic wants, or while its log is being cut. */
+  next(): FetchFrom | undefined
+  /**
+   * Batches from the leader, from offset `next()` on.
+   * @throws Refusal CORRUPT_MESSAGE when they are not what follows, KAFKA_STORAGE_ERROR when they could not be written: nothing was taken
+   */
+  append(records: Buffer): void
+  /** What the leader knows: its high watermark and where its log begins. */
+  learn(highWatermark: Offset, logStart: Offset): void
+  /** Cuts the log back to where both agree, as far as one answer can tell. */
+  cutBack(diverging: Diverging): Promise<void>
+  /** The leader has nothing of what follows here any more: begins again where its log begins. */
+  restartAt(start: Offset): Promise<void>
+  /** Calls `listener` when `next` answers something new. */
+  onReady(listener: () => void): void
+}

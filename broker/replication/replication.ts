@@ -1,0 +1,302 @@
+/**
+ * Copies between brokers. In come the replicas of this broker with their roles, and other brokers' fetches; out go copies, wishes for other in-sync sets, and
+ * claims for tablets whose leader is lost. Whatever is wished is a guarded change in the control store, and holds only once it is seen there.
+ */
+import type { Logger } from 'pino'
+import type { BrokerId, Incarnation } from '../../base/quantities.ts'
+import type { RefusalCode } from '../../base/refusals.ts'
+import type { Connection, ConnectionEvents, Listener, Place, Timer, World } from '../../base/world.ts'
+import { claimLeadership, type InSync, type TabletAssignment } from '../../control/model.ts'
+import type { ControlStore } from '../../control/store.ts'
+import { Changes, type Wish } from './changes.ts'
+import { Fetcher } from './fetcher.ts'
+import { Peers } from './peers.ts'
+import { keyOf, type Followed, type FollowerRun, type Led, type Replica, type TabletKey } from './replica.ts'
+import { soundRules, type Rules } from './rules.ts'
+import { Session } from './session.ts'
+
+export type ReplicationOptions = {
+  readonly world: World
+  readonly store: ControlStore
+  readonly log: Logger
+  readonly self: FollowerRun
+  /** The first run on this disk. */
+  readonly diskSince: Incarnation
+  /** The first run since which this disk has lost nothing that was written, synced or not. */
+  readonly keptSince: Incarnation
+  /** `replica.lag.time.max.ms` */
+  readonly lagMsMax: number
+  readonly rules?: Rules
+}
+
+const lookMs = 100
+const reviewMs = 500
+/** Those in sync claim one after the other, in the order of the replicas. */
+const rankMs = 250
+const suspectMs = 30_000
+
+export class Replication {
+  readonly self: FollowerRun
+  readonly rules: Rules
+  readonly lagMsMax: number
+  readonly #options: ReplicationOptions
+  readonly #changes: Changes
+  readonly #peers: Peers
+  readonly #replicas = new Map<string, Replica>()
+  readonly #led = new Map<string, Led>()
+  readonly #followed = new Map<string, { readonly followed: Followed; readonly fetcher: Fetcher }>()
+  readonly #fetchers = new Map<BrokerId, Fetcher>()
+  readonly #sessions = new Set<Session>()
+  /** Brokers whose run may be over, and until when that is looked at: between two looks nothing else is. */
+  readonly #suspects = new Map<BrokerId, number>()
+  /** Since when the leader of a tablet counts as lost. */
+  readonly #lostMs = new Map<string, number>()
+  #listener: Listener | undefined
+  #sessionIds = 0
+  #timer: Timer | undefined
+  #reviewedMs = 0
+  #unwatch: () => void = () => undefined
+  #stopped = false
+
+  constructor(options: ReplicationOptions) {
+    const { world, store, log, self, lagMsMax, rules = soundRules } = options
+    this.#options = options
+    this.self = self
+    this.rules = rules
+    this.lagMsMax = lagMsMax
+    this.#changes = new Changes(store, world.clock, log)
+    this.#peers = new Peers(world.clock, store, broker => this.#gone(broker))
+  }
+
+  /** Opens the brokers' own listener, and begins to look after the replicas. */
+  async start(at: Place): Promise<{ readonly port: number }> {
+    const { world, store } = this.#options
+    this.#unwatch = store.watch(event => {
+      if ('topic' in event) this.#changes.seen(event.topic.id)
+      if (event.kind !== 'broker-changed') return
+      this.#suspect(event.broker.brokerId)
+      this.#fetchers.get(event.broker.brokerId)?.look()
+    })
+    this.#listener = await world.network.listen(at, connection => this.#accept(connection))
+    this.#look()
+    return { port: this.#listener.port }
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true
+    this.#unwatch()
+    this.#timer?.cancel()
+    this.#changes.stop()
+    for (const fetcher of this.#fetchers.values()) fetcher.stop()
+    for (const session of this.#sessions) session.close()
+    await this.#listener?.close()
+  }
+
+  wish = (wish: Wish): void => this.#changes.wish(wish)
+  askedMs = (broker: BrokerId): number => this.#peers.askedMs(broker)
+  isGone = (broker: BrokerId): boolean => this.#peers.isGone(broker)
+  runOf = (broker: BrokerId): Incarnation | undefined => this.#peers.runOf(broker)
+  isLeaving = (): boolean => this.#peers.isLeaving()
+
+  /** On the same disk, with nothing lost that had been said to be there: what was synced, or all of it. */
+  mayRenew = (entry: InSync, synced: boolean): boolean =>
+    entry.incarnation >= this.#options.diskSince && (synced || entry.incarnation >= this.#options.keptSince)
+
+  /** The replica's role or assignment is another one. */
+  changed = (replica: Replica): void => {
+    if (this.#stopped) return
+    const key = keyOf(replica)
+    const { led, followed } = replica
+    this.#lostMs.delete(key)
+    if (led === undefined) this.#led.delete(key)
+    else this.#led.set(key, led)
+    const before = this.#followed.get(key)
+    if (before !== undefined && before.followed !== followed) this.#unfollow(key)
+    if (replica.role === 'offline') this.#withdraw(replica)
+    if (replica.role === 'leader' || replica.role === 'follower') this.#replicas.set(key, replica)
+    else this.#replicas.delete(key)
+    if (followed !== undefined && before?.followed !== followed) this.#follow(key, followed)
+    if (replica.role === 'follower') this.#renew(replica)
+  }
+
+  #follow(key: string, followed: Followed): void {
+    const { leader } = followed
+    let fetcher = this.#fetchers.get(leader)
+    if (fetcher === undefined) {
+      const { world, log, store } = this.#options
+      fetcher = new Fetcher({
+        world,
+        log,
+        self: this.self,
+        leader,
+        target: () => {
+          const broker = store.brokers().get(leader)
+          const place = broker?.addresses.replication
+          return broker && place && { place, run: broker.incarnation }
+        },
+        changed: () => undefined,
+      })
+      this.#fetchers.set(leader, fetcher)
+    }
+    this.#followed.set(key, { followed, fetcher })
+    this.#suspect(leader)
+    fetcher.add(followed)
+  }
+
+  #unfollow(key: string): void {
+    const before = this.#followed.get(key)
+    if (before === undefined) return
+    this.#followed.delete(key)
+    before.fetcher.remove(before.followed)
+    if (before.fetcher.count > 0) return
+    before.fetcher.stop()
+    this.#fetchers.delete(before.fetcher.leader)
+  }
+
+  /** A run that has lost nothing counts as the one before; only a leader lets anyone else in. */
+  #renew(replica: Replica): void {
+    const { topicId, partition } = replica
+    const renewed = (now: TabletAssignment): TabletAssignment | undefined => {
+      const entry = now.isr.find(({ broker }) => broker === this.self.broker)
+      if (entry === undefined || entry.incarnation >= this.self.incarnation) return undefined
+      if (now.leader === this.self.broker || !replica.mayRenew(entry)) return undefined
+      const isr = now.isr.map(member => (member === entry ? this.self : member))
+      return { ...now, version: now.version + 1, isr }
+    }
+    if (replica.assignment === undefined || renewed(replica.assignment) === undefined) return
+    this.#changes.wish({
+      topicId,
+      partition,
+      wanted: now => (this.#replicas.get(keyOf(replica)) === replica ? renewed(now) : undefined),
+    })
+  }
+
+  /** A replica whose disk failed leads no more and holds nobody up: where others are in sync it leaves the set. */
+  #withdraw({ topicId, partition }: Replica): void {
+    const { broker, incarnation } = this.self
+    const withdrawn = (now: TabletAssignment): TabletAssignment | undefined => {
+      const isr = now.isr.filter(member => member.broker !== broker || member.incarnation !== incarnation)
+      if (isr.length === 0 || isr.length === now.isr.length) return undefined
+      return { ...now, version: now.version + 1, leader: now.leader === broker ? undefined : now.leader, isr }
+    }
+    this.#changes.wish({ topicId, partition, wanted: withdrawn })
+  }
+
+  #accept(connection: Connection): ConnectionEvents {
+    const { world, log } = this.#options
+    let known = false
+    const session: Session = new Session({
+      world,
+      log,
+      connection,
+      id: ++this.#sessionIds,
+      find: key => this.#find(key),
+      refuse: who => this.#refuse(who),
+      asked: who => {
+        if (!known) this.#peers.came(who.broker)
+        known = true
+        this.#peers.asked(who.broker)
+      },
+      ended: who => {
+        this.#sessions.delete(session)
+        if (known && who !== undefined) this.#peers.left(who.broker)
+      },
+    })
+    this.#sessions.add(session)
+    return {
+      opened: () => undefined,
+      received: bytes => session.received(bytes),
+      closed: () => session.closed(),
+    }
+  }
+
+  #find(key: TabletKey): Led | 'NOT_LEADER_OR_FOLLOWER' | 'UNKNOWN_TOPIC_ID' {
+    const led = this.#led.get(keyOf(key))
+    if (led !== undefined) return led
+    return this.#options.store.topicById(key.topicId) === undefined
+      ? 'UNKNOWN_TOPIC_ID'
+      : 'NOT_LEADER_OR_FOLLOWER'
+  }
+
+  /** A run that is over has nothing to say; one that is not known yet is told to come again. */
+  #refuse({ broker, incarnation }: FollowerRun): RefusalCode | undefined {
+    const counts = this.#peers.runOf(broker)
+    if (broker === this.self.broker) return 'INVALID_REQUEST'
+    return counts === undefined || incarnation < counts ? 'STALE_BROKER_EPOCH' : undefined
+  }
+
+  #gone(broker: BrokerId): void {
+    for (const led of this.#led.values()) led.gone(broker)
+  }
+
+  #look(): void {
+    if (this.#stopped) return
+    const { clock } = this.#options.world
+    const nowMs = clock.monotonicMs()
+    if (this.#isAnyoneSuspect(nowMs))
+      for (const [key, { fetcher }] of this.#followed) this.#lookAfter(key, fetcher, nowMs)
+    if (nowMs - this.#reviewedMs >= reviewMs) {
+      this.#reviewedMs = nowMs
+      for (const led of this.#led.values()) led.review()
+      for (const fetcher of this.#fetchers.values()) fetcher.hurry(nowMs)
+    }
+    this.#timer = clock.after(lookMs, () => this.#look())
+  }
+
+  #suspect(broker: BrokerId): void {
+    this.#suspects.set(broker, this.#options.world.clock.monotonicMs() + suspectMs)
+  }
+
+  /** Thousands of tablets of leaders that are well need no look. */
+  #isAnyoneSuspect(nowMs: number): boolean {
+    for (const [broker, untilMs] of this.#suspects) if (untilMs < nowMs) this.#suspects.delete(broker)
+    if (this.#suspects.size > 0 || this.#lostMs.size > 0) return true
+    return [...this.#fetchers.values()].some(({ isAway }) => isAway)
+  }
+
+  /** Claims the tablet when its leader is lost, the first in sync first. */
+  #lookAfter(key: string, fetcher: Fetcher, nowMs: number): void {
+    const replica = this.#replicas.get(key)
+    const assignment = replica?.assignment
+    if (replica === undefined || assignment === undefined) return
+    if (!this.#mayClaim(assignment, fetcher)) {
+      this.#lostMs.delete(key)
+      return
+    }
+    const sinceMs = this.#lostMs.get(key) ?? nowMs
+    this.#lostMs.set(key, sinceMs)
+    if (nowMs - sinceMs < this.#rankOf(assignment) * rankMs) return
+    const { topicId, partition, topic } = replica
+    this.#options.log.info(
+      { topic, partition, lost: assignment.leader },
+      'claims the tablet of a lost leader',
+    )
+    this.#changes.wish({
+      topicId,
+      partition,
+      wanted: now =>
+        now.epoch === assignment.epoch && this.#mayClaim(now, fetcher)
+          ? claimLeadership(partition, now, this.self).to
+          : undefined,
+    })
+  }
+
+  #mayClaim(assignment: TabletAssignment, fetcher: Fetcher): boolean {
+    const { leader, isr } = assignment
+    if (leader === undefined || leader !== fetcher.leader) return false
+    const run = isr.find(({ broker }) => broker === leader)?.incarnation
+    return (
+      this.#peers.isLost(leader, run, fetcher) &&
+      this.rules.mayClaim(assignment, this.self.broker, this.self.incarnation)
+    )
+  }
+
+  /** How many others in sync come before this one. */
+  #rankOf({ replicas, isr, leader }: TabletAssignment): number {
+    const runs = new Map(isr.map(({ broker, incarnation }) => [broker, incarnation]))
+    const order = replicas.filter(
+      broker => broker !== leader && runs.get(broker) === this.#peers.runOf(broker) && runs.has(broker),
+    )
+    return Math.max(0, order.indexOf(this.self.broker))
+  }
+}

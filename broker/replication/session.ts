@@ -1,0 +1,322 @@
+/**
+ * One follower broker at this leader: its fetches enter, in order, over one connection; answers leave as soon as there is something for it. What it follows is
+ * remembered between requests, and a tablet that has nothing new costs nothing. A request that comes while another waits ends the wait.
+ */
+import type { Logger } from 'pino'
+import { InvariantViolation } from '../../base/assert.ts'
+import { epoch, offset, type Offset } from '../../base/quantities.ts'
+import { Refusal, refusals, type RefusalCode } from '../../base/refusals.ts'
+import type { Connection, Timer, World } from '../../base/world.ts'
+import { MalformedRequest } from '../../protocol/kafka/malformed.ts'
+import {
+  fetchAnswer,
+  FrameStream,
+  readFetch,
+  type FetchPart,
+  type ReplicaFetchRequest,
+} from '../../protocol/replication/fetch.ts'
+import type { Batches } from '../log/read.ts'
+import {
+  keyOf,
+  type Diverging,
+  type FollowerRun,
+  type Led,
+  type LedEvent,
+  type TabletKey,
+} from './replica.ts'
+
+export type SessionOptions = {
+  readonly world: World
+  readonly log: Logger
+  readonly connection: Connection
+  readonly id: number
+  /** The tablet that is led here; undefined when it is not, or not known. */
+  readonly find: (key: TabletKey) => Led | 'NOT_LEADER_OR_FOLLOWER' | 'UNKNOWN_TOPIC_ID'
+  /** Why the broker that asks is refused altogether. */
+  readonly refuse: (who: FollowerRun) => RefusalCode | undefined
+  /** It asked; from then on the session is known to be that broker's. */
+  readonly asked: (who: FollowerRun) => void
+  readonly ended: (who: FollowerRun | undefined) => void
+}
+
+type Entry = TabletKey & {
+  led: Led | undefined
+  stop: () => void
+  epoch: number
+  from: Offset
+  bytesMax: number
+  /** Batches were sent, and it has not said yet that it has them. */
+  sent: boolean
+  /** What it is told instead of batches. */
+  trouble: RefusalCode | Diverging | undefined
+}
+
+type Pending = { readonly correlationId: number; readonly bytesMax: number; timer: Timer | undefined }
+type Found = {
+  readonly entry: Entry
+  readonly batches: Batches | undefined
+  readonly trouble: Entry['trouble']
+}
+
+const requestBytesMax = 16 * 1024 * 1024
+
+export class Session {
+  readonly #options: SessionOptions
+  readonly #frames = new FrameStream(requestBytesMax)
+  readonly #entries = new Map<string, Entry>()
+  /** Those that have something to be told at once. */
+  readonly #ready = new Set<Entry>()
+  /** Those whose high watermark or log start moved: told with the next answer. */
+  readonly #moved = new Set<Entry>()
+  readonly #requests: { readonly correlationId: number; readonly body: ReplicaFetchRequest }[] = []
+  #who: FollowerRun | undefined
+  #nextEpoch = 0
+  #pending: Pending | undefined
+  #answering = false
+  #scheduled = false
+  #over = false
+
+  constructor(options: SessionOptions) {
+    this.#options = options
+  }
+
+  received(bytes: Buffer): void {
+    if (this.#over) return
+    try {
+      for (const frame of this.#frames.push(bytes)) this.#requests.push(readFetch(frame))
+    } catch (error) {
+      if (!(error instanceof MalformedRequest)) throw error
+      this.#options.log.warn(
+        { error },
+        'closed the connection of a broker that sent something that is no fetch',
+      )
+      return this.close()
+    }
+    this.#goOn()
+  }
+
+  /** The connection is over. */
+  closed(): void {
+    if (this.#over) return
+    this.#over = true
+    this.#pending?.timer?.cancel()
+    for (const entry of this.#entries.values()) entry.stop()
+    this.#options.ended(this.#who)
+  }
+
+  close(): void {
+    this.#options.connection.close()
+    this.closed()
+  }
+
+  /** Requests one after the other: the one that waits is answered before the next is looked at. */
+  #goOn(): void {
+    if (this.#answering || this.#over) return
+    const next = this.#requests[0]
+    if (next === undefined) return
+    if (this.#pending !== undefined) return this.#answer()
+    this.#requests.shift()
+    this.#begin(next.correlationId, next.body)
+    if (this.#requests.length > 0) this.#goOn()
+  }
+
+  #begin(correlationId: number, body: ReplicaFetchRequest): void {
+    const { world } = this.#options
+    const refusal = this.#check(body)
+    if (refusal !== undefined) {
+      this.#options.connection.send(
+        fetchAnswer(correlationId, { errorCode: refusals[refusal].kafka, sessionId: 0 }, []),
+      )
+      return
+    }
+    for (const { topicId, partitions } of body.forgottenTopicsData)
+      for (const partition of partitions) this.#drop({ topicId, partition })
+    for (const { topicId, partitions } of body.topics)
+      for (const asked of partitions) this.#take(topicId, asked)
+    const pending: Pending = { correlationId, bytesMax: body.maxBytes, timer: undefined }
+    this.#pending = pending
+    if (this.#ready.size > 0) return this.#answer()
+    pending.timer = world.clock.after(body.maxWaitMs, () => {
+      if (this.#pending === pending) this.#answer()
+    })
+  }
+
+  /** Why the request is refused as a whole. */
+  #check({ replicaState, sessionId, sessionEpoch }: ReplicaFetchRequest): RefusalCode | undefined {
+    const who = replicaState as unknown as { replicaId: number; replicaEpoch: number }
+    const run = { broker: who.replicaId, incarnation: who.replicaEpoch } as FollowerRun
+    if (
+      this.#who !== undefined &&
+      (this.#who.broker !== run.broker || this.#who.incarnation !== run.incarnation)
+    )
+      return 'INVALID_REQUEST'
+    const refusal = this.#options.refuse(run)
+    if (refusal !== undefined) return refusal
+    if (sessionEpoch === 0) {
+      for (const entry of this.#entries.values()) this.#drop(entry)
+    } else {
+      if (sessionId !== this.#options.id) return 'FETCH_SESSION_ID_NOT_FOUND'
+      if (sessionEpoch !== this.#nextEpoch) return 'INVALID_FETCH_SESSION_EPOCH'
+    }
+    this.#nextEpoch = sessionEpoch + 1
+    this.#who = run
+    this.#options.asked(run)
+    return undefined
+  }
+
+  #take(topicId: string, asked: ReplicaFetchRequest['topics'][number]['partitions'][number]): void {
+    const who = this.#who
+    const key = { topicId, partition: asked.partition }
+    const entry = this.#entryOf(key)
+    entry.epoch = asked.currentLeaderEpoch
+    entry.from = offset(asked.fetchOffset)
+    entry.bytesMax = asked.partitionMaxBytes
+    entry.sent = false
+    entry.trouble = undefined
+    this.#ready.delete(entry)
+    const { led } = entry
+    if (led === undefined || who === undefined) {
+      const found = this.#options.find(key)
+      this.#tell(entry, typeof found === 'string' ? found : 'NOT_LEADER_OR_FOLLOWER')
+      return
+    }
+    if (epoch(asked.currentLeaderEpoch) !== led.epoch) {
+      this.#tell(entry, asked.currentLeaderEpoch < led.epoch ? 'FENCED_LEADER_EPOCH' : 'UNKNOWN_LEADER_EPOCH')
+      return
+    }
+    const verdict = led.fetched(who, entry.from, asked.lastFetchedEpoch)
+    if (verdict !== 'taken') this.#tell(entry, verdict)
+    else if (led.logEnd > entry.from) this.#ready.add(entry)
+    // A new entry is told where the high watermark is.
+    else this.#moved.add(entry)
+  }
+
+  #tell(entry: Entry, trouble: NonNullable<Entry['trouble']>): void {
+    entry.trouble = trouble
+    this.#ready.add(entry)
+  }
+
+  #entryOf(key: TabletKey): Entry {
+    const name = keyOf(key)
+    const known = this.#entries.get(name)
+    const found = this.#options.find(key)
+    const led = typeof found === 'string' ? undefined : found
+    if (known !== undefined && known.led === led) return known
+    if (known !== undefined) this.#drop(known)
+    const entry: Entry = {
+      ...key,
+      led,
+      stop: () => undefined,
+      epoch: -1,
+      from: offset(0),
+      bytesMax: 0,
+      sent: false,
+      trouble: undefined,
+    }
+    if (led !== undefined) entry.stop = led.watch(event => this.#heard(entry, event))
+    this.#entries.set(name, entry)
+    return entry
+  }
+
+  #drop(key: TabletKey): void {
+    const entry = this.#entries.get(keyOf(key))
+    if (entry === undefined) return
+    entry.stop()
+    this.#entries.delete(keyOf(key))
+    this.#ready.delete(entry)
+    this.#moved.delete(entry)
+  }
+
+  #heard(entry: Entry, event: LedEvent): void {
+    if (event === 'moved') {
+      this.#moved.add(entry)
+      return
+    }
+    if (event === 'ended') {
+      entry.led = undefined
+      entry.trouble ??= 'NOT_LEADER_OR_FOLLOWER'
+    } else if (entry.sent || entry.trouble !== undefined) return
+    this.#ready.add(entry)
+    if (this.#scheduled || this.#pending === undefined) return
+    this.#scheduled = true
+    this.#options.world.clock.endOfTurn(() => {
+      this.#scheduled = false
+      if (this.#pending !== undefined) this.#answer()
+    })
+  }
+
+  /** Answers the request that waits with what there is. Batches on the disk are waited for. */
+  #answer(): void {
+    const pending = this.#pending
+    if (pending === undefined || this.#answering || this.#over) return
+    this.#answering = true
+    pending.timer?.cancel()
+    let left = pending.bytesMax
+    const found: Found[] = []
+    const reads: Promise<unknown>[] = []
+    for (const entry of this.#ready) {
+      if (left <= 0) break
+      this.#ready.delete(entry)
+      if (entry.trouble !== undefined) {
+        found.push({ entry, batches: undefined, trouble: entry.trouble })
+        continue
+      }
+      const read = this.#read(entry, Math.min(left, entry.bytesMax))
+      left -= entry.bytesMax
+      if (!(read instanceof Promise)) found.push(read)
+      else reads.push(read.then(one => found.push(one)))
+    }
+    if (reads.length === 0) return this.#send(pending, found)
+    void Promise.all(reads).then(() => this.#send(pending, found))
+  }
+
+  #read(entry: Entry, bytesMax: number): Found | Promise<Found> {
+    const { led } = entry
+    const failed = (error: unknown): Found => {
+      if (error instanceof InvariantViolation || !(error instanceof Refusal)) throw error
+      return { entry, batches: undefined, trouble: error.code }
+    }
+    const took = (batches: Batches): Found => ({ entry, batches, trouble: undefined })
+    try {
+      const batches = led?.read(entry.from, bytesMax, true)
+      if (batches === undefined) return { entry, batches: undefined, trouble: 'NOT_LEADER_OR_FOLLOWER' }
+      return batches instanceof Promise ? batches.then(took, failed) : took(batches)
+    } catch (error) {
+      return failed(error)
+    }
+  }
+
+  #send(pending: Pending, found: readonly Found[]): void {
+    this.#answering = false
+    if (!this.#over) {
+      const told = new Set(found.map(({ entry }) => entry))
+      const parts = found.map(one => this.#part(one))
+      for (const entry of this.#moved) {
+        if (!told.has(entry) && entry.led !== undefined && entry.trouble === undefined)
+          parts.push(this.#part({ entry, batches: undefined, trouble: undefined }))
+      }
+      this.#moved.clear()
+      this.#pending = undefined
+      const whole = { errorCode: 0, sessionId: this.#options.id }
+      const answer = fetchAnswer(pending.correlationId, whole, parts)
+      this.#options.connection.send(answer, () => found.forEach(({ batches }) => batches?.release()))
+    } else for (const { batches } of found) batches?.release()
+    this.#goOn()
+  }
+
+  #part({ entry, batches, trouble }: Found): FetchPart {
+    const { led } = entry
+    const sent = trouble === undefined && batches !== undefined && batches.bytes > 0
+    if (batches !== undefined) entry.sent = sent
+    return {
+      topicId: entry.topicId,
+      partitionIndex: entry.partition,
+      errorCode: typeof trouble === 'string' ? refusals[trouble].kafka : 0,
+      highWatermark: led?.highWatermark ?? -1,
+      logStartOffset: (trouble === 'OFFSET_OUT_OF_RANGE' ? led?.copyStart : led?.logStart) ?? -1,
+      ...(typeof trouble === 'object' && { divergingEpoch: trouble }),
+      pieces: sent ? batches.pieces : [],
+      bytes: sent ? batches.bytes : 0,
+    }
+  }
+}

@@ -1,0 +1,211 @@
+/**
+ * A replica's way in while it follows: batches come from the leader with their offsets and epochs, are checked, and go to the log as they are. What it
+ * holds is what the leader holds up to the same offset, or it is cut back to where that is so.
+ */
+import { InvariantViolation } from '../../base/assert.ts'
+import { epoch, offset, type BrokerId, type Epoch, type Offset } from '../../base/quantities.ts'
+import { Refusal } from '../../base/refusals.ts'
+import type { Clock } from '../../base/world.ts'
+import {
+  baseOffsetOf,
+  batchBytesOf,
+  batchHeaderBytes,
+  checkBatch,
+  lastOffsetOf,
+  leaderEpochOf,
+} from '../../protocol/kafka/record-batch.ts'
+import { LogBroken } from '../log/log.ts'
+import type { Diverging, FetchFrom, Followed } from '../replication/replica.ts'
+import type { Rules } from '../replication/rules.ts'
+import type { TabletState } from './appends.ts'
+import type { Keeping } from './keeping.ts'
+
+/** The tablet, as its following sees it. */
+export type FollowingOwner = {
+  readonly topicId: string
+  readonly partition: number
+  readonly highWatermark: Offset
+  readonly logStart: Offset
+  /** Everything below is as durable as the topic wants. */
+  readonly durableEnd: Offset
+  /** `bytes` more stand in the file. */
+  written(bytes: number): void
+  /** The log ends elsewhere now, and what there is is on the disk. */
+  moved(): void
+  /** The leader's high watermark. */
+  learned(highWatermark: Offset): void
+  fail(reason: string): void
+}
+
+export class Following implements Followed {
+  readonly leader: BrokerId
+  readonly epoch: Epoch
+  readonly topicId: string
+  readonly partition: number
+  readonly #owner: FollowingOwner
+  readonly #state: TabletState
+  readonly #keeping: Keeping
+  readonly #clock: Clock
+  readonly #rules: Rules
+  #ready: () => void = () => undefined
+  #cutting: Promise<void> | undefined
+
+  constructor(
+    owner: FollowingOwner,
+    state: TabletState,
+    keeping: Keeping,
+    clock: Clock,
+    rules: Rules,
+    leader: BrokerId,
+    inEpoch: Epoch,
+    before: Promise<void> | undefined,
+  ) {
+    this.#owner = owner
+    this.#state = state
+    this.#keeping = keeping
+    this.#clock = clock
+    this.#rules = rules
+    this.leader = leader
+    this.epoch = inEpoch
+    this.topicId = owner.topicId
+    this.partition = owner.partition
+    this.#cutting = before?.then(() => {
+      this.#cutting = undefined
+      this.#ready()
+    })
+  }
+
+  /** Settles when nothing is being cut any more. */
+  get cutting(): Promise<void> | undefined {
+    return this.#cutting
+  }
+
+  next(): FetchFrom | undefined {
+    const { log, epochs } = this.#state
+    const end = log.end.offset
+    if (this.#cutting !== undefined || this.#owner.durableEnd < end) return undefined
+    const lastEpoch = end === log.firstOffset ? -1 : (epochs.latest ?? -1)
+    return { epoch: this.epoch, offset: end, lastEpoch, logStart: this.#owner.logStart }
+  }
+
+  onReady(listener: () => void): void {
+    this.#ready = listener
+  }
+
+  /** What was written is durable. */
+  synced(): void {
+    this.#ready()
+  }
+
+  append(records: Buffer): void {
+    const { log, producers, epochs } = this.#state
+    const before = log.end.offset
+    const begun: { readonly of: Epoch; readonly at: Offset }[] = []
+    let bytes = 0
+    try {
+      for (let at = 0; at < records.length;) {
+        const size = this.#check(records, at)
+        const last = lastOffsetOf(records, at)
+        if (log.mustRoll(size, last)) {
+          log.flush()
+          producers.written()
+          log.roll()
+        }
+        producers.append(records, at, this.#clock.nowMs())
+        begun.push({ of: epoch(leaderEpochOf(records, at)), at: log.nextOffset })
+        bytes += size
+        log.append(records, at, at + size)
+        at += size
+      }
+      log.flush()
+    } catch (error) {
+      throw this.#failed(error)
+    } finally {
+      // What stands in the file stays, also when what came behind it was no good.
+      if (log.hasStaged) this.#flushQuietly()
+      producers.discardFrom(log.end.offset)
+      for (const { of, at } of begun) if (at < log.end.offset) epochs.seen(of, at)
+      if (log.end.offset > before) this.#owner.written(bytes)
+    }
+  }
+
+  learn(highWatermark: Offset, logStart: Offset): void {
+    this.#owner.learned(highWatermark)
+    const start = offset(Math.min(logStart, this.#owner.highWatermark))
+    if (start <= this.#owner.logStart) return
+    this.#keeping.startAt(start, 'the leader begins there').catch((error: unknown) => {
+      if (error instanceof InvariantViolation) throw error
+    })
+  }
+
+  cutBack(diverging: Diverging): Promise<void> {
+    const { log, epochs } = this.#state
+    const own = epochs.endOf(diverging.epoch, Infinity as Epoch, log.end.offset)
+    const to = this.#rules.cutAt(diverging, own, log.firstOffset)
+    if (to === undefined || to >= log.end.offset) return Promise.resolve()
+    return this.#cut(() => this.#keeping.truncate(offset(Math.max(to, log.firstOffset))))
+  }
+
+  restartAt(start: Offset): Promise<void> {
+    return this.#cut(() => this.#keeping.restartAt(start))
+  }
+
+  #cut(act: () => Promise<void>): Promise<void> {
+    const run = act().then(
+      () => {
+        this.#cutting = undefined
+        this.#owner.moved()
+      },
+      (error: unknown) => {
+        this.#cutting = undefined
+        if (error instanceof InvariantViolation) throw error
+        this.#owner.fail(
+          `its log could not be cut back to where the leader's is the same: ${(error as Error).message}`,
+        )
+      },
+    )
+    this.#cutting = run
+    return run
+  }
+
+  /** Answers the size of the batch at `at`, which is what follows here. */
+  #check(records: Buffer, at: number): number {
+    const { log, epochs } = this.#state
+    const left = records.length - at
+    const size = left < batchHeaderBytes ? 0 : batchBytesOf(records, at)
+    if (size < batchHeaderBytes || size > left)
+      throw corrupt(`a batch of ${size} bytes where ${left} are left`)
+    const damage = checkBatch(records, at, at + size)
+    if (damage !== undefined) throw corrupt(`a damaged batch (${damage})`)
+    const base = baseOffsetOf(records, at)
+    if (base !== log.nextOffset) throw corrupt(`offset ${base} where ${log.nextOffset} is due`)
+    const of = leaderEpochOf(records, at)
+    if (of < (epochs.latest ?? -1) || of > this.epoch)
+      throw corrupt(`a batch of epoch ${of} behind ${epochs.latest}, in epoch ${this.epoch}`)
+    return size
+  }
+
+  #flushQuietly(): void {
+    try {
+      this.#state.log.flush()
+      this.#state.producers.written()
+    } catch (error) {
+      this.#failed(error)
+    }
+  }
+
+  /** What a disk's error means to who copies. */
+  #failed(error: unknown): unknown {
+    if (error instanceof Refusal || error instanceof InvariantViolation) return error
+    if (error instanceof LogBroken) this.#owner.fail(error.message)
+    const { code } = error as NodeJS.ErrnoException
+    if (code === undefined && !(error instanceof LogBroken)) return error
+    return new Refusal(
+      'KAFKA_STORAGE_ERROR',
+      `the copy could not be written: ${code ?? (error as Error).message}`,
+    )
+  }
+}
+
+const corrupt = (what: string): Refusal =>
+  new Refusal('CORRUPT_MESSAGE', `the leader sent ${what}; nothing from there on was taken`)

@@ -1,0 +1,222 @@
+/**
+ * A replica's leadership of a tablet that has others: followers' fetches come in, and what the leader concludes from them goes out, as a high watermark
+ * and as wishes for another in-sync set.
+ */
+import { offset, type BrokerId, type Epoch, type Offset } from '../../base/quantities.ts'
+import type { RefusalCode } from '../../base/refusals.ts'
+import type { InSync, TabletAssignment } from '../../control/model.ts'
+import type { Batches } from '../log/read.ts'
+import { Leadership, type Limits, type Liveness } from '../replication/leadership.ts'
+import type { Wish } from '../replication/changes.ts'
+import type { Diverging, FollowerRun, Led, LedEvent, Replica } from '../replication/replica.ts'
+import type { Rules } from '../replication/rules.ts'
+import type { TabletState } from './appends.ts'
+
+/** The tablet, as its leadership sees it. */
+export type LeadingOwner = {
+  readonly topicId: string
+  readonly partition: number
+  readonly assignment: TabletAssignment | undefined
+  readonly logStart: Offset
+  readonly highWatermark: Offset
+  readonly durableEnd: Offset
+  readonly limits: Limits
+  readonly nowMs: number
+  /** The high watermark may go up to `leadership.highWatermark`. */
+  advanced(): void
+  /** The set is too small for acks=all now: whoever waits is told. */
+  tooFew(): void
+}
+
+/** What replication is to the tablets, and what they are to it. */
+export type AroundTablets = Liveness & {
+  readonly self: FollowerRun
+  readonly rules: Rules
+  readonly lagMsMax: number
+  wish(wish: Wish): void
+  /** May this run count as the one that the entry names? `synced`: it had synced what it said it had. */
+  mayRenew(entry: InSync, synced: boolean): boolean
+  /** The replica's role or assignment is another one. */
+  changed(replica: Replica): void
+}
+
+export class Leading implements Led {
+  readonly leadership: Leadership
+  readonly epoch: Epoch
+  readonly topicId: string
+  readonly partition: number
+  readonly #owner: LeadingOwner
+  readonly #state: TabletState
+  readonly #around: AroundTablets
+  readonly #listeners = new Set<(event: LedEvent) => void>()
+  #wishing = false
+  #over = false
+
+  /** The leadership that `assignment` grants begins at the end of the log. */
+  static begin(
+    owner: LeadingOwner,
+    state: TabletState,
+    around: AroundTablets,
+    assignment: TabletAssignment,
+  ): Leading {
+    const leadership = new Leadership({
+      self: around.self,
+      assignment,
+      epochStart: state.log.end.offset,
+      highWatermark: owner.highWatermark,
+      ownEnd: owner.durableEnd,
+      nowMs: owner.nowMs,
+      rules: around.rules,
+    })
+    return new Leading(owner, state, around, leadership, assignment.epoch)
+  }
+
+  private constructor(
+    owner: LeadingOwner,
+    state: TabletState,
+    around: AroundTablets,
+    leadership: Leadership,
+    inEpoch: Epoch,
+  ) {
+    this.#owner = owner
+    this.#state = state
+    this.#around = around
+    this.leadership = leadership
+    this.epoch = inEpoch
+    this.topicId = owner.topicId
+    this.partition = owner.partition
+  }
+
+  get logStart(): Offset {
+    return this.#owner.logStart
+  }
+
+  get copyStart(): Offset {
+    return this.#state.log.firstOffset
+  }
+
+  get logEnd(): Offset {
+    return this.#state.log.end.offset
+  }
+
+  get highWatermark(): Offset {
+    return this.leadership.highWatermark
+  }
+
+  get isStale(): boolean {
+    return this.leadership.isStale(this.#owner.nowMs, this.#owner.limits)
+  }
+
+  watch(listener: (event: LedEvent) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  read(from: Offset, bytesMax: number, atLeastOne: boolean): Batches | Promise<Batches> {
+    const { log } = this.#state
+    return log.read(from, log.end, bytesMax, atLeastOne)
+  }
+
+  fetched(who: FollowerRun, at: Offset, lastEpoch: number): 'taken' | Diverging | RefusalCode {
+    const { assignment, nowMs } = this.#owner
+    if (assignment?.replicas.includes(who.broker) !== true) return 'NOT_LEADER_OR_FOLLOWER'
+    const diverging = this.#parting(at, lastEpoch)
+    if (diverging !== undefined) return diverging
+    if (at < this.copyStart || at > this.logEnd) return 'OFFSET_OUT_OF_RANGE'
+    this.leadership.fetched(who, at, nowMs)
+    this.#advance()
+    if (
+      !assignment.isr.some(
+        ({ broker, incarnation }) => broker === who.broker && incarnation === who.incarnation,
+      )
+    )
+      this.review()
+    return 'taken'
+  }
+
+  gone(broker: BrokerId): void {
+    if (this.#owner.assignment?.isr.some(member => member.broker === broker) === true) this.review()
+  }
+
+  /** There is more, and `durableEnd` of it is as durable as the topic wants. */
+  grown(durableEnd: Offset): void {
+    this.leadership.grown(this.logEnd, durableEnd, this.#around)
+    this.#advance()
+  }
+
+  /** The same, for what was written just now: followers may fetch it. */
+  appended(durableEnd: Offset): void {
+    this.grown(durableEnd)
+    this.#tell('appended')
+  }
+
+  /** The same epoch, as it was seen in the control store. */
+  assigned(assignment: TabletAssignment): void {
+    this.leadership.assigned(assignment, this.#owner.nowMs)
+    this.#setChanged()
+  }
+
+  review(): void {
+    if (this.#over || this.#wishing || this.leadership.isChanging) return
+    const { assignment } = this.#owner
+    if (assignment === undefined || this.#wanted(assignment) === undefined) return
+    this.#wishing = true
+    const { topicId, partition } = this
+    this.#around.wish({
+      topicId,
+      partition,
+      wanted: now =>
+        this.#over || now.epoch !== this.epoch || this.leadership.isChanging ? undefined : this.#wanted(now),
+      begun: to => {
+        this.leadership.begun(to)
+        this.#setChanged()
+      },
+      answered: answer => {
+        if (answer === 'unknown') return this.leadership.unanswered(this.#owner.nowMs)
+        this.#wishing = false
+        if (answer === 'refused') this.leadership.dropped()
+        this.#setChanged()
+      },
+    })
+  }
+
+  /** Another leads, or nobody. */
+  end(): void {
+    this.#over = true
+    this.#tell('ended')
+    this.#listeners.clear()
+  }
+
+  #wanted(now: TabletAssignment): TabletAssignment | undefined {
+    const { nowMs, limits } = this.#owner
+    return this.leadership.wants(now, this.#around, nowMs, limits)
+  }
+
+  #setChanged(): void {
+    if (this.#over) return
+    if (!this.leadership.enough(this.#owner.limits)) this.#owner.tooFew()
+    this.#advance()
+  }
+
+  #advance(): void {
+    if (!this.leadership.advance(this.#owner.limits)) return
+    this.#owner.advanced()
+    this.#tell('moved')
+  }
+
+  /** Where a log that ends at `at` in epoch `lastEpoch` leaves this one; undefined when it is a part of it (KIP-595). */
+  #parting(at: Offset, lastEpoch: number): Diverging | undefined {
+    if (lastEpoch < 0) return undefined
+    const { epochs, log } = this.#state
+    const own = epochs.endOf(lastEpoch, this.epoch, log.end.offset)
+    if (own === undefined) {
+      return at > this.copyStart ? { epoch: lastEpoch, endOffset: this.copyStart } : undefined
+    }
+    const parts = own.end < at || own.epoch < lastEpoch
+    return parts ? { epoch: own.epoch, endOffset: offset(own.end) } : undefined
+  }
+
+  #tell(event: LedEvent): void {
+    for (const listener of this.#listeners) listener(event)
+  }
+}

@@ -1,0 +1,227 @@
+// Enters: what one broker asks of another, and the answer. Leaves: Kafka's Fetch, version 17, as frames.
+// Always holds: the bytes are Kafka's own (topic ids, replica id and epoch); a replica's epoch is the incarnation of its broker.
+import { assert } from '../../base/assert.ts'
+import { encodeRequest, endFrame, beginResponse } from '../kafka/frame.ts'
+import { MalformedRequest } from '../kafka/malformed.ts'
+import { Reader } from '../kafka/reader.ts'
+import { api, array, int16, int32, int64, int8, records, string, struct, uuid } from '../kafka/schema.ts'
+import type { Read, RequestOf, ResponseOf } from '../kafka/schema.ts'
+import { Writer } from '../kafka/writer.ts'
+
+const noDirectory = 'AAAAAAAAAAAAAAAAAAAAAA'
+
+export const replicaFetch = api({
+  key: 1,
+  name: 'Fetch',
+  versions: '17-17',
+  flexible: '12+',
+  request: {
+    clusterId: string.nullable(12).default(null).tagged(0, 12),
+    replicaState: struct({ replicaId: int32.default(-1), replicaEpoch: int64.default(-1) }).tagged(1, 15),
+    maxWaitMs: int32,
+    minBytes: int32,
+    maxBytes: int32.default(0x7fffffff),
+    isolationLevel: int8.default(0),
+    sessionId: int32,
+    sessionEpoch: int32.default(-1),
+    topics: array({
+      topicId: uuid,
+      partitions: array({
+        partition: int32,
+        currentLeaderEpoch: int32.default(-1),
+        fetchOffset: int64,
+        lastFetchedEpoch: int32.default(-1),
+        logStartOffset: int64.default(-1),
+        partitionMaxBytes: int32,
+        replicaDirectoryId: uuid.default(noDirectory).tagged(0, 17),
+      }),
+    }),
+    forgottenTopicsData: array({ topicId: uuid, partitions: array(int32) }),
+    rackId: string.default(''),
+  },
+  response: {
+    throttleTimeMs: int32.default(0),
+    errorCode: int16.default(0),
+    sessionId: int32.default(0),
+    responses: array({
+      topicId: uuid,
+      partitions: array({
+        partitionIndex: int32,
+        errorCode: int16,
+        highWatermark: int64,
+        lastStableOffset: int64.default(-1),
+        logStartOffset: int64.default(-1),
+        divergingEpoch: struct({ epoch: int32.default(-1), endOffset: int64.default(-1) }).tagged(0, 12),
+        currentLeader: struct({ leaderId: int32.default(-1), leaderEpoch: int32.default(-1) }).tagged(1, 12),
+        snapshotId: struct({ endOffset: int64.default(-1), epoch: int32.default(-1) }).tagged(2, 12),
+        abortedTransactions: array({ producerId: int64, firstOffset: int64 }).nullable(4),
+        preferredReadReplica: int32.default(-1),
+        records: records.nullable(),
+      }),
+    }),
+    nodeEndpoints: array({
+      nodeId: int32,
+      host: string,
+      port: int32,
+      rack: string.nullable(16).default(null),
+    }).tagged(0, 16),
+  },
+})
+
+const version = 17
+
+export type ReplicaFetchRequest = RequestOf<typeof replicaFetch>
+export type ReplicaFetchResponse = Read<(typeof replicaFetch)['response']>
+export type WrittenRequest = Parameters<(typeof replicaFetch)['encodeRequest']>[2]
+
+/** A request as one frame with its length. */
+export function fetchFrame(correlationId: number, body: WrittenRequest): Buffer {
+  const writer = new Writer(4096)
+  encodeRequest(writer, replicaFetch, { version, correlationId, clientId: null, body })
+  return writer.take()
+}
+
+/**
+ * Reads a request: a frame without its length.
+ * @throws MalformedRequest, also for anything that is no Fetch of this version
+ */
+export function readFetch(frame: Buffer): {
+  readonly correlationId: number
+  readonly body: ReplicaFetchRequest
+} {
+  const reader = new Reader(frame)
+  const [key, asked] = [reader.int16(), reader.int16()]
+  if (key !== replicaFetch.key || asked !== version) {
+    throw new MalformedRequest(`API ${key} in version ${asked} is not spoken between brokers`, 0)
+  }
+  const correlationId = reader.int32()
+  const length = reader.stringLength(false)
+  if (length > 0) reader.skip(length)
+  reader.skipTags()
+  return { correlationId, body: replicaFetch.decodeRequest(reader, version) }
+}
+
+type Written = ResponseOf<typeof replicaFetch>['responses'][number]['partitions'][number]
+/** One partition of an answer; `pieces` are its batches, `bytes` together. */
+export type FetchPart = Omit<Written, 'records' | 'abortedTransactions'> & {
+  readonly topicId: string
+  readonly pieces: readonly Buffer[]
+  readonly bytes: number
+}
+
+/** A response as the pieces of one frame; the batches are not copied. */
+export function fetchAnswer(
+  correlationId: number,
+  whole: { readonly errorCode: number; readonly sessionId: number },
+  parts: readonly FetchPart[],
+): Buffer[] {
+  const writer = new Writer(4096)
+  const pieces: Buffer[] = []
+  let length = 0
+  const push = (piece: Buffer): void => {
+    pieces.push(piece)
+    length += piece.length
+  }
+  const begin = beginResponse(writer, replicaFetch, version, correlationId)
+  writer.int32(0)
+  writer.int16(whole.errorCode)
+  writer.int32(whole.sessionId)
+  const topics = Map.groupBy(parts, part => part.topicId)
+  writer.count(topics.size, true)
+  for (const [topicId, of] of topics) {
+    writer.uuid(topicId)
+    writer.count(of.length, true)
+    for (const part of of) {
+      writePartition(writer, part)
+      if (part.bytes > 0) {
+        push(writer.take())
+        for (const piece of part.pieces) push(piece)
+      }
+      writeTags(writer, part)
+    }
+    writer.uvarint(0)
+  }
+  writer.uvarint(0)
+  if (pieces.length === 0) {
+    endFrame(writer, begin)
+    return [writer.take()]
+  }
+  push(writer.take())
+  pieces[0]?.writeInt32BE(length - 4, 0)
+  return pieces
+}
+
+function writePartition(writer: Writer, part: FetchPart): void {
+  assert(
+    part.bytes === part.pieces.reduce((sum, piece) => sum + piece.length, 0),
+    'the pieces are as long as was said',
+  )
+  writer.int32(part.partitionIndex)
+  writer.int16(part.errorCode)
+  writer.int64(part.highWatermark)
+  writer.int64(part.lastStableOffset ?? -1)
+  writer.int64(part.logStartOffset ?? -1)
+  writer.count(0, true)
+  writer.int32(-1)
+  writer.count(part.bytes, true)
+}
+
+function writeTags(writer: Writer, { divergingEpoch, currentLeader }: FetchPart): void {
+  writer.uvarint((divergingEpoch === undefined ? 0 : 1) + (currentLeader === undefined ? 0 : 1))
+  if (divergingEpoch !== undefined) {
+    writer.uvarint(0)
+    writer.uvarint(13)
+    writer.int32(divergingEpoch.epoch ?? -1)
+    writer.int64(divergingEpoch.endOffset ?? -1)
+    writer.uvarint(0)
+  }
+  if (currentLeader !== undefined) {
+    writer.uvarint(1)
+    writer.uvarint(9)
+    writer.int32(currentLeader.leaderId ?? -1)
+    writer.int32(currentLeader.leaderEpoch ?? -1)
+    writer.uvarint(0)
+  }
+}
+
+/** Puts frames together from a stream of bytes. */
+export class FrameStream {
+  readonly #bytesMax: number
+  #chunks: Buffer[] = []
+  #bytes = 0
+
+  constructor(bytesMax: number) {
+    this.#bytesMax = bytesMax
+  }
+
+  /**
+   * Takes in what has come; answers the frames that are whole now, without their lengths.
+   * @throws MalformedRequest for a length that no frame has
+   */
+  push(bytes: Buffer): Buffer[] {
+    this.#chunks.push(bytes)
+    this.#bytes += bytes.length
+    const frames: Buffer[] = []
+    while (this.#bytes >= 4) {
+      const length = this.#peek()
+      if (length < 0 || length > this.#bytesMax) throw new MalformedRequest(`a frame of ${length} bytes`, 0)
+      if (this.#bytes < 4 + length) break
+      const all =
+        this.#chunks.length === 1 && this.#chunks[0] !== undefined
+          ? this.#chunks[0]
+          : Buffer.concat(this.#chunks)
+      frames.push(all.subarray(4, 4 + length))
+      this.#bytes -= 4 + length
+      this.#chunks = this.#bytes === 0 ? [] : [all.subarray(4 + length)]
+    }
+    return frames
+  }
+
+  #peek(): number {
+    const [first] = this.#chunks
+    if (first !== undefined && first.length >= 4) return first.readInt32BE(0)
+    const all = Buffer.concat(this.#chunks)
+    this.#chunks = [all]
+    return all.readInt32BE(0)
+  }
+}

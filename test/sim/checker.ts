@@ -1,0 +1,172 @@
+/**
+ * What must hold of a cluster, judged from what its clients were told and what its replicas hold in the end. In comes a history, out come complaints: none when
+ * nothing is wrong. It knows nothing of how brokers work.
+ */
+export type Told =
+  /** acks=all was answered: the records have offsets from `baseOffset` on. */
+  | {
+      readonly kind: 'acknowledged'
+      readonly tablet: string
+      readonly baseOffset: number
+      readonly values: readonly string[]
+    }
+  /** A reader that goes on where it was got these, in this order. */
+  | {
+      readonly kind: 'read'
+      readonly tablet: string
+      readonly reader: string
+      readonly records: readonly Held[]
+    }
+  /** One run of a broker said so of itself. */
+  | { readonly kind: 'mark'; readonly tablet: string; readonly run: string; readonly highWatermark: number }
+  | { readonly kind: 'leads'; readonly tablet: string; readonly run: string; readonly epoch: number }
+  /** Somebody had everything below `below` deleted, or asked for that: it may be gone. */
+  | { readonly kind: 'cleared'; readonly tablet: string; readonly below: number }
+  /** A reader found the log to begin behind where it was, and goes on there. */
+  | { readonly kind: 'moved'; readonly tablet: string; readonly reader: string; readonly to: number }
+  /** The topic was deleted: what was acknowledged may be gone. */
+  | { readonly kind: 'deleted'; readonly tablet: string }
+  /** In the end, when all have caught up. */
+  | {
+      readonly kind: 'holds'
+      readonly tablet: string
+      readonly run: string
+      readonly highWatermark: number
+      readonly records: readonly Held[]
+    }
+
+export type Held = { readonly offset: number; readonly value: string }
+
+const complaintsMax = 20
+
+export function complaintsOf(history: readonly Told[]): readonly string[] {
+  const deleted = new Set(history.flatMap(one => (one.kind === 'deleted' ? [one.tablet] : [])))
+  const complaints = [
+    ...goingBack(history),
+    ...twoWriters(history),
+    ...skipping(history),
+    ...differing(history),
+    ...[...Map.groupBy(history, one => one.tablet)].flatMap(([tablet, of]) =>
+      deleted.has(tablet) ? [] : [...missing(tablet, of), ...repeated(tablet, of), ...unseen(tablet, of)],
+    ),
+  ]
+  return complaints.slice(0, complaintsMax)
+}
+
+/** High watermarks of one run never go back. */
+function* goingBack(history: readonly Told[]): Generator<string> {
+  const marks = new Map<string, number>()
+  for (const one of history) {
+    if (one.kind !== 'mark') continue
+    const name = `${one.tablet} at ${one.run}`
+    const before = marks.get(name) ?? 0
+    if (one.highWatermark < before)
+      yield `the high watermark of ${name} went from ${before} to ${one.highWatermark}`
+    marks.set(name, one.highWatermark)
+  }
+}
+
+/** At most one run leads in an epoch. */
+function* twoWriters(history: readonly Told[]): Generator<string> {
+  const leaders = new Map<string, string>()
+  for (const one of history) {
+    if (one.kind !== 'leads') continue
+    const name = `${one.tablet} in epoch ${one.epoch}`
+    const other = leaders.get(name)
+    if (other !== undefined && other !== one.run) yield `${name} is led by ${other} and by ${one.run}`
+    leaders.set(name, one.run)
+  }
+}
+
+/** A reader sees no step back and no skip. */
+function* skipping(history: readonly Told[]): Generator<string> {
+  const next = new Map<string, number>()
+  for (const one of history) {
+    if (one.kind === 'moved') {
+      if (one.to > clearedBelow(one.tablet, history))
+        yield `${one.tablet} begins at ${one.to}, and nobody wanted that`
+      next.set(one.reader, one.to)
+    }
+    if (one.kind !== 'read') continue
+    for (const { offset } of one.records) {
+      const due = next.get(one.reader)
+      if (due !== undefined && offset !== due)
+        yield `${one.reader} got offset ${offset} of ${one.tablet} where ${due} was due`
+      next.set(one.reader, offset + 1)
+    }
+  }
+}
+
+/** Every offset has one value, for every reader and on every replica below its high watermark. */
+function* differing(history: readonly Told[]): Generator<string> {
+  const values = new Map<string, string>()
+  for (const one of history) {
+    if (one.kind !== 'read' && one.kind !== 'holds' && one.kind !== 'acknowledged') continue
+    for (const { offset, value } of recordsOf(one)) {
+      const name = `offset ${offset} of ${one.tablet}`
+      const other = values.get(name)
+      if (other !== undefined && other !== value) yield `${name} is ${other} and ${value}`
+      values.set(name, value)
+    }
+  }
+}
+
+function recordsOf(one: Told): readonly Held[] {
+  if (one.kind === 'read') return one.records
+  if (one.kind === 'holds') return one.records.filter(({ offset }) => offset < one.highWatermark)
+  if (one.kind === 'acknowledged')
+    return one.values.map((value, i) => ({ offset: one.baseOffset + i, value }))
+  return []
+}
+
+/** Nothing that was acknowledged is missing on any replica; and there are replicas. */
+function* missing(tablet: string, history: readonly Told[]): Generator<string> {
+  const replicas = history.filter(one => one.kind === 'holds')
+  const start = clearedBelow(tablet, history)
+  if (replicas.length === 0) yield `nobody holds ${tablet}`
+  for (const { run, records, highWatermark } of replicas) {
+    const held = new Set(records.filter(({ offset }) => offset < highWatermark).map(({ offset }) => offset))
+    for (const one of history) {
+      if (one.kind !== 'acknowledged') continue
+      for (const { offset, value } of recordsOf(one))
+        if (offset >= start && !held.has(offset))
+          yield `${value} was acknowledged at ${offset} of ${tablet}, and ${run} does not hold it`
+    }
+    const first = Math.min(highWatermark, ...held)
+    const last = Math.max(first, ...[...held].map(offset => offset + 1))
+    if (last !== highWatermark || held.size !== last - first || first > start)
+      yield `${run} holds ${held.size} records of ${tablet} below ${highWatermark}`
+  }
+  const marks = new Set(replicas.map(({ highWatermark }) => highWatermark))
+  if (marks.size > 1) yield `the replicas of ${tablet} end at ${[...marks].join(' and ')}`
+}
+
+const clearedBelow = (tablet: string, history: readonly Told[]): number =>
+  Math.max(0, ...history.map(one => (one.kind === 'cleared' && one.tablet === tablet ? one.below : 0)))
+
+/** What an idempotent producer sent stands there once: values are unique. */
+function* repeated(tablet: string, history: readonly Told[]): Generator<string> {
+  for (const one of history) {
+    if (one.kind !== 'holds') continue
+    const seen = new Set<string>()
+    for (const { offset, value } of one.records) {
+      if (seen.has(value)) yield `${value} stands in ${tablet} again, at ${offset}`
+      seen.add(value)
+    }
+  }
+}
+
+/** Every reader has seen everything in the end. */
+function* unseen(tablet: string, history: readonly Told[]): Generator<string> {
+  const end = Math.max(0, ...history.map(one => (one.kind === 'holds' ? one.highWatermark : 0)))
+  const ends = new Map<string, number>()
+  for (const one of history)
+    if (one.kind === 'moved') ends.set(one.reader, Math.max(ends.get(one.reader) ?? 0, one.to))
+    else if (one.kind === 'read')
+      ends.set(
+        one.reader,
+        Math.max(ends.get(one.reader) ?? 0, ...one.records.map(({ offset }) => offset + 1)),
+      )
+  for (const [reader, at] of ends)
+    if (at < end) yield `${reader} has seen ${tablet} up to ${at}, and it ends at ${end}`
+}

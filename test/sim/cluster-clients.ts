@@ -1,0 +1,192 @@
+/** Clients of a simulated cluster, as real ones behave: they ask again until they know, and go by the newest leader they have heard of. What they are told goes into the history. */
+import { offset } from '../../base/quantities.ts'
+import { Refusal } from '../../base/refusals.ts'
+import type { Tablet } from '../../broker/tablet/tablet.ts'
+import { batchBytesOf, checkBatch } from '../../protocol/kafka/record-batch.ts'
+import { buildBatch, readRecords } from '../../protocol/kafka/records.ts'
+import { append, type Appended } from './broker.ts'
+import type { Held, Told } from './checker.ts'
+import type { SimCluster, SimNode } from './cluster.ts'
+
+const askedMsMax = 600
+const againMs = { min: 5, max: 60 }
+const recordsMax = 10_000
+
+/** Who a client talks to about one tablet. */
+class Client {
+  readonly cluster: SimCluster
+  readonly topicId: string
+  readonly partition: number
+  /** The newest leader epoch it has heard of: older leaders are not believed (KIP-320). */
+  #epoch = -1
+  stopped = false
+
+  constructor(cluster: SimCluster, topicId: string, partition: number) {
+    this.cluster = cluster
+    this.topicId = topicId
+    this.partition = partition
+  }
+
+  get tablet(): string {
+    return `${this.topicId}/${this.partition}`
+  }
+
+  /** Lets the leader that some broker names do something; undefined when it cannot be found, is not there or does not answer. */
+  ask<T>(what: (tablet: Tablet) => Promise<T> | T): Promise<T | undefined> {
+    const { random, clock, nodes } = this.cluster
+    const node = random.pick(nodes as [SimNode, ...SimNode[]])
+    const named = node.broker?.store.topicById(this.topicId)?.tablets[this.partition]
+    if (named === undefined || named.epoch < this.#epoch) return Promise.resolve(undefined)
+    this.#epoch = named.epoch
+    const leader = nodes.find(({ id }) => id === named.leader)
+    if (leader?.broker === undefined) return Promise.resolve(undefined)
+    return new Promise(resolve => {
+      clock.after(always, askedMsMax, () => resolve(undefined))
+      const { broker } = leader
+      leader.sim.world.clock.after(random.between(0.05, 0.5), () => {
+        const tablet = [...(broker?.tablets.all() ?? [])].find(
+          one => one.topicId === this.topicId && one.partition === this.partition,
+        )
+        if (tablet?.epoch !== named.epoch) return resolve(undefined)
+        void (async () => resolve(await what(tablet)))().catch((error: unknown) => {
+          if (error instanceof Refusal) resolve(undefined)
+          else this.cluster.failed(error)
+        })
+      })
+    })
+  }
+
+  pause(): Promise<void> {
+    const { random, clock } = this.cluster
+    return new Promise(resolve => clock.after(always, random.between(againMs.min, againMs.max), resolve))
+  }
+}
+
+const always = { alive: true }
+
+/** A producer with idempotence and acks=all: sends one batch after the other, each until it is answered. */
+export class Producer extends Client {
+  readonly #id: number
+  readonly #tell: (told: Told) => void
+  #sequence = 0
+  #number = 0
+  /** A batch is on its way. */
+  busy = false
+  acknowledged = 0
+
+  constructor(
+    cluster: SimCluster,
+    topicId: string,
+    partition: number,
+    id: number,
+    tell: (told: Told) => void,
+  ) {
+    super(cluster, topicId, partition)
+    this.#id = id
+    this.#tell = tell
+  }
+
+  async run(): Promise<void> {
+    while (!this.stopped) {
+      this.busy = true
+      await this.#send()
+      this.busy = false
+      await this.pause()
+    }
+  }
+
+  async #send(): Promise<void> {
+    const { random, clock } = this.cluster
+    const count = 1 + random.below(3)
+    const number = this.#number++
+    const values = Array.from({ length: count }, (_, i) => `p${this.#id}-${number}#${i}`)
+    const records = values.map(value => ({
+      key: null,
+      value: Buffer.from(value.padEnd(10 + random.below(200), '.')),
+      headers: [],
+      timestamp: clock.nowMs(),
+    }))
+    const batch = buildBatch(records, { producer: { id: this.#id, epoch: 0, baseSequence: this.#sequence } })
+    while (true) {
+      const answer: Appended | undefined = await this.ask(tablet =>
+        append(tablet, Buffer.from(batch), -1, tablet.nowMs + 500),
+      )
+      if (answer !== undefined && 'baseOffset' in answer) {
+        this.#tell({ kind: 'acknowledged', tablet: this.tablet, baseOffset: answer.baseOffset, values })
+        this.acknowledged += count
+        this.#sequence += count
+        return
+      }
+      if (answer !== undefined && !retriable.has(answer.refusal.code))
+        throw new Error(
+          `${this.tablet}: ${values[0]} was refused: ${answer.refusal.code} ${answer.refusal.message}`,
+        )
+      await this.pause()
+      if (this.stopped) return
+    }
+  }
+}
+
+const retriable = new Set([
+  'NOT_LEADER_OR_FOLLOWER',
+  'NOT_ENOUGH_REPLICAS',
+  'NOT_ENOUGH_REPLICAS_AFTER_APPEND',
+  'REQUEST_TIMED_OUT',
+  'KAFKA_STORAGE_ERROR',
+  'UNKNOWN_TOPIC_OR_PARTITION',
+])
+
+/** A consumer that is assigned the tablet and goes on where it was. */
+export class Reader extends Client {
+  readonly #name: string
+  readonly #tell: (told: Told) => void
+  next = 0
+
+  constructor(
+    cluster: SimCluster,
+    topicId: string,
+    partition: number,
+    name: string,
+    tell: (told: Told) => void,
+  ) {
+    super(cluster, topicId, partition)
+    this.#name = name
+    this.#tell = tell
+  }
+
+  async run(): Promise<void> {
+    while (!this.stopped) {
+      const records = await this.ask(tablet => this.#read(tablet))
+      if (records !== undefined && records.length > 0 && records[0]?.offset === this.next) {
+        this.next += records.length
+        this.#tell({ kind: 'read', tablet: this.tablet, reader: this.#name, records })
+      }
+      await this.pause()
+    }
+  }
+
+  async #read(tablet: Tablet): Promise<Held[]> {
+    if (tablet.role === 'leader' && tablet.logStart > this.next) {
+      this.next = tablet.logStart
+      this.#tell({ kind: 'moved', tablet: this.tablet, reader: this.#name, to: this.next })
+    }
+    const from = this.next
+    const batches = await tablet.read(offset(from), 1 + this.cluster.random.below(2_000), true)
+    try {
+      return batches.pieces.flatMap(piece => recordsIn(piece)).filter(record => record.offset >= from)
+    } finally {
+      batches.release()
+    }
+  }
+}
+
+/** The records of batches that stand back to back, each checked. */
+export function recordsIn(bytes: Buffer): Held[] {
+  const records: Held[] = []
+  for (let at = 0; at + 61 <= bytes.length; at += batchBytesOf(bytes, at)) {
+    if (checkBatch(bytes, at, bytes.length) !== undefined) throw new Error(`a damaged batch at ${at}`)
+    for (const record of readRecords(bytes, at, recordsMax))
+      records.push({ offset: record.offset, value: String(record.value).replace(/\.*$/, '') })
+  }
+  return records
+}

@@ -1,0 +1,350 @@
+/** A random history of a cluster: clients at work while brokers are killed, paused and cut off, power fails, and the control store comes and goes. */
+import { readFile } from '../../base/files.ts'
+import { offset } from '../../base/quantities.ts'
+import type { Rules } from '../../broker/replication/rules.ts'
+import type { Tablet } from '../../broker/tablet/tablet.ts'
+import type { Topic } from '../../control/model.ts'
+import type { Told } from './checker.ts'
+import { SimCluster, type SimNode } from './cluster.ts'
+import { Producer, Reader, recordsIn } from './cluster-clients.ts'
+
+export type HistoryOptions = { readonly seed: number; readonly rules?: Rules; readonly steps?: number }
+
+const lagMsMax = 600
+const settings = { 'log.segment.bytes': '6000', 'log.index.interval.bytes': '400' }
+
+type Wanted = { readonly name: string; readonly settings: Record<string, string> }
+
+export class ClusterHistory {
+  readonly cluster: SimCluster
+  readonly told: Told[] = []
+  readonly #steps: number
+  #topics: Topic[] = []
+  #producers: Producer[] = []
+  #readers: Reader[] = []
+  #clients = 0
+  /** What was done to the cluster, for whoever looks at a failure. */
+  readonly deeds: string[] = []
+
+  constructor({ seed, rules, steps = 14 }: HistoryOptions) {
+    this.cluster = new SimCluster({ seed, brokers: 3, settings, lagMsMax, ...(rules && { rules }) })
+    this.#steps = steps
+  }
+
+  /** Lives it to the end; answers how many records were acknowledged. */
+  async live(): Promise<number> {
+    const { cluster } = this
+    const { random } = cluster
+    await cluster.startAll()
+    if (random.chance(0.4)) cluster.control.lostAnswers = 0.3
+    if (random.chance(0.5)) cluster.shared.network.delayMs = { min: 1, max: random.between(5, 60) }
+    const wanted: Wanted[] = [
+      { name: 'two', settings: { 'min.insync.replicas': '2' } },
+      { name: 'one', settings: { 'min.insync.replicas': '1' } },
+      // Without power cuts it promises the same.
+      ...(this.#keepsPower
+        ? [{ name: 'cached', settings: { 'stele.flush': 'os', 'min.insync.replicas': '2' } }]
+        : []),
+    ]
+    for (const one of wanted) await this.#make(one)
+    for (let step = 0; step < this.#steps; step++) {
+      await this.#trouble()
+      await this.#pass(random.between(20, 700))
+    }
+    await this.#end()
+    return this.#producers.reduce((sum, { acknowledged }) => sum + acknowledged, 0)
+  }
+
+  get #keepsPower(): boolean {
+    return this.cluster.options.seed % 3 === 0
+  }
+
+  async #make({ name, settings: own }: Wanted): Promise<void> {
+    const { cluster } = this
+    const topic = await cluster.makeTopic(name, own)
+    this.#topics.push(topic)
+    const tell = (told: Told): void => void this.told.push(told)
+    for (let n = 0; n < 2; n++) this.#begin(new Producer(cluster, topic.id, 0, 100 + this.#clients++, tell))
+    this.#begin(new Reader(cluster, topic.id, 0, `reader ${this.#clients++}`, tell))
+  }
+
+  #begin(client: Producer | Reader): void {
+    if (client instanceof Producer) this.#producers.push(client)
+    else this.#readers.push(client)
+    client.run().catch((error: unknown) => this.cluster.failed(error))
+  }
+
+  /** Time passes, and what the brokers say of themselves is written down. */
+  async #pass(ms: number): Promise<void> {
+    const pieces = 4
+    for (let i = 0; i < pieces; i++) {
+      await this.cluster.run(ms / pieces)
+      this.#observe()
+    }
+  }
+
+  #observe(): void {
+    for (const node of this.cluster.nodes) {
+      if (node.broker === undefined || node.paused) continue
+      for (const tablet of node.broker.tablets.all()) {
+        const name = nameOf(tablet)
+        const run = runOf(node)
+        this.told.push({ kind: 'mark', tablet: name, run, highWatermark: tablet.highWatermark })
+        if (tablet.role === 'leader')
+          this.told.push({ kind: 'leads', tablet: name, run, epoch: tablet.epoch })
+      }
+    }
+  }
+
+  /** Mostly one that leads something: there most is at stake. */
+  #target(): SimNode {
+    const { nodes, random } = this.cluster
+    const leaders = this.#topics.flatMap(({ id }) => this.cluster.leader(id)?.leader ?? [])
+    const leading = nodes.filter(({ id }) => leaders.includes(id))
+    return random.pick(
+      (leading.length > 0 && random.chance(0.6) ? leading : nodes) as [SimNode, ...SimNode[]],
+    )
+  }
+
+  async #trouble(): Promise<void> {
+    const { cluster } = this
+    const { random, shared, control } = cluster
+    const node = this.#target()
+    const other = random.pick(cluster.nodes as [SimNode, ...SimNode[]])
+    const deeds: Record<string, () => Promise<void> | void> = {
+      start: () => {
+        for (const one of cluster.nodes) if (!one.runs && random.chance(0.8)) one.start()
+      },
+      kill: () => {
+        node.kill()
+        if (random.chance(0.6)) node.start()
+      },
+      power: () => {
+        if (this.#keepsPower) return node.kill()
+        node.cutPower(random.pick(['tear', 'tear', 'lose', 'keep']))
+        if (random.chance(0.6)) node.start()
+      },
+      blackout: () => {
+        if (this.#keepsPower) return
+        for (const one of cluster.nodes) one.cutPower()
+        for (const one of cluster.nodes) one.start()
+      },
+      'lost disk': async () => {
+        if (!this.#isSound) return
+        await node.loseDisk()
+        if (random.chance(0.8)) node.start()
+      },
+      'delete records': () => {
+        const topic = this.#topics[random.below(this.#topics.length)]
+        const leader = topic && cluster.leader(topic.id)
+        if (leader === undefined || cluster.nodes.some(one => one.paused && one.id === leader.leader)) return
+        const below = random.chance(0.5) ? leader.highWatermark : random.below(leader.highWatermark + 1)
+        this.told.push({ kind: 'cleared', tablet: nameOf(leader), below })
+        void leader.deleteRecordsBefore(offset(below)).catch(() => undefined)
+      },
+      pause: () => {
+        if (node.runs) node.pause()
+      },
+      resume: () => {
+        for (const one of cluster.nodes) if (one.paused) one.resume()
+      },
+      cut: () => shared.network.cut(node.host, other.host),
+      isolate: () => {
+        for (const one of cluster.nodes) if (one !== node) shared.network.cut(node.host, one.host)
+        if (random.chance(0.5)) control.cutOff(node.id)
+      },
+      'lone leader': async () => {
+        for (const one of cluster.nodes) if (one !== node) shared.network.cut(node.host, one.host)
+        control.cutOff(node.id)
+        await this.#pass(random.between(700, 1_400))
+        node.kill()
+        shared.network.heal()
+        control.heal()
+      },
+      'one lags': async () => {
+        shared.network.cut(node.host, other.host)
+        await this.#pass(random.between(500, 1_200))
+        for (const one of cluster.nodes) if (one !== other && (one === node || random.chance(0.5))) one.kill()
+        shared.network.heal()
+      },
+      join: () => {
+        shared.network.heal()
+        control.heal()
+      },
+      reset: () => shared.network.reset(node.host, other.host),
+      'no control': () => {
+        for (const one of cluster.nodes) if (random.chance(0.7)) control.cutOff(one.id)
+      },
+      'slow disk': () => {
+        node.sim.disk.syncMs = random.pick([
+          { min: 0.05, max: 2 },
+          { min: 5, max: 60 },
+        ])
+      },
+      'full disk': () => {
+        node.sim.disk.failShare('write', 0.5, 'ENOSPC', /\.log$/)
+      },
+      'failing sync': () => node.sim.disk.failNext('sync', 'EIO', /\.log$/),
+      'disk again': () => node.sim.disk.heal(),
+      checkpoint: () => {
+        if (node.broker === undefined || node.paused) return
+        for (const tablet of node.broker.tablets.all()) void tablet.checkpoint().catch(() => undefined)
+      },
+      'another topic': () => this.#makeAgain(),
+    }
+    const deed = random.pick(often)
+    this.deeds.push(`${Math.round(cluster.clock.monotonicMs())} ${deed} ${node.host} ${other.host}`)
+    await deeds[deed]?.()
+  }
+
+  /** Whether all replicas are in sync in their present runs and nothing is in the way: one disk is then no loss. */
+  get #isSound(): boolean {
+    const { control, nodes, shared } = this.cluster
+    const quiet = nodes.every(one => one.runs && !one.paused && !control.isAway(one.id) && !one.isAiling)
+    if (!quiet || nodes.some(one => nodes.some(other => shared.network.isCut(one.host, other.host))))
+      return false
+    return this.#topics.every(({ id }) => {
+      const isr = control.state.topicsById.get(id)?.tablets[0]?.isr ?? []
+      return nodes.every(one =>
+        isr.some(({ broker, incarnation }) => broker === one.id && incarnation === one.broker?.incarnation),
+      )
+    })
+  }
+
+  /** A topic is deleted and made again under its name, when the control store can be reached. */
+  async #makeAgain(): Promise<void> {
+    const { cluster } = this
+    const { control, random } = cluster
+    const node = cluster.nodes.find(({ id, runs, paused }) => runs && !paused && !control.isAway(id))
+    const first = cluster.nodes.find(({ runs, paused }) => runs && !paused)
+    if (node?.broker === undefined || node !== first || random.chance(0.5)) return
+    const topic = this.#topics[0]
+    if (topic === undefined) return
+    this.#topics = this.#topics.filter(one => one !== topic)
+    for (const client of [...this.#producers, ...this.#readers])
+      if (client.topicId === topic.id) client.stopped = true
+    this.told.push({ kind: 'deleted', tablet: `${topic.id}/0` })
+    await cluster.clock.finish(node.broker.store.deleteTopic(topic.name, topic.id))
+    await this.#make({ name: topic.name, settings: { ...topic.settings } })
+  }
+
+  /** Everything is mended; all catch up, and what they hold is written down. */
+  async #end(): Promise<void> {
+    const { cluster } = this
+    const { control, shared } = cluster
+    this.deeds.push(`${Math.round(cluster.clock.monotonicMs())} end`)
+    shared.network.heal()
+    control.heal()
+    control.lostAnswers = 0
+    shared.network.delayMs = { min: 0.05, max: 0.6 }
+    for (const node of cluster.nodes) {
+      node.sim.disk.heal()
+      node.sim.disk.syncMs = { min: 0.05, max: 2 }
+      if (node.paused) node.resume()
+    }
+    // What was under way on failing disks fails before the nodes are looked at.
+    await this.#pass(200)
+    for (const node of cluster.nodes) {
+      // What a failing disk took out of service comes back with the next run.
+      if (node.isAiling) node.kill()
+      if (!node.runs) node.start()
+    }
+    await cluster.until(() => cluster.nodes.every(({ runs }) => runs))
+    await this.#pass(1_000)
+    for (const producer of this.#producers) producer.stopped = true
+    try {
+      await cluster.until(() => this.#isQuiet(), 30_000)
+    } catch (cause) {
+      throw new Error(`it does not come to rest: ${JSON.stringify(this.#state())}`, { cause })
+    }
+    this.#observe()
+    for (const reader of this.#readers) reader.stopped = true
+    for (const topic of this.#topics) {
+      for (const { node, tablet } of cluster.replicas(topic.id)) {
+        const { highWatermark } = tablet
+        this.told.push({
+          kind: 'holds',
+          tablet: nameOf(tablet),
+          run: runOf(node),
+          highWatermark,
+          records: heldBy(node, tablet),
+        })
+      }
+    }
+  }
+
+  #isQuiet(): boolean {
+    const { cluster } = this
+    if (this.#producers.some(({ busy }) => busy)) return false
+    return this.#topics.every(({ id }) => {
+      const leader = cluster.leader(id)
+      const replicas = cluster.replicas(id)
+      const assignment = cluster.control.state.topicsById.get(id)?.tablets[0]
+      if (leader === undefined || replicas.length < 3 || assignment?.isr.length !== 3) return false
+      const end = leader.logEnd
+      const same = replicas.every(({ tablet }) => tablet.logEnd === end && tablet.highWatermark === end)
+      return same && this.#readers.every(reader => reader.topicId !== id || reader.next === end)
+    })
+  }
+
+  #state(): unknown {
+    return this.#topics.map(({ name, id }) => ({
+      name,
+      assignment: this.cluster.control.state.topicsById.get(id)?.tablets[0],
+      runs: this.cluster.nodes.map(node => node.broker?.incarnation),
+      replicas: this.cluster.replicas(id).map(({ node, tablet }) => ({
+        at: node.host,
+        role: tablet.role,
+        why: tablet.offlineReason,
+        epoch: tablet.epoch,
+        end: tablet.logEnd,
+        mark: tablet.highWatermark,
+      })),
+      readers: this.#readers.filter(({ topicId }) => topicId === id).map(({ next }) => next),
+      busy: this.#producers.filter(({ topicId, busy }) => topicId === id && busy).length,
+    }))
+  }
+}
+
+/** What goes wrong most often does most of the finding. */
+const often: [string, ...string[]] = [
+  'start',
+  ...Array.from({ length: 4 }, () => 'start'),
+  ...Array.from({ length: 4 }, () => 'kill'),
+  ...Array.from({ length: 3 }, () => 'power'),
+  ...Array.from({ length: 3 }, () => 'isolate'),
+  ...Array.from({ length: 3 }, () => 'join'),
+  ...Array.from({ length: 2 }, () => 'lone leader'),
+  ...Array.from({ length: 2 }, () => 'one lags'),
+  ...Array.from({ length: 2 }, () => 'pause'),
+  ...Array.from({ length: 2 }, () => 'resume'),
+  ...Array.from({ length: 2 }, () => 'cut'),
+
+  'reset',
+  'blackout',
+  'no control',
+  'slow disk',
+  'full disk',
+  'failing sync',
+  'lost disk',
+  'lost disk',
+  'delete records',
+  'delete records',
+  'disk again',
+  'checkpoint',
+  'another topic',
+]
+
+const nameOf = ({ topicId, partition }: Tablet): string => `${topicId}/${partition}`
+const runOf = (node: SimNode): string => `${node.id}/${node.broker?.incarnation ?? 0}`
+
+/** What stands in the files of a replica. */
+function heldBy(node: SimNode, tablet: Tablet) {
+  const { disk } = node.sim.world
+  const { directory } = tablet.identity
+  return disk
+    .list(directory)
+    .filter(name => name.endsWith('.log'))
+    .flatMap(name => recordsIn(readFile(disk, `${directory}/${name}`) ?? Buffer.alloc(0)))
+    .filter(record => record.offset >= tablet.logStart)
+}
