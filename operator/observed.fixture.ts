@@ -108,7 +108,7 @@ export const podOfSet = (set: StatefulSet, ready = true): Pod => ({
   },
 })
 
-export const accountOf = (cluster: string): ServiceAccount => ({
+const accountOf = (cluster: string): ServiceAccount => ({
   apiVersion: 'v1',
   kind: 'ServiceAccount',
   metadata: {

@@ -91,7 +91,8 @@ export function reconciler({ api, clock, watches, events, log, image }: Reconcil
     const isRemoving = removalOf(observed) !== undefined || observed.endings.size > 0
     if (observed.cluster === undefined && observed.topics.size === 0 && !unsettled && !isRemoving)
       return undefined
-    const usualMs = refused.length > 0 || unsettled ? againMs.refused : againMs.settled
+    const isOpen = refused.length > 0 || unsettled || watches.isBlurred(key)
+    const usualMs = isOpen ? againMs.refused : againMs.settled
     return { againAfterMs: Math.min(usualMs, fights.nextMs(key) ?? usualMs) }
   }
 }

@@ -24,7 +24,7 @@ export function keptData(observed: Observed): (Fault & { readonly regarding: Kub
 }
 
 /** How to get rid of what is kept. */
-export const removalText = ({ key }: Observed): string =>
+const removalText = ({ key }: Observed): string =>
   `to remove them for good: kubectl delete logtopics,tabletslices,pvc,leases -n ${key.namespace} -l ${labels.cluster}=${key.name}, and LogTopics that you made yourself by their names`
 
 const isOverruled = (ending: Ending): boolean => ending === 'paused' || ending === 'orphaned'

@@ -57,6 +57,8 @@ export class Watches {
   readonly #dropped = new Set<string>()
   /** Pods of brokers that a look for them found without our label: nobody tells of these. By namespace and name. */
   readonly #strays = new Map<string, { readonly pod: Pod | undefined; readonly untilMs: number }>()
+  /** Nodes of which the API server could not say anything when it was asked last. */
+  readonly #unanswered = new Set<string>()
   readonly #zones = new Map<string, string>()
   /** Nodes whose zone could not be learnt: when they are asked again; monotonic. */
   readonly #zonelessUntilMs = new Map<string, number>()
@@ -236,6 +238,11 @@ export class Watches {
     }
   }
 
+  /** Whether something of a LogCluster could not be learnt for a while: it is to be looked at again soon. */
+  isBlurred(key: string): boolean {
+    return [...this.#copies.pods.of(key).values()].some(pod => this.#unanswered.has(pod.spec?.nodeName ?? ''))
+  }
+
   /** Nodes are not watched: they change all the time, and their zones never. */
   async #learnZones(key: string): Promise<void> {
     const names = [...this.#copies.pods.of(key).values()].map(pod => pod.spec?.nodeName)
@@ -256,9 +263,11 @@ export class Watches {
   async #zoneOf(name: string): Promise<string | undefined> {
     try {
       const node = await this.#options.api.get(nodes, { namespace: '', name })
+      this.#unanswered.delete(name)
       return node?.metadata.labels?.['topology.kubernetes.io/zone']
     } catch (error) {
       if (!(error instanceof ApiError)) throw error
+      if (error.code !== 403) this.#unanswered.add(name)
       this.#options.log.debug({ err: error, node: name }, 'the zone of a node is not known')
       return undefined
     }

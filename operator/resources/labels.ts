@@ -32,7 +32,7 @@ export const brokerLabels = (cluster: string, id: BrokerId): Labels => ({
 })
 
 /** Makes garbage collection take an object away with its LogCluster; no data are ever under it. */
-export const ownerOf = (cluster: LogCluster): OwnerReference => ({
+const ownerOf = (cluster: LogCluster): OwnerReference => ({
   apiVersion,
   kind: 'LogCluster',
   name: cluster.metadata.name,
