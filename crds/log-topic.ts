@@ -1,9 +1,9 @@
 import { logTopics } from '../control/kubernetes/resources/log-topic.ts'
+import { topicTabletsMax as tabletsMax } from '../control/placement.ts'
 import { conditions, observedGeneration } from './condition.ts'
 import { conditionPath, definition } from './definition.ts'
 import { integer, object, oneOf, optional, record, scalar, text } from './schema.ts'
 
-const tabletsMax = 100_000
 const replicationMax = 15
 /** Kafka's own bound; names of objects may be longer by four characters. */
 const nameMax = 249

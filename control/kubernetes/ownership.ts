@@ -2,9 +2,12 @@
  * Which TabletSlices belong to which LogTopic, for all who ask: operator, brokers, tools. Objects come in as they are, views of topics go out;
  * what always holds: a slice belongs to one LogTopic at most, and a Kafka name to one LogTopic.
  */
+import { offsetsTopic } from '../model.ts'
+import { countedName } from '../names.ts'
 import { topicNameOf, type LogTopic } from './resources/log-topic.ts'
 import { annotations } from './resources/names.ts'
 import type { TabletSlice } from './resources/tablet-slice.ts'
+import { objectName } from './topic-writes.ts'
 
 export type DeletionPolicy = LogTopic['spec']['deletionPolicy']
 
@@ -26,6 +29,8 @@ export type TopicView = {
   readonly slices: readonly TabletSlice[]
   /** The LogTopic that has the name, when it is another one. */
   readonly takenBy: LogTopic | undefined
+  /** An older topic whose name differs only in dots and underscores: metrics and directories could not tell them apart. */
+  readonly collidesWith: string | undefined
 }
 
 export type Topics = {
@@ -53,17 +58,19 @@ export function topicsOf(seen: Placed): Topics {
   const lastWord = (slice: TabletSlice) => seen.lastWords.get(holderOf(slice))
   const left = leftBehind(groups, uids, lastWord)
   const holders = holdersOf(topics)
+  const oldest = oldestOf(holders)
   const claimed = new Set<string>()
   const views = topics.map(topic => {
     const name = topicNameOf(topic)
     const uid = topic.metadata.uid ?? ''
     const holder = holders.get(name)
     const takenBy = holder === topic ? undefined : holder
-    const kept = takenBy === undefined ? left.get(name) : undefined
+    const kept = takenBy === undefined && !isUsurped(topic) ? left.get(name) : undefined
     const id = idHeld(uid, ofName.get(name) ?? []) ?? kept ?? topicIdOf(uid)
     claimed.add(id)
     const slices = [...(groups.get(id) ?? [])].sort((a, b) => a.first - b.first)
-    return { topic, name, id, slices, takenBy }
+    const first = oldest.get(countedName(name)) ?? name
+    return { topic, name, id, slices, takenBy, collidesWith: first === name ? undefined : first }
   })
   const orphans = [...groups].flatMap(([id, slices]) =>
     claimed.has(id) ? [] : slices.map((slice): Orphan => ({ slice, lastWord: lastWord(slice) })),
@@ -110,10 +117,27 @@ function holdersOf(topics: readonly LogTopic[]): Map<string, LogTopic> {
   const holders = new Map<string, LogTopic>()
   for (const topic of topics) {
     const name = topicNameOf(topic)
+    if (isUsurped(topic)) continue
     const other = holders.get(name)
     if (other === undefined || isOlder(topic, other)) holders.set(name, topic)
   }
   return holders
+}
+
+/** Kafka's own topic, but not as brokers make it: they count on its shape, and must be able to make theirs. */
+export const isUsurped = (topic: LogTopic): boolean =>
+  topicNameOf(topic) === offsetsTopic &&
+  topic.metadata.name !== objectName(topic.spec.cluster, topicNameOf(topic))
+
+/** By the name with underscores for dots, the name of the oldest LogTopic that has it. */
+function oldestOf(holders: ReadonlyMap<string, LogTopic>): Map<string, string> {
+  const oldest = new Map<string, LogTopic>()
+  for (const [name, topic] of holders) {
+    const counted = countedName(name)
+    const other = oldest.get(counted)
+    if (other === undefined || isOlder(topic, other)) oldest.set(counted, topic)
+  }
+  return new Map([...oldest].map(([counted, topic]) => [counted, topicNameOf(topic)]))
 }
 
 /** Of two LogTopics that claim one name the older one has it. */

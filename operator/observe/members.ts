@@ -29,14 +29,16 @@ export type Member = {
 }
 
 /**
- * The brokers of a cluster in the order of their ids: those that anything names and that were not removed; and while these are too
- * few, new ones under the smallest ids that nothing has ever named. The highest ones are in excess when there are too many.
+ * The brokers of a cluster in the order of their ids: those that have a claim or a StatefulSet and were not removed;
+ * and while these are too few, those of the status, and new ones under the smallest ids that nothing has ever named. A tablet or a Lease that names a broker makes
+ * none. The highest ones are in excess when there are too many.
  */
 export function membersOf(seen: Observed, cluster: LogCluster): Member[] {
   const tablets = tabletsByBroker(seen)
-  const { there, retired } = idsIn(seen, tablets)
+  const { there, lost, used } = idsIn(seen, cluster, tablets)
   const ids = new Set(there)
-  for (let id = 0; ids.size < cluster.spec.brokers; id += 1) if (!retired.has(id)) ids.add(id)
+  for (const id of lost) if (ids.size < cluster.spec.brokers) ids.add(id)
+  for (let id = 0; ids.size < cluster.spec.brokers; id += 1) if (!used.has(id)) ids.add(id)
   const sorted = [...ids].sort((a, b) => a - b)
   return sorted.map((id, place) =>
     memberOf(seen, cluster, brokerId(id), {
@@ -65,21 +67,29 @@ function namedIn({ replicas, adding, removing, isr }: SliceTablet): readonly num
     : replicas
 }
 
-function idsIn(seen: Observed, tablets: ReadonlyMap<number, number>) {
-  const there = new Set<number>(tablets.keys())
+function idsIn(seen: Observed, { status }: LogCluster, tablets: ReadonlyMap<number, number>) {
+  const used = new Set<number>(tablets.keys())
   const retired = new Set<number>()
   const claimed = new Set<number>()
+  const there = new Set<number>()
   const note = (object: KubeObject, into: Set<number>): void => {
     const id = idOf(object)
-    if (id !== undefined) into.add(id)
+    if (id === undefined) return
+    into.add(id)
+    used.add(id)
   }
-  for (const claim of seen.claims.values()) note(claim, isRetired(claim) ? retired : claimed)
-  for (const lease of seen.leases.values()) note(lease, isRetired(lease) ? retired : there)
   for (const set of seen.statefulSets.values()) note(set, there)
-  // What is left of a removed broker is on its way out, unless a tablet names it after all.
-  for (const id of retired) if (!claimed.has(id) && !tablets.has(id)) there.delete(id)
+  for (const lease of seen.leases.values()) note(lease, isRetired(lease) ? retired : used)
+  for (const claim of seen.claims.values()) {
+    note(claim, isRetired(claim) ? retired : claimed)
+    // A broker on its way out that a tablet names after all comes back, with what it holds.
+    const id = idOf(claim)
+    if (id !== undefined && tablets.has(id)) claimed.add(id)
+  }
+  for (const id of retired) there.delete(id)
   for (const id of claimed) there.add(id)
-  return { there, retired }
+  const lost = (status?.brokers ?? []).map(({ id }) => id).filter(id => !retired.has(id) && !there.has(id))
+  return { there, lost, used }
 }
 
 /** The id on an object's label; undefined when it has none that could be one. */
@@ -90,6 +100,9 @@ export function idOf({ metadata }: KubeObject): number | undefined {
 
 export const isRetired = ({ metadata }: KubeObject): boolean => metadata.labels?.[labels.retired] === 'true'
 export const isGoing = ({ metadata }: KubeObject): boolean => metadata.deletionTimestamp !== undefined
+
+/** Whether the pod is all that keeps the volume: its claim was deleted, and goes when the pod stops. */
+export const holdsDeleted = ({ claim }: Member): boolean => claim !== undefined && isGoing(claim)
 
 function memberOf(
   seen: Observed,

@@ -10,6 +10,7 @@ import type { Fault } from '../judge/fault.ts'
 import { isBroken } from '../judge/pod.ts'
 import { isOutdated } from '../judge/revision.ts'
 import { groundOf, tabletCount, topicFault } from '../judge/topic.ts'
+import { removalOf } from '../observe/removal.ts'
 import { isLeaving, podOf, type Seen } from '../observe/seen.ts'
 import { isPaused } from '../plan/plan.ts'
 import { nodeHost } from '../resources/external-address.ts'
@@ -35,10 +36,14 @@ export function clusterReport(seen: Seen, refused: readonly Fault[]): ClusterRep
   const external = members.flatMap(member => externalText(seen, member) ?? [])
   const status: LogClusterStatus = {
     ...(generation !== undefined && { observedGeneration: generation }),
-    conditions: conditionsOf(before, [available(seen, faults), progressing(seen, faults), degraded(faults)], {
-      generation,
-      nowMs: seen.nowMs,
-    }),
+    conditions: conditionsOf(
+      before,
+      [available(seen, faults), progressing(seen, faults), degraded(seen, faults)],
+      {
+        generation,
+        nowMs: seen.nowMs,
+      },
+    ),
     replicas: members.length,
     readyReplicas: members.filter(member => member.ready).length,
     selector: Object.entries(brokerSelector(name))
@@ -80,11 +85,16 @@ function available({ members }: Seen, faults: readonly Fault[]): Judgement {
   return { type: 'Available', status: 'True', reason: 'Serving', message }
 }
 
-const degraded = (faults: readonly Fault[]): Judgement => ({
+/** One reason is seen at a glance; what it hides is named behind it. */
+const textOf = ({ reason, message }: Fault, at: number, faults: readonly Fault[]): string =>
+  at === 0 || faults[0]?.reason === reason ? message : `${reason}: ${message}`
+
+/** Its reason is the column HEALTH: that a cluster is paused must be seen there, too. */
+const degraded = ({ cluster }: Seen, faults: readonly Fault[]): Judgement => ({
   type: 'Degraded',
   status: faults.length > 0 ? 'True' : 'False',
-  reason: faults[0]?.reason ?? 'Healthy',
-  message: faults.map(({ message }) => message).join('; ') || 'nothing is wrong',
+  reason: faults[0]?.reason ?? (isPaused(cluster) ? 'Paused' : 'Healthy'),
+  message: faults.map(textOf).join('; ') || 'nothing is wrong',
 })
 
 const says = (status: 'True' | 'False', reason: string, message: string): Judgement => ({
@@ -98,6 +108,11 @@ function progressing(seen: Seen, faults: readonly Fault[]): Judgement {
   const { cluster, members } = seen
   if (isPaused(cluster)) {
     return says('False', 'Paused', 'the annotation stele.dev/paused stops all changes: remove it to go on')
+  }
+  if (removalOf(seen) !== undefined) {
+    const message =
+      'the data of the LogCluster of this name that was deleted under deletionPolicy Delete are being removed: brokers are made when they are gone'
+    return says('True', 'RemovingData', message)
   }
   const staying = members.filter(member => !isLeaving(member))
   if (seen.properties === undefined) {
@@ -117,7 +132,9 @@ function progressing(seen: Seen, faults: readonly Fault[]): Judgement {
   }
   const absent = staying.filter(member => !member.ready)
   if (absent.length > 0) {
-    return says('True', 'BrokersStarting', `${brokersText(absent.map(({ id }) => id))}: not ready yet`)
+    const made = staying.filter(({ statefulSet }) => statefulSet !== undefined).length
+    const how = made < staying.length ? `${made} of ${staying.length} brokers are made; ` : ''
+    return says('True', 'BrokersStarting', `${how}${brokersText(absent.map(({ id }) => id))}: not ready yet`)
   }
   if (outdated.length > 0) {
     return says(
@@ -125,6 +142,9 @@ function progressing(seen: Seen, faults: readonly Fault[]): Judgement {
       'Rolling',
       `${outdated.length} of ${staying.length} brokers are still to be restarted`,
     )
+  }
+  if (seen.account === undefined) {
+    return says('True', 'BrokersStarting', 'brokers wait for their ServiceAccount')
   }
   if (staying.some(member => podOf(seen, member) === undefined)) {
     return says(

@@ -30,7 +30,7 @@ const renewMs = 4_000
 /** Keeps a pod until it has stopped. */
 const running = 'sim/running'
 
-type Meta = KubeObject['metadata'] & { readonly finalizers?: readonly string[] }
+type Meta = KubeObject['metadata']
 
 export class SimKubelets {
   /** Images that cannot be pulled. */
@@ -146,7 +146,7 @@ export class SimKubelets {
       this.#kube.set(pods, keyOf(pod), now => {
         if (now === undefined) return undefined
         const { apiVersion, kind, metadata, spec } = now
-        return { apiVersion, kind, metadata: { ...metadata, finalizers: [] } as Meta, ...(spec && { spec }) }
+        return { apiVersion, kind, metadata: { ...metadata, finalizers: [] }, ...(spec && { spec }) }
       })
     }
   }

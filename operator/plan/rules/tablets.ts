@@ -10,7 +10,7 @@ import { carry, loadsOf, place, type Loads } from '../../../control/placement.ts
 import { assignmentOf, groundOf, leadersToCome, topicFault, type Ground } from '../../judge/topic.ts'
 import type { Seen } from '../../observe/seen.ts'
 import { hexOf, type TopicView } from '../../../control/kubernetes/ownership.ts'
-import { clusterLabels, ownerOf } from '../../resources/labels.ts'
+import { clusterLabels } from '../../resources/labels.ts'
 import { keyOf, type Step } from '../step.ts'
 
 /** Places the tablets that topics lack: balanced over brokers, replicas over zones. One slice is one write. */
@@ -100,8 +100,10 @@ function create({ cluster }: Seen, view: TopicView, first: number, made: readonl
       name: sliceName(name, hex, first / sliceTablets),
       namespace,
       labels: { ...clusterLabels(name), [labels.topicId]: hex },
-      annotations: { [annotations.logTopic]: view.topic.metadata.uid ?? '' },
-      ...(cluster.spec.deletionPolicy === 'Delete' && { ownerReferences: [ownerOf(cluster)] }),
+      annotations: {
+        [annotations.logTopic]: view.topic.metadata.uid ?? '',
+        [annotations.logCluster]: cluster.metadata.uid ?? '',
+      },
     },
     topic: { name: view.name, id: view.id, deletionPolicy: view.topic.spec.deletionPolicy },
     first,
