@@ -30,7 +30,7 @@ export const kubernetes = (): Promise<string> =>
 /** The path of CoreDNS, built from a main program of our own. */
 export async function coredns(): Promise<string> {
   const directory = await cached(`coredns-${versions.coredns}`, async directory => {
-    await writeGoModule(directory, `github.com/coredns/coredns@v${versions.coredns}`)
+    await writeGoModule(directory, { add: [`github.com/coredns/coredns@v${versions.coredns}`] })
     await copyFile(join(import.meta.dirname, 'coredns.go'), join(directory, 'main.go'))
     await go(['build', '-ldflags', stripped, '-o', 'coredns'], directory)
   })
@@ -41,7 +41,10 @@ export async function coredns(): Promise<string> {
 export async function helm(): Promise<string> {
   const module = 'helm.sh/helm/v4'
   const directory = await cached(`helm-${versions.helm}`, async directory => {
-    await writeGoModule(directory, `${module}@v${versions.helm}`)
+    await writeGoModule(directory, {
+      add: [`${module}@v${versions.helm}`],
+      newer: { 'github.com/spf13/pflag': 'v1.0.10' },
+    })
     const minor = versions.kubernetes.split('.')[1]
     const said = [
       `internal/version.version=v${versions.helm}`,
@@ -58,15 +61,15 @@ type GoModule = {
   readonly Replace: readonly { readonly Old: { readonly Path: string } }[]
 }
 
-/** What Helm needs newer than Kubernetes has it. Kubernetes is built with it too, or half of it would be compiled twice. */
-const newer: Record<string, string> = { 'github.com/spf13/pflag': 'v1.0.10' }
-
 /**
  * A module that builds what `k8s.io/kubernetes` would build at home. There its parts stand beside it, in `staging`; published
- * they are modules with a version of their own. All else stays as its own go.mod and go.sum say, also for the module `added`: what
- * they share is compiled once.
+ * they are modules with a version of their own. All else stays as its own go.mod and go.sum say, also for modules that are added: what
+ * they share is compiled once. `newer` are those that have to be of another version for them.
  */
-async function writeGoModule(directory: string, ...added: readonly string[]): Promise<void> {
+async function writeGoModule(
+  directory: string,
+  { add = [], newer = {} }: { add?: readonly string[]; newer?: Readonly<Record<string, string>> } = {},
+): Promise<void> {
   const version = `v${versions.kubernetes}`
   const answer = await go(['mod', 'download', '-json', `k8s.io/kubernetes@${version}`], directory)
   const { GoMod: goMod, Dir: source } = JSON.parse(answer) as { GoMod: string; Dir: string }
@@ -81,7 +84,7 @@ async function writeGoModule(directory: string, ...added: readonly string[]): Pr
   const held = Require.filter(({ Path }) => !replaced.has(Path)).map(
     ({ Path, Version }) => `-replace=${Path}=${Path}@${newer[Path] ?? Version}`,
   )
-  const required = [`k8s.io/kubernetes@${version}`, ...added].map(module => `-require=${module}`)
+  const required = [`k8s.io/kubernetes@${version}`, ...add].map(module => `-require=${module}`)
   await go(['mod', 'edit', ...held, ...required], directory)
 }
 
