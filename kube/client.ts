@@ -116,12 +116,12 @@ export class KubeClient implements KubeApi {
   async delete(
     resource: Resource,
     key: ObjectKey,
-    { uid, propagation }: DeleteOptions = {},
+    { uid, resourceVersion, propagation }: DeleteOptions = {},
   ): Promise<boolean> {
     const value = {
       apiVersion: 'v1',
       kind: 'DeleteOptions',
-      ...(uid === undefined ? {} : { preconditions: { uid } }),
+      preconditions: { uid, resourceVersion },
       ...(propagation === undefined ? {} : { propagationPolicy: propagation }),
     }
     const asked = { method: 'DELETE', path: pathOf(resource, key), body: json(value) }

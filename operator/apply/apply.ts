@@ -109,14 +109,17 @@ async function applyObject(step: Step & { kind: 'apply' }, options: ApplyOptions
 
 async function remove(step: Step & { kind: 'delete' }, options: Applying): Promise<Outcome> {
   const { api } = options
-  const { resource, key, uid, unlessTopic, unlessCluster } = step
+  const { resource, key, uid, resourceVersion, unlessTopic, unlessCluster } = step
   if (unlessCluster !== undefined && (await options.clusterUids(key.namespace)).has(unlessCluster))
     return 'stale'
   if (unlessTopic !== undefined) {
     const uids = await options.topicUids(key.namespace)
     if (unlessTopic.some(one => uids.has(one))) return 'stale'
   }
-  const was = await api.delete(resource, key, { uid })
+  const was = await api.delete(resource, key, {
+    uid,
+    ...(resourceVersion !== undefined && { resourceVersion }),
+  })
   const { group, version, kind } = resource
   const apiVersion = group === '' ? version : `${group}/${version}`
   options.deleted(resource, { apiVersion, kind, metadata: { ...key, uid } })

@@ -27,13 +27,14 @@ export type Step = {
     }
   | {
       /**
-       * Only this very object. With `unlessTopic`: only when the API server itself says that no LogTopic has one of these uids; with
+       * Only this very object; with `resourceVersion`, only as it was seen. With `unlessTopic`: only when the API server itself says that no LogTopic has one of these uids; with
        * `unlessCluster`, that there is no LogCluster with this one.
        */
       readonly kind: 'delete'
       readonly resource: Resource
       readonly key: ObjectKey
       readonly uid: string
+      readonly resourceVersion?: string
       readonly unlessTopic?: readonly string[]
       readonly unlessCluster?: string
     }

@@ -11,6 +11,7 @@ import { isBroken } from '../judge/pod.ts'
 import { isOutdated } from '../judge/revision.ts'
 import { groundOf, tabletCount, topicFault } from '../judge/topic.ts'
 import { removalOf } from '../observe/removal.ts'
+import { isGrowing } from '../judge/volume.ts'
 import { isLeaving, podOf, type Seen } from '../observe/seen.ts'
 import { isPaused } from '../plan/plan.ts'
 import { nodeHost } from '../resources/external-address.ts'
@@ -156,7 +157,19 @@ function progressing(seen: Seen, faults: readonly Fault[]): Judgement {
   if (staying.length < members.length) return says('True', 'Draining', 'brokers in excess are removed')
   const drain = faults.find(({ reason }) => reason === 'DrainBlocked')
   if (drain !== undefined) return says('False', drain.reason, drain.message)
-  return placing(seen) ?? says('False', 'Converged', 'everything is as it is wanted')
+  return placing(seen) ?? growing(staying) ?? says('False', 'Converged', 'everything is as it is wanted')
+}
+
+function growing(members: readonly Member[]): Judgement | undefined {
+  const waiting = members.filter(isGrowing)
+  const [claim] = waiting.flatMap(member => member.claim?.metadata.name ?? [])
+  if (claim === undefined) return undefined
+  const whose = brokersText(waiting.map(({ id }) => id))
+  return says(
+    'True',
+    'VolumesGrowing',
+    `${whose}: the volume has not grown yet: \`kubectl describe pvc ${claim}\` shows what it waits for`,
+  )
 }
 
 function placing(seen: Seen): Judgement | undefined {

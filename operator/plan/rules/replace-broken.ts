@@ -32,6 +32,8 @@ export const replaceBroken = (seen: Seen): Step[] =>
         resource: pods,
         key: keyOf(pod),
         uid: pod.metadata.uid ?? '',
+        // It may have become ready since.
+        ...(pod.metadata.resourceVersion !== undefined && { resourceVersion: pod.metadata.resourceVersion }),
         reason,
         event: {
           type: 'Normal',

@@ -321,6 +321,16 @@ test('brokers come and go; ids are never given twice, and a broker with tablets 
 test('volumes grow, and never shrink', async () => {
   const all = await three()
   all.cluster({ storage: { size: '20Gi' } })
+  const grown = (id: number, storage: string) =>
+    all.kube.set(
+      persistentVolumeClaims,
+      { namespace, name: `events-broker-${id}` },
+      now => now && { ...now, status: { ...now.status, capacity: { storage } } },
+    )
+  for (const id of [0, 1, 2]) grown(id, id === 1 ? '10Gi' : '20Gi')
+  await all.clock.runUntil(() => all.condition('Progressing')?.reason === 'VolumesGrowing')
+  expect(all.condition('Progressing')?.message).toMatch(/^broker 1: .*`kubectl describe pvc events-broker-1`/)
+  grown(1, '20Gi')
   await all.converged()
   const sizes = () =>
     all.kube.peekAll(persistentVolumeClaims).map(claim => claim.spec?.resources?.requests?.['storage'])
