@@ -97,6 +97,11 @@ export class Tablet implements Kept, Replica {
     return this.#role === 'leader' || this.#role === 'follower' ? undefined : this.#offlineReason
   }
 
+  /** Why it cannot be served, as far as that does not pass by itself; undefined while it can. */
+  get trouble(): string | undefined {
+    return this.#role === 'offline' ? this.#offlineReason : this.#appends?.trouble
+  }
+
   get settings(): TopicSettings {
     return this.#settings
   }
@@ -358,11 +363,10 @@ export class Tablet implements Kept, Replica {
     if (this.#role !== 'leader' || appends === undefined) return appending.refused(slot, this.#notLeading())
     const { assignment } = this
     assert(assignment !== undefined, 'a leader has an assignment')
-    const leadership = this.#leads?.leadership
-    if (leadership?.isStale(this.nowMs, this.limits) === true || leadership?.isQuiet === true)
+    if (this.#leads?.isStale === true || this.#leads?.isQuiet === true)
       return appending.refused(slot, this.#notLeading())
     const enough = Math.min(this.#settings.minInsyncReplicas, countedReplicas(assignment))
-    const inSync = leadership?.inSyncAtLeast ?? assignment.isr.length
+    const inSync = this.#leads?.leadership.inSyncAtLeast ?? assignment.isr.length
     if (acks === -1 && inSync < enough && !this.limits.alone) {
       const why = `${inSync} replicas of ${this.#name()} are in sync, and acks=all needs ${enough}`
       return appending.refused(slot, new Refusal('NOT_ENOUGH_REPLICAS', why))
@@ -384,7 +388,7 @@ export class Tablet implements Kept, Replica {
         `offset ${from} of ${this.#name()} is not there: it holds ${this.logStart} to ${this.highWatermark}`,
       )
     }
-    if (this.#leads?.leadership.isStale(this.nowMs, this.limits) === true) throw this.#notLeading()
+    if (this.#leads?.isStale === true) throw this.#notLeading()
     if (from >= this.highWatermark) return noBatches
     return this.#reading.read(state.log, from, this.#marks.highWatermark, bytesMax, atLeastOne)
   }

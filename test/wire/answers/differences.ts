@@ -350,8 +350,18 @@ export const listed: readonly Listed[] = [
   },
   {
     title: 'Settings of our own',
-    reason: '`stele.flush` says when a record is safe.',
-    places: ofTopics.map(question => ({ question, field: '*.configs[stele.flush]', kafka: 'nothing' })),
+    reason: '`stele.flush` says when a record is safe, `stele.replication` whether it waits for copies.',
+    places: ['stele.flush', 'stele.replication'].flatMap(name =>
+      ofTopics.map(question => ({ question, field: `*.configs[${name}]`, kafka: 'nothing' })),
+    ),
+  },
+  {
+    title: 'Copies that are not in sync have a limit',
+    reason:
+      'It holds for all of them, and is 50 MiB a second by default, so that moves leave room for clients; in Kafka it holds for replicas that are named, and is none by default.',
+    places: [
+      { question: 'DescribeConfigs: a broker*', field: '*.configs[follower.replication.throttled.rate]*' },
+    ],
   },
   {
     title: 'min.insync.replicas is a default like others',
