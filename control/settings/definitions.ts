@@ -185,7 +185,7 @@ export const brokerRows = {
     doc: 'The zone or rack the broker stands in, as clients are told it.',
   }),
   replicaLagTimeMaxMs: forBroker('replica.lag.time.max.ms', {
-    kind: int({ min: 1 }),
+    kind: long({ min: 1 }),
     default: 30_000,
     doc: 'A replica that has not had everything for so many milliseconds is not in sync any more.',
   }),
