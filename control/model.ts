@@ -52,7 +52,11 @@ export type BrokerStart = {
   readonly addresses: Addresses
 }
 
-export type Broker = BrokerStart & { readonly incarnation: Incarnation }
+export type Broker = BrokerStart & {
+  readonly incarnation: Incarnation
+  /** This run is about to stop on purpose, or has: nobody shall count on it. */
+  readonly leaving?: true
+}
 
 /** A tablet as the one who changes it has seen it. */
 type Test = { readonly epoch: Epoch; readonly version: number }

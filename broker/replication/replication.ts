@@ -96,7 +96,7 @@ export class Replication {
   askedMs = (broker: BrokerId): number => this.#peers.askedMs(broker)
   isGone = (broker: BrokerId): boolean => this.#peers.isGone(broker)
   runOf = (broker: BrokerId): Incarnation | undefined => this.#peers.runOf(broker)
-  isLeaving = (): boolean => this.#peers.isLeaving()
+  isLeaving = (broker: BrokerId): boolean => this.#peers.isLeaving(broker)
 
   /** On the same disk, with nothing lost that had been said to be there: what was synced, or all of it. */
   mayRenew = (entry: InSync, synced: boolean): boolean =>

@@ -143,7 +143,8 @@ class View implements ControlStore {
     this.#ask(draft => changes.registerBroker(draft, start), true)
   announceAddresses: ControlStore['announceAddresses'] = (broker, run, addresses) =>
     this.#ask(draft => changes.announceAddresses(draft, broker, run, addresses), true)
-  leaving = () => Promise.resolve()
+  leaving: ControlStore['leaving'] = (broker, run) =>
+    this.#ask(draft => changes.leaving(draft, broker, run), true)
   close = () => Promise.resolve()
 
   /** Asked once: the change may land now, later or never, and the answer may get lost. */
