@@ -6,7 +6,7 @@ import { offset, type BrokerId, type Epoch, type Offset } from '../../base/quant
 import type { RefusalCode } from '../../base/refusals.ts'
 import type { InSync, TabletAssignment } from '../../control/model.ts'
 import type { Batches } from '../log/read.ts'
-import { Leadership, type Limits, type Liveness } from '../replication/leadership.ts'
+import { Leadership, type HandOver, type Limits, type Liveness } from '../replication/leadership.ts'
 import type { Wish } from '../replication/changes.ts'
 import type { Diverging, FollowerRun, Led, LedEvent, Replica } from '../replication/replica.ts'
 import type { Rules } from '../replication/rules.ts'
@@ -22,6 +22,8 @@ export type LeadingOwner = {
   readonly durableEnd: Offset
   readonly limits: Limits
   readonly nowMs: number
+  /** What came in this turn stands in the log. */
+  flush(): void
   /** The high watermark may go up to `leadership.highWatermark`. */
   advanced(): void
   /** The set is too small for acks=all now: whoever waits is told. */
@@ -50,6 +52,9 @@ export class Leading implements Led {
   readonly #around: AroundTablets
   readonly #listeners = new Set<(event: LedEvent) => void>()
   #wishing = false
+  #handOver: HandOver | undefined
+  /** Those who came with records during the hand-over; undefined when they are sent away at once. */
+  #waiting: (() => void)[] | undefined
   #over = false
 
   /** The leadership that `assignment` grants begins at the end of the log. */
@@ -119,6 +124,8 @@ export class Leading implements Led {
     const diverging = this.#parting(at, lastEpoch)
     if (diverging !== undefined) return diverging
     if (at < this.copyStart || at > this.logEnd) return 'OFFSET_OUT_OF_RANGE'
+    // It waits to hear this before it stops.
+    if (this.#around.isLeaving(who.broker) && !this.leadership.counts(who)) return 'INELIGIBLE_REPLICA'
     this.leadership.fetched(who, at, nowMs)
     this.#advance()
     if (
@@ -127,6 +134,7 @@ export class Leading implements Led {
       )
     )
       this.review()
+    if (who.broker === this.handingTo) this.review()
     return 'taken'
   }
 
@@ -150,6 +158,39 @@ export class Leading implements Led {
   assigned(assignment: TabletAssignment): void {
     this.leadership.assigned(assignment, this.#owner.nowMs)
     this.#setChanged()
+  }
+
+  get handingTo(): BrokerId | undefined {
+    return this.#handOver?.to
+  }
+
+  successors(behindMsMax: number): readonly BrokerId[] {
+    return this.leadership.successors(this.#around, this.#owner.nowMs, behindMsMax)
+  }
+
+  handOver(to: BrokerId, leaves: boolean): void {
+    if (this.#over || this.#handOver !== undefined) return
+    this.#owner.flush()
+    this.#handOver = { to, leaves, sinceMs: this.#owner.nowMs }
+    this.#waiting = []
+    this.review()
+  }
+
+  keep(): void {
+    this.#sendAway()
+    if (!this.leadership.isGivingUp) this.#handOver = undefined
+  }
+
+  /** Calls `sendAway` when another leads, or when that has taken too long. */
+  wait(sendAway: () => void): void {
+    if (this.#waiting === undefined) sendAway()
+    else this.#waiting.push(sendAway)
+  }
+
+  #sendAway(): void {
+    const waiting = this.#waiting ?? []
+    this.#waiting = undefined
+    for (const sendAway of waiting) sendAway()
   }
 
   review(): void {
@@ -179,12 +220,17 @@ export class Leading implements Led {
   /** Another leads, or nobody. */
   end(): void {
     this.#over = true
+    this.#handOver = undefined
+    this.#sendAway()
     this.#tell('ended')
     this.#listeners.clear()
   }
 
   #wanted(now: TabletAssignment): TabletAssignment | undefined {
     const { nowMs, limits } = this.#owner
+    const handOver =
+      this.#handOver && this.leadership.handsOver(now, this.#handOver, this.#around, nowMs, limits)
+    if (handOver !== undefined) return handOver
     return this.leadership.wants(now, this.#around, nowMs, limits)
   }
 

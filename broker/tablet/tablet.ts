@@ -363,6 +363,8 @@ export class Tablet implements Kept, Replica {
   ): void {
     const appends = this.#appends
     if (this.#role !== 'leader' || appends === undefined) return appending.refused(slot, this.#notLeading())
+    const leads = this.#leads
+    if (leads?.handingTo !== undefined) return leads.wait(() => appending.refused(slot, this.#notLeading()))
     const { assignment } = this
     assert(assignment !== undefined, 'a leader has an assignment')
     const leadership = this.#leads?.leadership

@@ -69,6 +69,8 @@ export type InCluster = {
   /** Another one after each power cut. */
   readonly bootId: string
   readonly lagMsMax: number
+  /** Preferred leaders get nothing back when it is not given. */
+  readonly restoreMs?: number
   readonly rules?: Rules
   storeOf(world: World, self: BrokerId): ControlStore
 }
@@ -128,6 +130,7 @@ export async function startSimBroker(
       diskSince: directory.since(incarnation),
       keptSince: kept ? before.incarnation : incarnation,
       lagMsMax: cluster.lagMsMax,
+      restoreMs: cluster.restoreMs ?? Infinity,
       ...(cluster.rules && { rules: cluster.rules }),
     })
   const groupCommit = new GroupCommit()
@@ -157,6 +160,8 @@ export async function startSimBroker(
   router.begin()
   const stop = async (): Promise<boolean> => {
     router.end()
+    if (cluster !== undefined) await store.leaving(self, incarnation)
+    await replication?.leave()
     groups.end()
     await replication?.stop()
     const clean = await tablets.stop()
