@@ -286,7 +286,15 @@ async function openTablets(
   })
   const identity = { self: brokerId(self), incarnation, clusterId, dataDirectory: directory.path }
   const groups = new Groups({ world, store, tablets, log, settings })
-  const router = new Router({ world, store, tablets, groups, staticSettings, ...identity })
+  const router = new Router({
+    world,
+    store,
+    tablets,
+    groups,
+    staticSettings,
+    ...identity,
+    ...(replication && { replication }),
+  })
   return { router, tablets, checkpoints, replication }
 }
 

@@ -40,7 +40,7 @@ export class Departure {
     for (const replica of replicas) {
       const { led, followed, assignment } = replica
       if (led !== undefined) {
-        if (led.handingTo === undefined && led.successors(Infinity).length === 0) continue
+        if (led.handingTo === undefined && !led.hasHeirs) continue
         leads++
         if (led.handingTo === undefined) handovers.begin(led, led.successors(behindMsMax), true)
       } else if (followed !== undefined && assignment !== undefined) {

@@ -123,6 +123,13 @@ export class Leadership {
     )
   }
 
+  /** Somebody else in sync is there and stays, whether it has asked here already or not. */
+  hasHeirs(live: Liveness): boolean {
+    return this.#committed.isr.some(
+      ({ broker, incarnation }) => broker !== this.#self.broker && this.#isThere(broker, incarnation, live),
+    )
+  }
+
   /** Who could lead next and had everything within `behindMsMax`, in the order of the replicas. */
   successors(live: Liveness, nowMs: number, behindMsMax: number): readonly BrokerId[] {
     const now = this.#committed
@@ -241,8 +248,11 @@ export class Leadership {
     const follower = this.#followers.get(broker)
     const run = follower?.incarnation
     const isInSync = isr.some(member => member.broker === broker && member.incarnation === run)
-    const isThere = live.runOf(broker) === run && !live.isGone(broker) && !live.isLeaving(broker)
-    return isInSync && isThere ? follower : undefined
+    return isInSync && this.#isThere(broker, run, live) ? follower : undefined
+  }
+
+  #isThere(broker: BrokerId, run: Incarnation | undefined, live: Liveness): boolean {
+    return live.runOf(broker) === run && !live.isGone(broker) && !live.isLeaving(broker)
   }
 
   #sets(): readonly (readonly InSync[])[] {
@@ -272,9 +282,7 @@ export class Leadership {
     return (
       follower.end >= this.#highWatermark &&
       follower.end >= this.epochStart &&
-      live.runOf(broker) === incarnation &&
-      !live.isGone(broker) &&
-      !live.isLeaving(broker) &&
+      this.#isThere(broker, incarnation, live) &&
       nowMs - this.#caughtUpMs(broker, follower, live) <= lagMsMax
     )
   }

@@ -53,6 +53,8 @@ export type Led = TabletKey & {
   gone(broker: BrokerId): void
   /** Who could lead next and had everything within `behindMsMax`, in the order of the replicas. */
   successors(behindMsMax: number): readonly BrokerId[]
+  /** Somebody else in sync is there and stays. */
+  readonly hasHeirs: boolean
   /** To whom it is being handed over; undefined when it is not, and once it is led no more. */
   readonly handingTo: BrokerId | undefined
   /**

@@ -136,11 +136,10 @@ export class Replication {
     }
   }
 
-  /** The tablet's preferred leader gets it as soon as it could lead; false when it is not led here. */
-  restore(tablet: TabletKey): boolean {
+  /** The tablet's preferred leader gets it as soon as it could lead, if it is led here. */
+  restore(tablet: TabletKey): void {
     const key = keyOf(tablet)
     if (this.#led.has(key)) this.#preferredMs.set(key, -Infinity)
-    return this.#led.has(key)
   }
 
   wish = (wish: Wish): void => this.#changes.wish(wish)

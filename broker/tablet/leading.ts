@@ -164,6 +164,10 @@ export class Leading implements Led {
     return this.#handOver?.to
   }
 
+  get hasHeirs(): boolean {
+    return this.leadership.hasHeirs(this.#around)
+  }
+
   successors(behindMsMax: number): readonly BrokerId[] {
     return this.leadership.successors(this.#around, this.#owner.nowMs, behindMsMax)
   }

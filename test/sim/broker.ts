@@ -148,7 +148,15 @@ export async function startSimBroker(
   const identity = { self, incarnation, clusterId: directory.meta.clusterId, dataDirectory: '/data' }
   const resolved = resolveBroker({ dynamic: store.brokerSettings(), static: settings })
   const groups = new Groups({ world, store, tablets, log, settings: resolved })
-  const router = new Router({ world, store, tablets, groups, staticSettings: settings, ...identity })
+  const router = new Router({
+    world,
+    store,
+    tablets,
+    groups,
+    staticSettings: settings,
+    ...identity,
+    ...(replication && { replication }),
+  })
   await directory.begin()
   if (cluster !== undefined && replication !== undefined) {
     const { port } = await replication.start({ host: cluster.host, port: replicationPort })

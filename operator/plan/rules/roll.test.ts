@@ -74,7 +74,12 @@ test('what has its only copy in sync there is announced', () => {
 })
 
 /** Who is restarted first when 1 and 2 should be, with a topic of one tablet on `replicas` of which `inSync` are in sync. */
-function first(replicas: readonly number[], inSync: readonly number[], min: number, at: Partial<Observed> = {}) {
+function first(
+  replicas: readonly number[],
+  inSync: readonly number[],
+  min: number,
+  at: Partial<Observed> = {},
+) {
   const topic = topicOf('a', 9, { config: { 'min.insync.replicas': min } })
   const isr = inSync.map(id => ({ broker: brokerId(id), incarnation: incarnation(1) }))
   const slice = sliceOf(topic, [{ ...tabletOn(...replicas), isr }])
