@@ -41,8 +41,8 @@ type Copy = {
   /** Not to be asked for before it was cut, or before some time has passed. */
   held: boolean
   failures: number
-  /** The leader knows that it need not wait for this copy. */
-  released: boolean
+  /** Whether the leader was asked not to wait for this copy any more, and has said that it does not. */
+  released: 'no' | 'asked' | 'yes'
 }
 
 type Part = ReplicaFetchResponse['responses'][number]['partitions'][number]
@@ -121,7 +121,7 @@ export class Fetcher {
 
   add(followed: Followed): void {
     const key = keyOf(followed)
-    const copy: Copy = { followed, told: undefined, toldIn: 0, held: false, failures: 0, released: false }
+    const copy: Copy = { followed, told: undefined, toldIn: 0, held: false, failures: 0, released: 'no' }
     this.#forget(key)
     this.#copies.set(key, copy)
     followed.onReady(() => this.#touch(copy))
@@ -141,8 +141,10 @@ export class Fetcher {
   isReleased(followed: Followed): boolean {
     const copy = this.#copies.get(keyOf(followed))
     if (copy?.followed !== followed) return false
-    if (!copy.released) this.#touch(copy)
-    return copy.released
+    if (copy.released === 'yes') return true
+    copy.released = 'asked'
+    this.#touch(copy)
+    return false
   }
 
   /** What is known of the leader may have changed: one that runs anew, or elsewhere, is asked at once. */
@@ -376,7 +378,7 @@ export class Fetcher {
   #refused(copy: Copy, code: RefusalCode | undefined, leaderStart: ReturnType<typeof offset>): void {
     if (code === 'OFFSET_OUT_OF_RANGE' && copy.told !== undefined && leaderStart > copy.told.offset)
       return this.#hold(copy, copy.followed.restartAt(leaderStart))
-    if (code === 'INELIGIBLE_REPLICA') copy.released = true
+    if (code === 'INELIGIBLE_REPLICA' && copy.released === 'asked') copy.released = 'yes'
     else this.#failed(copy, code, 'the leader refused it')
   }
 

@@ -125,7 +125,7 @@ export class Leading implements Led {
     if (diverging !== undefined) return diverging
     if (at < this.copyStart || at > this.logEnd) return 'OFFSET_OUT_OF_RANGE'
     // It waits to hear this before it stops.
-    if (this.#around.isLeaving(who.broker) && !this.leadership.counts(who)) return 'INELIGIBLE_REPLICA'
+    if (this.#isOnItsWay(who) && !this.leadership.counts(who)) return 'INELIGIBLE_REPLICA'
     this.leadership.fetched(who, at, nowMs)
     this.#advance()
     if (
@@ -185,10 +185,16 @@ export class Leading implements Led {
     if (!this.leadership.isGivingUp) this.#handOver = undefined
   }
 
-  /** Calls `sendAway` when another leads, or when that has taken too long. */
-  wait(sendAway: () => void): void {
-    if (this.#waiting === undefined) sendAway()
+  /**
+   * Whether it takes no records, because another may lead by now: then it calls `sendAway`, at once, or, while it is being handed over, when another leads
+   * or that has taken too long.
+   */
+  keepsOut(sendAway: () => void): boolean {
+    const isStale = this.leadership.isStale(this.#owner.nowMs, this.#owner.limits)
+    if (this.#handOver === undefined && !isStale) return false
+    if (this.#waiting === undefined || isStale) sendAway()
     else this.#waiting.push(sendAway)
+    return true
   }
 
   #sendAway(): void {
@@ -248,6 +254,11 @@ export class Leading implements Led {
     if (!this.leadership.advance(this.#owner.limits)) return
     this.#owner.advanced()
     this.#tell('moved')
+  }
+
+  /** The run that asks is the one that leaves: one that has just begun is not known here yet. */
+  #isOnItsWay({ broker, incarnation }: FollowerRun): boolean {
+    return this.#around.isLeaving(broker) && this.#around.runOf(broker) === incarnation
   }
 
   /** Where a log that ends at `at` in epoch `lastEpoch` leaves this one; undefined when it is a part of it (KIP-595). */

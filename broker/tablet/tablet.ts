@@ -363,13 +363,10 @@ export class Tablet implements Kept, Replica {
   ): void {
     const appends = this.#appends
     if (this.#role !== 'leader' || appends === undefined) return appending.refused(slot, this.#notLeading())
-    const leads = this.#leads
-    if (leads?.handingTo !== undefined) return leads.wait(() => appending.refused(slot, this.#notLeading()))
+    if (this.#leads?.keepsOut(() => appending.refused(slot, this.#notLeading())) === true) return
     const { assignment } = this
     assert(assignment !== undefined, 'a leader has an assignment')
     const leadership = this.#leads?.leadership
-    if (leadership?.isStale(this.nowMs, this.limits) === true)
-      return appending.refused(slot, this.#notLeading())
     const enough = Math.min(this.#settings.minInsyncReplicas, assignment.replicas.length)
     const inSync = leadership?.inSyncAtLeast ?? assignment.isr.length
     if (acks === -1 && inSync < enough && !this.limits.alone) {
