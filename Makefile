@@ -29,10 +29,10 @@ run: build ## start a broker in the foreground, its data in ./data; ARGS='--set 
 vitest := vitest run $(if $(VITEST_JSON),--reporter=default --reporter=json --outputFile.json='$(VITEST_JSON)')
 
 test: install ## run all tests, also those with real clients, but not those on Kubernetes
-	@$(vitest) --project unit --project 'wire*' --project clients $(ARGS)
+	@$(vitest) --project 'unit*' --project 'wire*' --project clients $(ARGS)
 
 unit: install ## run the unit tests
-	@$(vitest) --project unit $(ARGS)
+	@$(vitest) --project 'unit*' $(ARGS)
 
 wire: install ## run the tests with real clients against a real broker
 	@$(vitest) --project 'wire*' --project clients $(ARGS)
@@ -59,7 +59,7 @@ ok: install ## format, lint, types, dead code and unit tests: what has to be fin
 	@oxlint --type-aware --deny-warnings
 	@tsc --noEmit
 	@knip
-	@$(vitest) --project unit
+	@$(vitest) --project 'unit*'
 
 format: install ## format all files
 	@oxfmt

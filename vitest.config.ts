@@ -1,13 +1,33 @@
+import { availableParallelism } from 'node:os'
 import { defineConfig } from 'vitest/config'
 
 /**
- * Files that run one at a time: they need both cores (many members at once), measure memory, or share `dist/`.
+ * Unit tests that measure the process they run in: its memory, or how often V8 ran a line. All others share a process, file after
+ * file, with the modules that are loaded already: hardly a module keeps anything.
  */
-const alone = ['groups', 'overload', 'million-lines', 'hostile', 'start', 'shipped', 'cli'].map(
+const measuring = [
+  'broker/queues/cost.test.ts',
+  'broker/doors/http/lines-in.test.ts',
+  'protocol/kafka/compression.test.ts',
+]
+
+const unit = {
+  globalSetup: ['test/bundle.ts'],
+  testTimeout: 60_000,
+  hookTimeout: 60_000,
+  maxWorkers: availableParallelism(),
+  sequence: { groupOrder: 1 },
+}
+
+/**
+ * Files that run one at a time: they need both cores (many members at once), measure memory, or make `dist/`.
+ */
+const alone = ['groups', 'overload', 'million-lines', 'hostile', 'shipped'].map(
   name => `test/wire/${name}.test.ts`,
 )
 
 const wire = {
+  globalSetup: ['test/bundle.ts'],
   setupFiles: ['test/wire/clients/outcomes.ts'],
   testTimeout: 240_000,
   hookTimeout: 240_000,
@@ -18,14 +38,18 @@ export default defineConfig({
     projects: [
       {
         test: {
+          ...unit,
           name: 'unit',
-          testTimeout: 60_000,
-          sequence: { groupOrder: 1 },
+          isolate: false,
           include: [
             '{base,kube,protocol,control,broker,operator,crds,cli,bench}/**/*.test.ts',
             'test/{tidy,contract,sim}/**/*.test.ts',
           ],
+          exclude: measuring,
         },
+      },
+      {
+        test: { ...unit, name: 'unit-measuring', include: measuring },
       },
       {
         // Real processes and real clients. They mostly wait: for time-outs of sessions, for other programs, for the disk.

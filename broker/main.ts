@@ -141,6 +141,7 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
     await store.announceAddresses(self, incarnation, addressesOf(settings, bound))
     await directory.begin()
     await recover(world, tablets, router, directory.wasClean, log)
+    store.reporting?.(self, incarnation, () => tablets.report())
     tablets.maintain(() => ({
       retentionCheckMs: router.settings.logRetentionCheckIntervalMs,
       checkpointMs: router.settings.logFlushOffsetCheckpointIntervalMs,
@@ -285,7 +286,8 @@ async function openTablets(
     clean: directory.wasClean && !damaged,
   })
   const identity = { self: brokerId(self), incarnation, clusterId, dataDirectory: directory.path }
-  const groups = new Groups({ world, store, tablets, log, settings })
+  const replicationIsGiven = 'offsets.topic.replication.factor' in staticSettings
+  const groups = new Groups({ world, store, tablets, log, settings, replicationIsGiven })
   const router = new Router({
     world,
     store,

@@ -4,11 +4,10 @@ import http, { type IncomingMessage, type ServerResponse } from 'node:http'
 import { createServer, type AddressInfo, type Server } from 'node:net'
 import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
-import { afterEach, describe, expect, test, vi } from 'vitest'
+import { afterEach, describe, expect, test } from 'vitest'
 
 // What a sound broker does not do, or not when a test wants it. The client commands run as users run them.
 const command = new URL('../bin/stele.mjs', import.meta.url).pathname
-vi.setConfig({ testTimeout: 30_000 })
 
 let door: Server | undefined
 afterEach(() => {

@@ -58,6 +58,12 @@ export type Broker = BrokerStart & {
   readonly leaving?: true
 }
 
+/** What a broker says of what it holds, while it runs. */
+export type BrokerReport = { readonly bytes: number; readonly offline: readonly OfflineTablet[] }
+
+/** A tablet that its broker cannot serve, and why; what the assignment says of it does not matter. */
+export type OfflineTablet = { readonly topicId: string; readonly tablet: number; readonly reason: string }
+
 /** A tablet as the one who changes it has seen it. */
 type Test = { readonly epoch: Epoch; readonly version: number }
 

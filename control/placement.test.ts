@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
-import { expect, test } from 'vitest'
-import { brokerId, epoch } from '../base/quantities.ts'
+import { describe, expect, test } from 'vitest'
+import { brokerId, epoch, GIB } from '../base/quantities.ts'
 import type { BrokerId } from '../base/quantities.ts'
 import { Refusal } from '../base/refusals.ts'
 import { carryTopic, checkAssignment, loadsOf, place } from './placement.ts'
@@ -131,4 +131,64 @@ test('only those lead who may, and somebody when nobody may', () => {
     place(loads, 4, 2, { mayLead: may }).map(([leader]) => leader)
   expect(new Set(leaders(id => id !== 2))).toEqual(new Set([1, 3]))
   expect(new Set(leaders(() => false))).toEqual(new Set([1, 2, 3]))
+})
+
+describe('bytes', () => {
+  /** Six brokers in three zones, with loads, bytes and readiness by chance. */
+  const grounds = fc.record({
+    tablets: fc.integer({ min: 1, max: 40 }),
+    replication: fc.integer({ min: 1, max: 6 }),
+    bytes: fc.array(fc.nat(20 * GIB), { minLength: 6, maxLength: 6 }),
+    ready: fc.array(fc.boolean(), { minLength: 6, maxLength: 6 }),
+    first: fc.nat(100),
+  })
+  const zones = ['a', 'a', 'b', 'b', 'c', 'c']
+  const zoneOf = (id: BrokerId) => zones[id - 1]
+  const terrainOf = ({ bytes, ready, first }: { bytes: number[]; ready: boolean[]; first: number }) => ({
+    zoneOf,
+    bytesOf: (id: BrokerId) => bytes[id - 1],
+    mayLead: (id: BrokerId) => ready[id - 1] === true,
+    first,
+  })
+
+  test('never make leaders uneven, never go before zones, and the same ground gives the same places', () => {
+    fc.assert(
+      fc.property(grounds, ground => {
+        const { tablets, replication, ready } = ground
+        const loads = loadsOf(brokers(6), [])
+        const places = place(loads, tablets, replication, terrainOf(ground))
+        expect(place(loads, tablets, replication, terrainOf(ground))).toEqual(places)
+        carryPlaces(loads, places)
+        const may = brokers(6).filter(id => !ready.includes(true) || ready[id - 1] === true)
+        const leads = may.map(id => loads.get(id)?.leads ?? 0)
+        expect(Math.max(...leads) - Math.min(...leads)).toBeLessThanOrEqual(1)
+        expect(leads.reduce((sum, count) => sum + count, 0)).toBe(tablets)
+        for (const replicas of places) {
+          expect(new Set(replicas).size).toBe(replication)
+          expect(new Set(replicas.map(zoneOf)).size).toBe(Math.min(3, replication))
+        }
+      }),
+    )
+  })
+
+  test('decide who gets what is left over: the emptier brokers', () => {
+    const bytes = [50 * GIB, 3 * GIB, 0, 80 * GIB]
+    const bytesOf = (id: BrokerId) => bytes[id - 1]
+    expect(place(loadsOf(brokers(4), []), 6, 1, { bytesOf }).flat()).toEqual([3, 2, 1, 4, 3, 2])
+    expect(place(loadsOf(brokers(4), []), 1, 3, { bytesOf })).toEqual([[3, 2, 1]])
+  })
+
+  test('that differ by less than a GiB, or are not known, change nothing', () => {
+    const without = place(loadsOf(brokers(4), []), 20, 3)
+    const few = (id: BrokerId) => (id % 2 === 0 ? undefined : GIB - id)
+    expect(place(loadsOf(brokers(4), []), 20, 3, { bytesOf: few })).toEqual(without)
+  })
+
+  test('do not keep a full broker from its share for long: replicas differ by two at most', () => {
+    const bytesOf = (id: BrokerId) => (id === 3 ? 0 : 100 * GIB)
+    const loads = loadsOf(brokers(4), [])
+    carryPlaces(loads, place(loads, 40, 2, { bytesOf }))
+    expect(spread(loads, 'holds')).toBeLessThanOrEqual(2)
+    expect(loads.get(brokerId(3))?.holds).toBeGreaterThan(20)
+  })
 })

@@ -3,8 +3,8 @@
  * brokers a tablet, the preferred leader first; replicas of a tablet always lie on distinct brokers.
  */
 import { assert } from '../base/assert.ts'
+import { GIB, type BrokerId } from '../base/quantities.ts'
 import { Refusal } from '../base/refusals.ts'
-import type { BrokerId } from '../base/quantities.ts'
 import type { Topic } from './model.ts'
 import type { ManualPlace } from './store.ts'
 
@@ -44,14 +44,16 @@ export type Terrain = {
   readonly zoneOf?: (id: BrokerId) => string | undefined
   /** Who may lead a new tablet; everyone when it is not given, or when it is so of nobody. */
   readonly mayLead?: (id: BrokerId) => boolean
+  /** How many bytes a broker holds, as far as that is known. */
+  readonly bytesOf?: (id: BrokerId) => number | undefined
   /** The number of the first new tablet; 0 when it is not given. */
   readonly first?: number
 }
 
 /**
- * Places `tablets` new tablets with `replication` replicas each: every leader on the broker that leads least, every further
- * replica in a zone with the fewest replicas of this tablet, there on the broker that holds least, and round robin from broker to
- * broker where they are even.
+ * Places `tablets` new tablets with `replication` replicas each: every leader on a broker that leads least; every further replica in a zone with
+ * the fewest replicas of this tablet, there on a broker that holds least, or one more than that. Of several the one with the fewest bytes is taken, in steps
+ * of a GiB, and round robin from broker to broker where they are even.
  * @throws Refusal INVALID_PARTITIONS, INVALID_REPLICATION_FACTOR
  */
 export function place(
@@ -78,18 +80,23 @@ function placeOne(
   start: number,
   loads: Loads,
   replication: number,
-  { zoneOf, mayLead }: Terrain,
+  { zoneOf, mayLead, bytesOf }: Terrain,
 ): BrokerId[] {
-  const leads = (id: BrokerId): number => loadOf(loads, id).leads
+  const fill = (id: BrokerId): number => Math.floor((bytesOf?.(id) ?? 0) / GIB)
+  const leads = (id: BrokerId): Score => [loadOf(loads, id).leads, fill(id)]
   const leader =
-    lowest(ring, start, id => (mayLead?.(id) === false ? Infinity : leads(id))) ?? lowest(ring, start, leads)
+    lowest(ring, start, id => (mayLead?.(id) === false ? undefined : leads(id))) ?? lowest(ring, start, leads)
   assert(leader !== undefined, 'there is a broker at least')
   const replicas = [leader]
   const turn = ring.indexOf(leader) + 1 + Math.floor(start / ring.length)
   while (replicas.length < replication) {
+    const crowd = (id: BrokerId): Score | undefined =>
+      replicas.includes(id) ? undefined : [neighbours(id, replicas, zoneOf), loadOf(loads, id).holds]
+    const emptiest = lowest(ring, turn, crowd)
+    const [zone, least] = (emptiest === undefined ? undefined : crowd(emptiest)) ?? [0, 0]
     const next = lowest(ring, turn, id => {
-      if (replicas.includes(id)) return Infinity
-      return holdsMax * neighbours(id, replicas, zoneOf) + loadOf(loads, id).holds
+      const [near, holds] = crowd(id) ?? [Infinity, Infinity]
+      return near === zone && holds <= least + 1 ? [fill(id), holds] : undefined
     })
     assert(next !== undefined, 'there are more brokers than replicas were placed')
     replicas.push(next)
@@ -97,9 +104,6 @@ function placeOne(
   carry(loads, replicas)
   return replicas
 }
-
-/** More than any broker holds. */
-const holdsMax = 1e9
 
 /** How many of `replicas` stand in the zone of `id`. */
 function neighbours(id: BrokerId, replicas: readonly BrokerId[], zoneOf: Terrain['zoneOf']): number {
@@ -110,19 +114,22 @@ function neighbours(id: BrokerId, replicas: readonly BrokerId[], zoneOf: Terrain
   return count
 }
 
-/** The broker with the smallest score, seen from place `turn` of the ring on; the first one where they are even. Infinity: never. */
+/** The second number counts where the first is even. */
+type Score = readonly [number, number]
+
+/** The broker with the smallest score, seen from place `turn` of the ring on; the first one where they are even. Undefined: never. */
 function lowest(
   ring: readonly BrokerId[],
   turn: number,
-  score: (id: BrokerId) => number,
+  score: (id: BrokerId) => Score | undefined,
 ): BrokerId | undefined {
   let best: BrokerId | undefined
-  let least = Infinity
+  let least: Score = [Infinity, Infinity]
   for (let at = 0; at < ring.length; at += 1) {
     const id = ring[(turn + at) % ring.length]
     assert(id !== undefined, 'a ring has no gaps')
     const own = score(id)
-    if (own >= least) continue
+    if (own === undefined || own[0] > least[0] || (own[0] === least[0] && own[1] >= least[1])) continue
     best = id
     least = own
   }

@@ -4,7 +4,7 @@
  */
 import type { Refusal } from '../base/refusals.ts'
 import type { BrokerId, Incarnation } from '../base/quantities.ts'
-import type { Addresses, Broker, BrokerStart, TabletChange, Topic } from './model.ts'
+import type { Addresses, Broker, BrokerReport, BrokerStart, TabletChange, Topic } from './model.ts'
 
 /**
  * Reads are plain calls on the state as known here; they cost nothing and never wait. Writes throw a `Refusal` that a user
@@ -68,6 +68,11 @@ export type ControlStore = {
   registerBroker(start: BrokerStart): Promise<Registration>
   /** Where clients reach the broker, for a run whose doors opened after it was registered. */
   announceAddresses(broker: BrokerId, incarnation: Incarnation, addresses: Addresses): Promise<void>
+
+  /**
+   * From now on `look` says what the broker holds whenever it is asked, for those who place tablets and look after them. Undefined where nobody else does.
+   */
+  readonly reporting?: (broker: BrokerId, incarnation: Incarnation, look: () => BrokerReport) => void
 
   /** The broker is about to stop on purpose: nobody shall count on it any more, until its next run. A run that is over changes nothing. */
   leaving(broker: BrokerId, incarnation: Incarnation): Promise<void>

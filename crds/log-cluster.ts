@@ -29,7 +29,7 @@ const storage = object(
   'The volume of each broker.',
   {
     size: text(
-      'How large each volume is: 100Gi. It may grow, if the StorageClass allows it, and never shrinks.',
+      'How large each volume is: 100Gi. It may grow, if the StorageClass allows it. Volumes never shrink: less than they have is reported in the condition Degraded and changes nothing.',
       {
         minLength: 1,
         maxLength: 32,
@@ -37,11 +37,6 @@ const storage = object(
           {
             rule: "isQuantity(self) && quantity(self).isGreaterThan(quantity('0'))",
             message: 'spec.storage.size must be a quantity above zero: write it like 100Gi',
-          },
-          {
-            rule: '!isQuantity(self) || !isQuantity(oldSelf) || quantity(self).compareTo(quantity(oldSelf)) >= 0',
-            message:
-              'spec.storage.size cannot shrink: volumes only grow; keep it, or move the topics to a new LogCluster with smaller volumes',
           },
         ],
       },
@@ -233,7 +228,9 @@ const status = object('What the cluster is, written by the operator.', {
     object('How the tablets of all topics are.', {
       total: tabletNumber('How many there are.'),
       underReplicated: tabletNumber('How many have fewer copies in sync than they should have.'),
-      offline: tabletNumber('How many nobody leads: clients can neither write nor read them.'),
+      offline: tabletNumber(
+        'How many cannot be served: nobody leads them, or their broker is away or cannot use their files.',
+      ),
       moving: tabletNumber('How many are on their way to other brokers.'),
     }),
   ),

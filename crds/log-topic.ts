@@ -1,9 +1,9 @@
 import { logTopics } from '../control/kubernetes/resources/log-topic.ts'
+import { topicTabletsMax as tabletsMax } from '../control/placement.ts'
 import { conditions, observedGeneration } from './condition.ts'
 import { conditionPath, definition } from './definition.ts'
 import { integer, object, oneOf, optional, record, scalar, text } from './schema.ts'
 
-const tabletsMax = 100_000
 const replicationMax = 15
 /** Kafka's own bound; names of objects may be longer by four characters. */
 const nameMax = 249
@@ -52,7 +52,7 @@ const spec = object('What the topic shall be.', {
     },
   ),
   replication: integer(
-    'How many brokers shall hold each tablet; at most as many as there are. This version places the copies but does not fill those beside the leader yet: a topic above 1 is reported as under-replicated.',
+    'How many brokers hold each tablet; at most as many as there are. It cannot change later: copies are not moved yet.',
     {
       default: 1,
       rules: [

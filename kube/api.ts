@@ -15,6 +15,7 @@ type ObjectMeta = {
   readonly labels?: Readonly<Record<string, string>>
   readonly annotations?: Readonly<Record<string, string>>
   readonly ownerReferences?: readonly OwnerReference[]
+  readonly finalizers?: readonly string[]
 }
 
 export type OwnerReference = {
@@ -80,6 +81,8 @@ export type Subresource = 'status' | 'scale'
 export type DeleteOptions = {
   /** Only this very object, not another one of its name. */
   readonly uid?: string
+  /** Only as it was then: 409 when it has moved on. */
+  readonly resourceVersion?: string
   readonly propagation?: 'Background' | 'Foreground' | 'Orphan'
 }
 

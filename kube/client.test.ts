@@ -38,6 +38,25 @@ const kept = (name: string, n: string, resourceVersion: string): ConfigMap => {
   return { ...rest, metadata: { ...metadata, uid: `uid of ${name}`, resourceVersion } }
 }
 
+describe('pods', () => {
+  test('are asked through the API server, and answer in whatever they speak', async () => {
+    server.answer = (_request, response) => void response.end('a 1\nb 2\n')
+    expect(await client().askPod(key, 8080, '/metrics')).toBe('a 1\nb 2\n')
+    expect(server.requests).toEqual(['GET /api/v1/namespaces/default/pods/a:8080/proxy/metrics'])
+    expect(seen).toMatchObject([{ verb: 'get', resource: 'pods', code: 200 }])
+  })
+
+  test('that cannot be reached, or may not be, are an ApiError', async () => {
+    server.answer = (_request, response) => answered(response, 403, status(403, 'Forbidden'))
+    expect(await failure(client().askPod(key, 8080, '/metrics'))).toMatchObject({ code: 403 })
+    server.answer = (_request, response) => {
+      response.statusCode = 502
+      response.end(html)
+    }
+    expect(await failure(client().askPod(key, 8080, '/metrics'))).toMatchObject({ code: 502 })
+  })
+})
+
 describe('requests', () => {
   test('go where the API server has the resource', async () => {
     server.answer = (request, response) =>

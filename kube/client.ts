@@ -17,7 +17,8 @@ import {
   type WatchEvent,
   type WatchOptions,
 } from './api.ts'
-import { type Around, type Asked, type Status, ask, askForLines, errorOf } from './requests.ts'
+import { pods } from './resources.ts'
+import { type Around, type Asked, type Status, ask, askForLines, askForText, errorOf } from './requests.ts'
 
 /** A call that is over, for `rest_client_requests_total`. */
 export type RequestObservation = {
@@ -115,12 +116,12 @@ export class KubeClient implements KubeApi {
   async delete(
     resource: Resource,
     key: ObjectKey,
-    { uid, propagation }: DeleteOptions = {},
+    { uid, resourceVersion, propagation }: DeleteOptions = {},
   ): Promise<boolean> {
     const value = {
       apiVersion: 'v1',
       kind: 'DeleteOptions',
-      ...(uid === undefined ? {} : { preconditions: { uid } }),
+      preconditions: { uid, resourceVersion },
       ...(propagation === undefined ? {} : { propagationPolicy: propagation }),
     }
     const asked = { method: 'DELETE', path: pathOf(resource, key), body: json(value) }
@@ -162,6 +163,26 @@ export class KubeClient implements KubeApi {
           if (event !== undefined) yield event
         }
       }
+    } catch (error) {
+      if (error instanceof ApiError) ended(error.code)
+      throw error
+    }
+  }
+
+  /**
+   * What the pod answers to a GET on one of its ports, by way of the API server.
+   * @throws ApiError 403 without the right to get pods/proxy, 503 when the pod cannot be reached, and what the pod itself answers
+   */
+  async askPod(key: ObjectKey, port: number, path: string): Promise<string> {
+    const ended = this.#begun('get', pods)
+    try {
+      const answer = await askForText(this.#around, {
+        method: 'GET',
+        path: `${pathOf(pods, key)}:${port}/proxy${path}`,
+        timeoutMs: this.#timeoutMs,
+      })
+      ended(200)
+      return answer
     } catch (error) {
       if (error instanceof ApiError) ended(error.code)
       throw error

@@ -47,6 +47,23 @@ export async function ask(around: Around, asked: Asked): Promise<unknown> {
 }
 
 /**
+ * The answer as text.
+ * @throws ApiError for any answer that is no success or does not come
+ */
+export async function askForText(around: Around, asked: Asked): Promise<string> {
+  const connection = await begin(around, asked)
+  try {
+    const text = await textOf(connection.answer)
+    if (!isSuccess(connection.answer)) meaningOf(connection.answer, text, around)
+    return text
+  } catch (error) {
+    throw asApiError(error, connection.why())
+  } finally {
+    connection.end()
+  }
+}
+
+/**
  * The values of a body that is one JSON a line; the first value is undefined: the answer has begun. It is over when the body is, or
  * when `signal` is aborted.
  * @throws ApiError
@@ -202,10 +219,12 @@ async function* linesOf(answer: IncomingMessage): AsyncGenerator<string> {
   if (bytes > 0) throw new Error('the answer ends within a line')
 }
 
+const isSuccess = ({ statusCode = 0 }: IncomingMessage): boolean => statusCode >= 200 && statusCode < 300
+
 /** The JSON of a success; everything else is an error. */
 function meaningOf(answer: IncomingMessage, text: string, { access }: Around): unknown {
   const code = answer.statusCode ?? 0
-  if (code >= 200 && code < 300) return jsonOf(text)
+  if (isSuccess(answer)) return jsonOf(text)
   if (code === 401) access.refresh()
   throw errorOf(statusOf(text), { code, text, retryAfter: answer.headers['retry-after'] })
 }

@@ -2,13 +2,13 @@
 import { brokerId } from '../base/quantities.ts'
 import type { LogCluster, LogClusterSpec } from '../control/kubernetes/resources/log-cluster.ts'
 import type { LogTopic, LogTopicSpec } from '../control/kubernetes/resources/log-topic.ts'
-import { annotations, apiVersion, labels } from '../control/kubernetes/resources/names.ts'
+import { accountName, annotations, apiVersion, labels } from '../control/kubernetes/resources/names.ts'
 import type { SliceTablet, TabletSlice } from '../control/kubernetes/resources/tablet-slice.ts'
 import type { KubeObject } from '../kube/api.ts'
-import type { Lease, Pod, StatefulSet } from '../kube/resources.ts'
+import type { Lease, PersistentVolumeClaim, Pod, ServiceAccount, StatefulSet } from '../kube/resources.ts'
 import type { Observed } from './observe/observed.ts'
 import { see, type Seen } from './observe/seen.ts'
-import { hexOf, topicIdOf } from './observe/topics.ts'
+import { hexOf, topicIdOf } from '../control/kubernetes/ownership.ts'
 import { statefulSet } from './resources/stateful-set.ts'
 
 export const uidOf = (n: number): string => `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`
@@ -54,7 +54,7 @@ export function sliceOf(topic: LogTopic, tablets: readonly SliceTablet[], first 
       uid: `slice ${id} ${first}`,
       resourceVersion: '7',
       labels: { [labels.cluster]: 'events', [labels.topicId]: hexOf(id) },
-      annotations: { [annotations.logTopic]: topic.metadata.uid ?? '' },
+      annotations: { [annotations.logTopic]: topic.metadata.uid ?? '', [annotations.logCluster]: uidOf(1) },
     },
     topic: { name: topic.spec.name ?? topic.metadata.name, id, deletionPolicy: topic.spec.deletionPolicy },
     first,
@@ -71,6 +71,22 @@ export const leaseOf = (id: number): Lease => ({
     uid: `lease ${id}`,
     labels: { [labels.cluster]: 'events', [labels.brokerId]: String(id) },
     annotations: { [annotations.broker]: JSON.stringify({ incarnation: 1, diskId: `disk-${id}` }) },
+  },
+})
+
+export const claimOf = (id: number, more: Readonly<Record<string, string>> = {}): PersistentVolumeClaim => ({
+  apiVersion: 'v1',
+  kind: 'PersistentVolumeClaim',
+  metadata: {
+    namespace: 'logs',
+    name: `events-broker-${id}`,
+    uid: `claim ${id}`,
+    labels: {
+      [labels.cluster]: 'events',
+      [labels.managedBy]: 'stele-operator',
+      [labels.brokerId]: String(id),
+      ...more,
+    },
   },
 })
 
@@ -92,12 +108,23 @@ export const podOfSet = (set: StatefulSet, ready = true): Pod => ({
   },
 })
 
+const accountOf = (cluster: string): ServiceAccount => ({
+  apiVersion: 'v1',
+  kind: 'ServiceAccount',
+  metadata: {
+    namespace: 'logs',
+    name: accountName(cluster),
+    uid: 'account',
+    labels: { [labels.cluster]: cluster, [labels.managedBy]: 'stele-operator' },
+  },
+})
+
 const none = new Map<string, never>()
 
 export const byName = <T extends KubeObject>(objects: readonly T[]): Map<string, T> =>
   new Map(objects.map(object => [object.metadata.name, object]))
 
-/** A LogCluster of which nothing was made yet. */
+/** A LogCluster of which nothing was made yet, but the brokers' ServiceAccount. */
 export const nothing = (cluster: LogCluster | undefined, more: Partial<Observed> = {}): Observed => ({
   key: { namespace: 'logs', name: 'events' },
   nowMs: Date.UTC(2026, 0, 1),
@@ -105,17 +132,20 @@ export const nothing = (cluster: LogCluster | undefined, more: Partial<Observed>
   topics: none,
   slices: none,
   lastWords: none,
+  endings: none,
   leases: none,
+  silent: new Set(),
   claims: none,
   statefulSets: none,
   pods: none,
   services: none,
   configMaps: none,
-  serviceAccounts: none,
+  serviceAccounts: byName([accountOf('events')]),
   roles: none,
   roleBindings: none,
   budgets: none,
   policies: none,
+  vanished: new Set(),
   storageClasses: none,
   zones: new Map(),
   image: 'stele:1',
@@ -124,7 +154,8 @@ export const nothing = (cluster: LogCluster | undefined, more: Partial<Observed>
 
 /** `ids` run, each as `cluster` wants it. */
 export function running(cluster: LogCluster, ids: readonly number[], more: Partial<Observed> = {}): Observed {
-  const bare = nothing(cluster, { leases: byName(ids.map(leaseOf)), ...more, claims: none })
+  const claims = byName(ids.map(id => claimOf(id)))
+  const bare = nothing(cluster, { leases: byName(ids.map(leaseOf)), ...more, claims })
   const seen = see(bare, cluster)
   const sets = ids.flatMap(id => {
     const pod = seen.wanted.get(brokerId(id))
@@ -132,6 +163,7 @@ export function running(cluster: LogCluster, ids: readonly number[], more: Parti
   })
   return nothing(cluster, {
     leases: byName(ids.map(leaseOf)),
+    claims,
     statefulSets: byName(sets),
     pods: byName(sets.map(set => podOfSet(set))),
     ...more,

@@ -5,11 +5,14 @@ import type { Log } from '../kube/log.ts'
 import type { Work } from '../kube/work-queue.ts'
 import { apply } from './apply/apply.ts'
 import { Fights } from './apply/fights.ts'
-import { report } from './apply/report.ts'
+import { report, reportCluster, type ReportOptions } from './apply/report.ts'
 import type { Fault } from './judge/fault.ts'
+import { keptData } from './judge/kept.ts'
 import type { Watches } from './observe/watches.ts'
+import type { Observed } from './observe/observed.ts'
+import { removalOf } from './observe/removal.ts'
 import { plan } from './plan/plan.ts'
-import { targetOf } from './plan/step.ts'
+import { targetOf, type Step } from './plan/step.ts'
 
 export type ReconcileOptions = {
   readonly api: KubeApi
@@ -23,14 +26,33 @@ export type ReconcileOptions = {
 
 /** What is done after a step often allows the next one at once; it need not wait for the watches to tell of it. */
 const roundsMax = 8
+/** After so many steps people are told how far it has come: a thousand brokers take a while. */
+const stepsAtOnce = 128
 /** What was refused is tried again after so long, and what time alone changes is looked at. */
 const againMs = { refused: 30_000, settled: 120_000 } as const
 
 /** Brings one LogCluster (`namespace/name`) nearer to what it is to be, as far as it goes now, and tells how it is. */
 export function reconciler({ api, clock, watches, events, log, image }: ReconcileOptions): Work {
   const fights = new Fights(clock)
+  /** What was told of data that are kept, by LogCluster: once is enough for one operator. */
+  const toldOfKept = new Map<string, string>()
+  const tellKept = (key: string, kept: ReturnType<typeof keptData>): void => {
+    if (kept === undefined) toldOfKept.delete(key)
+    else if (toldOfKept.get(key) !== kept.message) {
+      toldOfKept.set(key, kept.message)
+      const { regarding, reason, message } = kept
+      log.warn({ key, reason }, message)
+      events.record({ regarding, type: 'Warning', reason, action: 'Check', note: message })
+    }
+  }
+  const wrote = watches.wrote.bind(watches)
+  const reporting = (signal: AbortSignal): ReportOptions => ({
+    api,
+    wrote,
+    record: fact => events.record(fact),
+    signal,
+  })
   return async (key, signal) => {
-    const wrote = watches.wrote.bind(watches)
     const deleted = watches.deleted.bind(watches)
     let refused: readonly Fault[] = []
     let unsettled = false
@@ -44,27 +66,40 @@ export function reconciler({ api, clock, watches, events, log, image }: Reconcil
       let moved = false
       unsettled = false
       for (const planned of plan(observed)) {
-        const steps = planned.filter(step => fights.mayTake(key, step))
-        for (const step of steps)
-          log.debug({ key, step: step.kind, target: targetOf(step), reason: step.reason }, 'step')
-        const applied = await apply(steps, { api, cluster, wrote, deleted, record, signal })
-        if (applied.refused.length === 0) fights.took(key, steps)
-        found.push(...applied.refused)
-        moved ||= applied.moved
-        unsettled ||= applied.stale
+        const due = planned.filter(step => fights.mayTake(key, step)).map(step => told(step, observed))
+        for (let from = 0; from < due.length; from += stepsAtOnce) {
+          const steps = due.slice(from, from + stepsAtOnce)
+          for (const step of steps)
+            log.debug({ key, step: step.kind, target: targetOf(step), reason: step.reason }, 'step')
+          const applied = await apply(steps, { api, cluster, wrote, deleted, record, signal })
+          if (applied.refused.length === 0) fights.took(key, steps)
+          found.push(...applied.refused)
+          moved ||= applied.moved
+          unsettled ||= applied.stale
+          if (from + stepsAtOnce < due.length)
+            await reportCluster(await watches.observe(key, image), [...found, ...refused], reporting(signal))
+        }
       }
       refused = [...found, ...fights.faultsOf(key)]
       if (!moved) break
     }
     const observed = await watches.observe(key, image)
-    await report(observed, refused, {
-      api,
-      wrote,
-      record: fact => events.record(fact),
-      signal,
-    })
-    if (observed.cluster === undefined && observed.topics.size === 0 && !unsettled) return undefined
-    const usualMs = refused.length > 0 || unsettled ? againMs.refused : againMs.settled
+    await report(observed, refused, reporting(signal))
+    tellKept(key, keptData(observed))
+    for (const { reason, message } of observed.cluster === undefined ? refused : [])
+      log.warn({ key, reason }, message)
+    const isRemoving = removalOf(observed) !== undefined || observed.endings.size > 0
+    if (observed.cluster === undefined && observed.topics.size === 0 && !unsettled && !isRemoving)
+      return undefined
+    const isOpen = refused.length > 0 || unsettled || watches.isBlurred(key)
+    const usualMs = isOpen ? againMs.refused : againMs.settled
     return { againAfterMs: Math.min(usualMs, fights.nextMs(key) ?? usualMs) }
   }
+}
+
+/** A step that makes again what somebody has deleted says so. */
+function told(step: Step, { vanished }: Observed): Step {
+  if (step.kind !== 'apply' || !step.isNew || !vanished.has(targetOf(step))) return step
+  const note = `the ${targetOf(step)} was deleted, and is made again: change the LogCluster instead`
+  return { ...step, event: { type: 'Normal', reason: 'PutBack', action: 'PutBack', note } }
 }

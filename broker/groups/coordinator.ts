@@ -88,6 +88,11 @@ export class Coordinator {
     return this.#state === 'loading'
   }
 
+  /** Whether it leads the tablet, and nobody else may lead it by now. */
+  get leads(): boolean {
+    return this.tablet.role === 'leader' && this.tablet.led?.isStale !== true
+  }
+
   /** Reads all records; requests are refused until then. Rejects when the tablet cannot be read, and may be tried again. */
   async load(): Promise<void> {
     const { clock } = this.#options.world
@@ -129,7 +134,7 @@ export class Coordinator {
     if (this.#state === 'loading') {
       throw new Refusal('COORDINATOR_LOAD_IN_PROGRESS', 'the groups are still being read from the log')
     }
-    if (this.#state === 'ended' || this.tablet.role !== 'leader') {
+    if (this.#state === 'ended' || !this.leads) {
       throw new Refusal('NOT_COORDINATOR', 'this broker does not coordinate the group any more')
     }
   }
@@ -418,6 +423,7 @@ type Translation = Partial<Record<RefusalCode, RefusalCode>>
 const toldAs: Translation = {
   UNKNOWN_TOPIC_OR_PARTITION: 'COORDINATOR_NOT_AVAILABLE',
   NOT_ENOUGH_REPLICAS: 'COORDINATOR_NOT_AVAILABLE',
+  NOT_ENOUGH_REPLICAS_AFTER_APPEND: 'COORDINATOR_NOT_AVAILABLE',
   REQUEST_TIMED_OUT: 'COORDINATOR_NOT_AVAILABLE',
   NOT_LEADER_OR_FOLLOWER: 'NOT_COORDINATOR',
   KAFKA_STORAGE_ERROR: 'NOT_COORDINATOR',

@@ -28,6 +28,8 @@ export type GroupsOptions = {
   readonly tablets: Tablets
   readonly log: Logger
   readonly settings: BrokerSettings
+  /** Somebody has said how many replicas `__consumer_offsets` gets: with fewer brokers it is not made yet. */
+  readonly replicationIsGiven?: boolean
 }
 
 export class Groups {
@@ -116,7 +118,7 @@ export class Groups {
     if (this.#state === 'new')
       throw new Refusal('COORDINATOR_LOAD_IN_PROGRESS', 'the broker is still recovering')
     for (const coordinator of this.#coordinators.values()) {
-      if (coordinator.tablet.role !== 'leader') continue
+      if (!coordinator.leads) continue
       coordinator.checkActive()
       yield* coordinator.groups()
     }
@@ -136,8 +138,9 @@ export class Groups {
   }
 
   async #makeTopic(): Promise<void> {
-    const { store, settings, log } = this.#options
-    const replication = Math.min(settings.offsetsTopicReplicationFactor, Math.max(1, store.brokers().size))
+    const { store, settings, log, replicationIsGiven = false } = this.#options
+    const brokersMax = replicationIsGiven ? Infinity : Math.max(1, store.brokers().size)
+    const replication = Math.min(settings.offsetsTopicReplicationFactor, brokersMax)
     const [made] = await store.createTopics([
       {
         name: offsetsTopic,

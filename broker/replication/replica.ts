@@ -40,6 +40,8 @@ export type Led = TabletKey & {
   readonly copyStart: Offset
   readonly logEnd: Offset
   readonly highWatermark: Offset
+  /** Another may lead by now: it takes and answers nothing until it is heard of in the control store again. */
+  readonly isStale: boolean
   /**
    * A follower says that it holds everything below `at`, the last of it from epoch `lastEpoch` (-1 when it holds nothing). Answers whether
    * that was taken in, or where its log is another one, or why it is refused.

@@ -39,6 +39,9 @@ export type AppendsOwner = {
   fail(reason: string): void
 }
 
+/** A write that failed so long ago, with none after it, says nothing of the disk as it is now. */
+const troubleMs = 60_000
+
 export class Appends {
   readonly #owner: AppendsOwner
   readonly #state: TabletState
@@ -47,6 +50,8 @@ export class Appends {
   /** A full disk is said now and then, not at every try. */
   readonly #troubles: LimitedLog
   readonly #unanswered: Unanswered
+  /** The last write failed. */
+  #failure: { readonly why: string; readonly atMs: number } | undefined
   /** Appends of this turn, until `flush`. */
   #staged: Append[] = []
   readonly #flushLater = (): void => void this.flush()
@@ -129,6 +134,14 @@ export class Appends {
     return undefined
   }
 
+  /** Why the last write failed, when that was a moment ago; undefined when nothing was written since then, or something was. */
+  get trouble(): string | undefined {
+    const failure = this.#failure
+    return failure === undefined || this.#clock.monotonicMs() - failure.atMs > troubleMs
+      ? undefined
+      : failure.why
+  }
+
   /** The high watermark moved. */
   advanced(): void {
     this.#unanswered.reached(this.#owner.highWatermark, this.#owner.logStart)
@@ -157,6 +170,7 @@ export class Appends {
     const bytes = this.#stagedBytes
     const records = this.#stagedRecords
     const staged = this.#takeStaged()
+    this.#failure = undefined
     producers.written()
     // Offsets leave no gap, so what was just written are the last ones.
     if (bytes > 0) epochs.seen(owner.epoch, offset(log.end.offset - records))
@@ -212,6 +226,7 @@ export class Appends {
     const { code, message } = error as NodeJS.ErrnoException
     this.#troubles.error({ code, error: message }, 'write failed; nothing of it is in the log')
     const why = code === 'ENOSPC' ? 'the disk is full' : (code ?? message)
+    this.#failure = { why: `it could not be written: ${why}`, atMs: this.#clock.monotonicMs() }
     return new Refusal('KAFKA_STORAGE_ERROR', `${this.#name()} could not be written: ${why}`)
   }
 

@@ -6,6 +6,14 @@ import { offset, type BrokerId, type Epoch, type Offset } from '../../base/quant
 import type { RefusalCode } from '../../base/refusals.ts'
 import type { InSync, TabletAssignment } from '../../control/model.ts'
 import type { Batches } from '../log/read.ts'
+import { gapBatch } from '../../protocol/kafka/compacted-batch.ts'
+import {
+  baseOffsetOf,
+  batchBytesOf,
+  countOf,
+  lastOffsetOf,
+  leaderEpochOf,
+} from '../../protocol/kafka/record-batch.ts'
 import { Leadership, type HandOver, type Limits, type Liveness } from '../replication/leadership.ts'
 import type { Wish } from '../replication/changes.ts'
 import type { Diverging, FollowerRun, Led, LedEvent, Replica } from '../replication/replica.ts'
@@ -108,6 +116,10 @@ export class Leading implements Led {
     return this.leadership.highWatermark
   }
 
+  get isStale(): boolean {
+    return this.leadership.isStale(this.#owner.nowMs, this.#owner.limits)
+  }
+
   watch(listener: (event: LedEvent) => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
@@ -115,7 +127,8 @@ export class Leading implements Led {
 
   read(from: Offset, bytesMax: number, atLeastOne: boolean): Batches | Promise<Batches> {
     const { log } = this.#state
-    return log.read(from, log.end, bytesMax, atLeastOne)
+    const batches = log.read(from, log.end, bytesMax, atLeastOne)
+    return batches instanceof Promise ? batches.then(read => begunAt(read, from)) : begunAt(batches, from)
   }
 
   fetched(who: FollowerRun, at: Offset, lastEpoch: number): 'taken' | Diverging | RefusalCode {
@@ -190,7 +203,7 @@ export class Leading implements Led {
    * or that has taken too long.
    */
   keepsOut(sendAway: () => void): boolean {
-    const isStale = this.leadership.isStale(this.#owner.nowMs, this.#owner.limits)
+    const { isStale } = this
     if (this.#handOver === undefined && !isStale) return false
     if (this.#waiting === undefined || isStale) sendAway()
     else this.#waiting.push(sendAway)
@@ -276,4 +289,17 @@ export class Leading implements Led {
   #tell(event: LedEvent): void {
     for (const listener of this.#listeners) listener(event)
   }
+}
+
+/**
+ * Compaction joins batches of which nothing is left, so a follower that has some of them from before is in the middle of what stands for all. It gets the
+ * part that it does not have.
+ */
+function begunAt(batches: Batches, from: Offset): Batches {
+  const [first, ...more] = batches.pieces
+  if (first === undefined || baseOffsetOf(first, 0) >= from || countOf(first, 0) > 0) return batches
+  const rest = gapBatch(from, lastOffsetOf(first, 0) + 1, leaderEpochOf(first, 0))
+  const behind = first.subarray(batchBytesOf(first, 0))
+  const pieces = [rest, ...(behind.length > 0 ? [behind] : []), ...more]
+  return { pieces, bytes: batches.bytes, release: () => batches.release() }
 }

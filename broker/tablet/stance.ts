@@ -59,17 +59,18 @@ export function lostWith(
 }
 
 /**
- * Why a replica whose directory is missing must not begin with an empty one. `hasStray`: a directory of its name was set aside here. Undefined
- * for what was never here: a replica that is not in sync, one placed for this run, or one that nobody has led since it was placed.
+ * Why a replica whose directory is missing must not begin with an empty one. `hasStray`: a directory of its name was set aside here; `wasHere`: it is noted that
+ * there was one. Undefined for what was never here: a replica that is not in sync, one placed for this run, or one that nobody has led since it was placed.
  */
 export function missingWith(
   assignment: TabletAssignment,
   { self, incarnation }: Pick<Run, 'self' | 'incarnation'>,
   hasStray: boolean,
+  wasHere = hasStray,
 ): string | undefined {
   const entry = entryOf(assignment, self)
   if (entry === undefined) return undefined
-  if (!hasStray && (entry.incarnation >= incarnation || assignment.version === 0)) return undefined
+  if (!wasHere && (entry.incarnation >= incarnation || assignment.version === 0)) return undefined
   return (
     `broker ${self} was in sync in run ${entry.incarnation}, and the directory of the tablet is missing: it does not begin anew without its records. ` +
     `Stop the broker, ${hasStray ? 'take .stray off the name of the directory that was set aside' : 'bring the directory back'} and start it, or delete the topic`

@@ -264,3 +264,68 @@ describe('checkpoints', () => {
     }
   })
 })
+
+describe('what a broker reports', () => {
+  test('is its bytes, and nothing is amiss while all is well', async () => {
+    const { sim, broker, tablet } = await served()
+    await send(sim, tablet, 'a')
+    expect(broker.tablets.report()).toEqual({ bytes: tablet.sizeBytes, offline: [] })
+    expect(tablet.sizeBytes).toBeGreaterThan(0)
+  })
+
+  test('is a tablet whose log broke', async () => {
+    const { sim, broker, tablet } = await served()
+    sim.disk.failNext('sync', 'EIO', /\.log$/)
+    await send(sim, tablet, 'a')
+    expect(broker.tablets.report().offline).toEqual([
+      { topicId: tablet.topicId, tablet: 0, reason: expect.stringContaining('failed to sync') },
+    ])
+  })
+
+  test('is a tablet that cannot be written, until it is, or nobody has tried for a minute', async () => {
+    const { sim, broker, tablet } = await served()
+    const offline = () => broker.tablets.report().offline.map(({ reason }) => reason)
+    const fail = async () => {
+      sim.disk.failNext('write', 'ENOSPC', /\.log$/)
+      expect(await send(sim, tablet, 'a')).toMatchObject(storageError)
+      expect(offline()).toEqual(['it could not be written: the disk is full'])
+    }
+    await fail()
+    await send(sim, tablet, 'a')
+    expect(offline()).toEqual([])
+    await fail()
+    await sim.clock.runFor(61_000)
+    expect(offline()).toEqual([])
+  })
+
+  test('is a tablet whose directory was taken away while it ran: nothing is acknowledged any more', async () => {
+    const { sim, broker, tablet } = await served()
+    await sim.clock.finish(makeTopic(broker, 'other'))
+    await send(sim, tablet, 'a')
+    broker.tablets.maintain(() => ({
+      retentionCheckMs: 1e6,
+      checkpointMs: 1_000,
+      producerIdExpirationMs: 1e6,
+    }))
+    await sim.clock.finish(sim.world.disk.remove(tablet.identity.directory))
+    await sim.clock.runFor(2_000)
+    expect(broker.tablets.report().offline).toEqual([
+      { topicId: tablet.topicId, tablet: 0, reason: expect.stringContaining('was taken away') },
+    ])
+    expect(await send(sim, tablet, 'b')).toMatchObject(storageError)
+    await sim.clock.runFor(1_000)
+    sim.kill()
+    const again = await sim.clock.finish(startSimBroker(sim))
+    expect(again.tablets.report().offline.map(({ reason }) => reason)).toEqual([
+      expect.stringContaining('the directory of the tablet is missing'),
+    ])
+    again.tablets.maintain(() => ({
+      retentionCheckMs: 1e6,
+      checkpointMs: 1_000,
+      producerIdExpirationMs: 1e6,
+    }))
+    await sim.clock.finish(sim.world.disk.remove('/data/tablets'))
+    await sim.clock.runFor(2_000)
+    expect(again.tablets.report().offline).toHaveLength(2)
+  })
+})

@@ -96,6 +96,11 @@ export class Tablet implements Kept, Replica {
     return this.#role === 'leader' || this.#role === 'follower' ? undefined : this.#offlineReason
   }
 
+  /** Why it cannot be served, as far as that does not pass by itself; undefined while it can. */
+  get trouble(): string | undefined {
+    return this.#role === 'offline' ? this.#offlineReason : this.#appends?.trouble
+  }
+
   get settings(): TopicSettings {
     return this.#settings
   }
@@ -366,9 +371,8 @@ export class Tablet implements Kept, Replica {
     if (this.#leads?.keepsOut(() => appending.refused(slot, this.#notLeading())) === true) return
     const { assignment } = this
     assert(assignment !== undefined, 'a leader has an assignment')
-    const leadership = this.#leads?.leadership
     const enough = Math.min(this.#settings.minInsyncReplicas, assignment.replicas.length)
-    const inSync = leadership?.inSyncAtLeast ?? assignment.isr.length
+    const inSync = this.#leads?.leadership.inSyncAtLeast ?? assignment.isr.length
     if (acks === -1 && inSync < enough && !this.limits.alone) {
       const why = `${inSync} replicas of ${this.#name()} are in sync, and acks=all needs ${enough}`
       return appending.refused(slot, new Refusal('NOT_ENOUGH_REPLICAS', why))
@@ -385,12 +389,10 @@ export class Tablet implements Kept, Replica {
     const state = this.#state
     if (this.#role !== 'leader' || state === undefined) throw this.#notLeading()
     if (from < this.logStart || from > state.log.end.offset) {
-      throw new Refusal(
-        'OFFSET_OUT_OF_RANGE',
-        `offset ${from} of ${this.#name()} is not there: it holds ${this.logStart} to ${this.highWatermark}`,
-      )
+      const why = `offset ${from} of ${this.#name()} is not there: it holds ${this.logStart} to ${this.highWatermark}`
+      throw new Refusal('OFFSET_OUT_OF_RANGE', why)
     }
-    if (this.#leads?.leadership.isStale(this.nowMs, this.limits) === true) throw this.#notLeading()
+    if (this.#leads?.isStale === true) throw this.#notLeading()
     if (from >= this.highWatermark) return noBatches
     return this.#reading.read(state.log, from, this.#marks.highWatermark, bytesMax, atLeastOne)
   }
@@ -429,10 +431,8 @@ export class Tablet implements Kept, Replica {
   async deleteRecordsBefore(before: Offset): Promise<Offset> {
     this.#leading()
     if (before < 0 || before > this.highWatermark) {
-      throw new Refusal(
-        'OFFSET_OUT_OF_RANGE',
-        `${before} is not between 0 and the high watermark ${this.highWatermark} of ${this.#name()}`,
-      )
+      const why = `${before} is not between 0 and the high watermark ${this.highWatermark} of ${this.#name()}`
+      throw new Refusal('OFFSET_OUT_OF_RANGE', why)
     }
     try {
       await this.#keeping?.startAt(before, 'records were deleted on request')

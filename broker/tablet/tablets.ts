@@ -5,7 +5,13 @@
 import { assert, InvariantViolation } from '../../base/assert.ts'
 import { MIB, type BrokerId, type Incarnation } from '../../base/quantities.ts'
 import { Refusal } from '../../base/refusals.ts'
-import { claimLeadership, sliceTablets, type Topic } from '../../control/model.ts'
+import {
+  claimLeadership,
+  sliceTablets,
+  type BrokerReport,
+  type OfflineTablet,
+  type Topic,
+} from '../../control/model.ts'
 import type { ControlEvent, ControlStore } from '../../control/store.ts'
 import { tabletDirectory, topicIdIn } from '../log/segment-names.ts'
 import type { TopicSettings } from '../settings/resolve.ts'
@@ -74,6 +80,18 @@ export class Tablets {
       for (const tablet of tablets) if (tablet !== undefined) yield tablet
   }
 
+  /** What the broker holds here, for those who look after the cluster. */
+  report(): BrokerReport {
+    let bytes = 0
+    const offline: OfflineTablet[] = []
+    for (const tablet of this.all()) {
+      bytes += tablet.sizeBytes
+      const { topicId, partition, trouble } = tablet
+      if (trouble !== undefined) offline.push({ topicId, tablet: partition, reason: trouble })
+    }
+    return { bytes, offline }
+  }
+
   /** Opens every tablet the control store knows of, claims those we lead, and follows its changes from then on. */
   async start(): Promise<void> {
     const { store, shared, dataDirectory } = this.#options
@@ -108,13 +126,8 @@ export class Tablets {
   maintain(
     settings: () => { retentionCheckMs: number; checkpointMs: number; producerIdExpirationMs: number },
   ): void {
-    const { clock } = this.#options.shared.world
-    const every = (ms: () => number, work: (tablet: Tablet) => Promise<void>): void => {
-      clock.after(ms(), () => {
-        if (this.#stopped) return
-        void this.#eachTablet(work).then(() => every(ms, work))
-      })
-    }
+    const every = (ms: () => number, work: (tablet: Tablet) => Promise<void>): void =>
+      this.#every(ms, () => this.#eachTablet(work))
     every(
       () => settings().retentionCheckMs,
       tablet => tablet.applyRetention(settings().producerIdExpirationMs),
@@ -122,6 +135,10 @@ export class Tablets {
     every(
       () => settings().checkpointMs,
       tablet => tablet.checkpoint(),
+    )
+    this.#every(
+      () => settings().checkpointMs,
+      async () => this.#failMissing(),
     )
     every(
       () => checkpointLookMs,
@@ -141,6 +158,37 @@ export class Tablets {
     const clean = tablets.every(tablet => tablet.isOpen && tablet.isCheckpointed)
     for (const tablet of tablets) tablet.close('BROKER_STOPPING')
     return clean
+  }
+
+  #every(ms: () => number, work: () => Promise<void>): void {
+    this.#options.shared.world.clock.after(ms(), () => {
+      if (!this.#stopped) void work().then(() => this.#every(ms, work))
+    })
+  }
+
+  /** What is written to files that have no name any more is lost: nobody shall be told that it is kept. */
+  #failMissing(): void {
+    const there = this.#directories()
+    for (const tablet of this.all()) {
+      const { name } = tablet.identity
+      if (!tablet.isOpen || there === undefined || there.has(name)) continue
+      // Noted as well, so that the next start does not take it for one that never was.
+      tablet.syncFailed(
+        `its directory ${name} was taken away while the broker ran. Stop the broker, bring the directory back and start it, or delete the topic`,
+      )
+    }
+  }
+
+  /** Undefined when the disk does not say. */
+  #directories(): ReadonlySet<string> | undefined {
+    const { shared, dataDirectory } = this.#options
+    try {
+      return new Set(shared.world.disk.list(`${dataDirectory}/tablets`))
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return new Set()
+      shared.log.warn({ error }, 'the directories of tablets could not be listed')
+      return undefined
+    }
   }
 
   #eachTablet(work: (tablet: Tablet) => Promise<void>): Promise<void> {
@@ -252,9 +300,11 @@ export class Tablets {
     const assignment = store.topicById(topicId)?.tablets[partition]
     if (assignment === undefined) return undefined
     const isThere = there.has(identity.name)
+    const hasStray = there.has(`${identity.name}.stray`)
+    const wasHere = hasStray || shared.checkpoints.of(identity.name) !== undefined
     const lost =
       lostWith(assignment, self, diskSince) ??
-      (isThere ? undefined : missingWith(assignment, this.#options, there.has(`${identity.name}.stray`)))
+      (isThere ? undefined : missingWith(assignment, this.#options, hasStray, wasHere))
     if (lost === undefined || shared.replication === undefined) return lost
     // As long as others are in sync it is copied anew.
     const { isr } = assignment

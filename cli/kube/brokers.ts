@@ -1,8 +1,8 @@
 import type { BrokerId } from '../../base/quantities.ts'
-import { brokerName, labels } from '../../control/kubernetes/resources/names.ts'
-import type { BrokerStatus } from '../../control/kubernetes/resources/log-cluster.ts'
+import { brokerName } from '../../control/kubernetes/resources/names.ts'
 import type { Pod } from '../../kube/resources.ts'
-import type { Seen } from './seen.ts'
+import { quantityOf } from '../../operator/resources/quantity.ts'
+import { idOf, type Seen } from './seen.ts'
 import { held } from './tablets.ts'
 
 export type BrokerRow = {
@@ -16,13 +16,17 @@ export type BrokerRow = {
   readonly ready: boolean
   readonly leads: number
   readonly holds: number
+  /** Of records, as it said last. */
+  readonly bytes: number | undefined
   /** The size of its volume, as Kubernetes writes it. */
   readonly disk: string | undefined
+  /** How much of the volume these bytes are, from 0 to 1. */
+  readonly full: number | undefined
   readonly restarts: number | undefined
   readonly incarnation: number | undefined
   readonly diskId: string | undefined
   readonly image: string | undefined
-  /** Why its pod does not run, in Kubernetes' words. */
+  /** Why its pod does not run, in Kubernetes' words; or why it serves nothing though that runs. */
   readonly trouble: string | undefined
 }
 
@@ -41,31 +45,34 @@ export function brokerRows(seen: Seen): BrokerRow[] {
       const broker = known.get(id)
       const pod = seen.pods?.find(pod => idOf(pod) === id)
       const claim = seen.claims?.find(({ metadata }) => metadata.name === brokerName(name, id as BrokerId))
+      const standing = seen.standings.get(id)
+      const disk = claim?.status?.capacity?.['storage']
+      const shown = ofPod(pod, broker?.pod ?? `${brokerName(name, id as BrokerId)}-0`)
+      const wasReady = broker?.ready === true
       return {
         namespace,
         cluster: name,
         id,
         zone: broker?.zone,
-        disk: claim?.status?.capacity?.['storage'],
+        bytes: standing?.bytes,
+        disk,
+        full: fullOf(standing?.bytes, disk),
         leads: counts.get(id)?.leads ?? 0,
         holds: counts.get(id)?.holds ?? 0,
-        ...ofStatus(broker, seen.incarnations?.get(id)),
-        ...ofPod(pod, broker?.pod ?? `${brokerName(name, id as BrokerId)}-0`),
+        phase: broker?.phase ?? 'Pending',
+        ready: standing !== undefined && standing.away === undefined,
+        incarnation: standing?.run ?? broker?.incarnation,
+        diskId: broker?.diskId,
+        ...shown,
+        trouble: shown.trouble ?? (wasReady ? standing?.away : undefined),
       }
     })
 }
 
-const idOf = ({ metadata }: Pod): number | undefined => {
-  const label = metadata.labels?.[labels.brokerId]
-  return label === undefined ? undefined : Number(label)
+function fullOf(bytes: number | undefined, disk: string | undefined): number | undefined {
+  const size = disk === undefined ? undefined : quantityOf(disk)
+  return bytes === undefined || size === undefined || size === 0 ? undefined : bytes / size
 }
-
-const ofStatus = (broker: BrokerStatus | undefined, incarnation: number | undefined) => ({
-  phase: broker?.phase ?? 'Pending',
-  ready: broker?.ready ?? false,
-  incarnation: incarnation ?? broker?.incarnation,
-  diskId: broker?.diskId,
-})
 
 function ofPod(pod: Pod | undefined, name: string) {
   const container = pod?.status?.containerStatuses?.[0]

@@ -48,14 +48,14 @@ export const topics: readonly LogTopic[] = [
   {
     apiVersion,
     kind: 'LogTopic',
-    metadata: { name: 'orders', namespace },
+    metadata: { name: 'orders', namespace, uid: '00000000-0000-0000-0000-000000000000' },
     spec: { cluster: 'events', tablets: 3, replication: 2, deletionPolicy: 'Retain' },
     status: { conditions: [condition('Ready', 'True', 'Led', 'every tablet is led')] },
   },
   {
     apiVersion,
     kind: 'LogTopic',
-    metadata: { name: 'clicks', namespace },
+    metadata: { name: 'clicks', namespace, uid: '00000000-0000-0000-0000-000000000001' },
     spec: { cluster: 'events', name: 'Web.Clicks', tablets: 1, replication: 5, deletionPolicy: 'Retain' },
     status: {
       conditions: [
@@ -131,6 +131,7 @@ export const pods: readonly Pod[] = [0, 1, 2].map(id => ({
   metadata: { ...named(id), name: `${named(id).name}-0` },
   spec: { nodeName: `node-${id}`, containers: [{ name: 'broker', image: 'stele:1' }] },
   status: {
+    conditions: [{ type: 'Ready', status: id < 2 ? 'True' : 'False' }],
     containerStatuses: [
       {
         name: 'broker',
@@ -156,6 +157,10 @@ export const leases: readonly Lease[] = [0, 1].map(id => ({
   kind: 'Lease',
   metadata: {
     ...named(id),
-    annotations: { [annotations.broker]: JSON.stringify({ brokerId: id, incarnation: id + 1 }) },
+    annotations: {
+      [annotations.broker]: JSON.stringify({ brokerId: id, incarnation: id + 1 }),
+      [annotations.bytes]: String((id + 1) * 2 ** 30),
+    },
   },
+  spec: { leaseDurationSeconds: 12, renewTime: '2026-01-01T00:00:00.000000Z' },
 }))

@@ -19,13 +19,17 @@ export type Connection = {
   readonly api: KubeApi
   /** Undefined: all of them. */
   readonly namespace: string | undefined
+  /** What a pod answers to a GET. */
+  readonly askPod: KubeClient['askPod']
 }
 
 /** @throws Failure when it is not known how to reach a Kubernetes */
 export async function connect(where: Where): Promise<Connection> {
   const access = await accessOf(where)
+  const api = new KubeClient({ access, userAgent: `stele-cli/${versionText()}`, timeoutMs: 15_000 })
   return {
-    api: new KubeClient({ access, userAgent: `stele-cli/${versionText()}`, timeoutMs: 15_000 }),
+    api,
+    askPod: (...asked) => api.askPod(...asked),
     namespace: where.allNamespaces ? undefined : (where.namespace ?? access.namespace),
   }
 }

@@ -5,19 +5,33 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { incarnation } from '../../base/quantities.ts'
+import { reportTexts } from '../../control/kubernetes/broker-report.ts'
 import { claims, cluster, leases, pods, slice, topics } from './cluster.fixture.ts'
 
 /** What an API server answers to a list, by the plural asked for. */
 type Answer = { readonly items: readonly object[] } | { readonly code: number; readonly message: string }
 let answers: Record<string, Answer> = {}
 let asked: string[] = []
+/** What brokers' pods answer. */
+let metrics: Record<string, string> = {}
+let denied = false
+
+const noAnswer = (pod: string | undefined): Answer =>
+  pod === undefined ? { items: [] } : { code: denied ? 403 : 503, message: 'no' }
 
 const server = createServer((request, reply) => {
   const path = new URL(request.url ?? '', 'http://server').pathname
   asked.push(path)
+  const pod = /^\/api\/v1\/namespaces\/production\/pods\/([^/]+):8080\/proxy\/metrics$/.exec(path)?.[1]
+  const text = pod === undefined ? undefined : metrics[pod]
+  if (text !== undefined) {
+    reply.end(text)
+    return
+  }
   const [, namespace, plural = ''] =
     /^\/apis?(?:\/[^/]+){1,2}?(?:\/namespaces\/([^/]+))?\/([a-z]+)$/.exec(path) ?? []
-  const answer = answers[`${namespace ?? '*'}/${plural}`] ?? answers[plural] ?? { items: [] }
+  const answer = answers[`${namespace ?? '*'}/${plural}`] ?? answers[plural] ?? noAnswer(pod)
   const failed = 'code' in answer
   reply.writeHead(failed ? answer.code : 200, { 'content-type': 'application/json' })
   reply.end(
@@ -50,6 +64,8 @@ afterAll(() => {
 })
 beforeEach(() => {
   asked = []
+  metrics = {}
+  denied = false
   answers = {
     logclusters: { items: [cluster] },
     logtopics: { items: topics },
@@ -89,16 +105,17 @@ test('status says how the cluster is and what to do', async () => {
 
 What to do
   events-broker-2-0 does not run: ImagePullBackOff: no such image\\u001b[31m
+  Offline: orders-2 (no broker leads it). Bring back what they wait for; all of them: stele tablets --problems -n production --cluster events
   Topic Web.Clicks is not ready (TooFewBrokers): spec.replication 5 is more than 3 brokers: lower it, or scale up
 `)
 })
 
 test('brokers', async () => {
   const { out } = await stele('brokers', 'events')
-  expect(out).toBe(`BROKER  ZONE  POD                PHASE    READY  LEADS  HOLDS  DISK
-     0  a     events-broker-0-0  Running  yes        3      3  10Gi
-     1  b     events-broker-1-0  Running  yes        0      3  10Gi
-     2  c     events-broker-2-0  Failed   no         0      1  10Gi
+  expect(out).toBe(`BROKER  ZONE  POD                PHASE    READY  LEADS  HOLDS  BYTES          DISK
+     0  a     events-broker-0-0  Running  yes        3      3  1.07 GB (10%)  10Gi
+     1  b     events-broker-1-0  Running  yes        0      3  2.15 GB (20%)  10Gi
+     2  c     events-broker-2-0  Failed   no         0      1  -              10Gi
 
 events-broker-2-0: ImagePullBackOff: no such image\\u001b[31m
 `)
@@ -108,12 +125,20 @@ events-broker-2-0: ImagePullBackOff: no such image\\u001b[31m
 })
 
 test('tablets: who is in sync counts only as the incarnation that was', async () => {
+  const size = (tablet: number, bytes: number) =>
+    `kafka_log_log_size{topic="orders",partition="${tablet}"} ${bytes}\n`
+  metrics = {
+    'events-broker-0-0': `# TYPE kafka_log_log_size gauge\n${size(0, 1500)}${size(1, 0)}`,
+    'events-broker-1-0': `${size(0, 7)}${size(3, 17)}`,
+  }
   const { out } = await stele('tablets', 'orders')
-  expect(out).toBe(`TOPIC   TABLET  LEADER  REPLICAS  IN SYNC  STATE
-orders       0  0       0,1       0,1      well
-orders       1  0       0,1       0        under-replicated, 1 behind
-orders       2  none    2         none     offline, 2 behind
-orders       3  0       0,1       0,1      moving, to 2, from 1
+  expect(out).toBe(`TOPIC   TABLET  LEADER  REPLICAS  IN SYNC  BYTES    STATE
+orders       0  0       0,1       0,1      1.50 kB  well
+orders       1  0       0,1       0        0 B      under-replicated, 1 behind
+orders       2  none    2         none     -        offline, 2 behind
+orders       3  0       0,1       0,1      17 B     moving, to 2, from 1
+
+orders-2: no broker leads it
 `)
   const problems = await stele('tablets', '--problems')
   expect(problems.out.split('\n').map(line => line.split(/ +/)[1])).toEqual([
@@ -122,7 +147,60 @@ orders       3  0       0,1       0,1      moving, to 2, from 1
     '2',
     '3',
     undefined,
+    'no',
+    undefined,
   ])
+})
+
+describe('a broker that is away', () => {
+  const offline = async () => {
+    const rows = JSON.parse((await stele('tablets', '--problems', '-o', 'json')).out) as {
+      tablet: number
+      state: string
+      why: string
+    }[]
+    return rows.filter(({ state }) => state === 'offline').map(({ tablet, why }) => `${tablet}: ${why}`)
+  }
+  const rest = '2: no broker leads it'
+
+  test('by its pod', async () => {
+    const conditions = [{ type: 'Ready', status: 'False' }]
+    answers['pods'] = { items: pods.map(pod => ({ ...pod, status: { ...pod.status, conditions } })) }
+    const why = 'broker 0 is not ready'
+    expect(await offline()).toEqual([`0: ${why}`, `1: ${why}`, rest, `3: ${why}`])
+    expect((await stele('status')).out).toContain(`Offline: orders-0, orders-1, orders-3 (${why});`)
+    expect((await stele('brokers')).out).toContain(`events-broker-0-0: ${why}\n`)
+  })
+
+  test('by its Lease, which has run out though its pod counts as ready', async () => {
+    const late = { leaseDurationSeconds: 12, renewTime: '2026-01-01T00:00:30.000000Z' }
+    answers['leases'] = { items: leases.map((lease, id) => (id === 1 ? { ...lease, spec: late } : lease)) }
+    const why = 'broker 0 does not renew its Lease'
+    expect(await offline()).toEqual([`0: ${why}`, `1: ${why}`, rest, `3: ${why}`])
+    const soon = { ...late, renewTime: '2026-01-01T00:00:10.000000Z' }
+    answers['leases'] = { items: leases.map((lease, id) => (id === 1 ? { ...lease, spec: soon } : lease)) }
+    expect(await offline()).toEqual([rest])
+  })
+
+  test('by what it says of one tablet', async () => {
+    const said = reportTexts(
+      { bytes: 0, offline: [{ topicId: slice.topic.id, tablet: 1, reason: 'the disk failed to sync: EIO' }] },
+      incarnation(1),
+    )
+    answers['leases'] = {
+      items: leases.map(lease => {
+        const annotations = { ...lease.metadata.annotations, ...said }
+        return { ...lease, metadata: { ...lease.metadata, annotations } }
+      }),
+    }
+    expect(await offline()).toEqual(['1: the disk failed to sync: EIO', rest])
+    expect((await stele('tablets')).out).toContain('\norders-1: the disk failed to sync: EIO\n')
+  })
+})
+
+test('slices of deleted topics are not counted', async () => {
+  answers['logtopics'] = { items: topics.slice(1) }
+  expect((await stele('status')).out).toContain('tablets  0 tablets\n')
 })
 
 test('programs get JSON', async () => {
@@ -144,6 +222,16 @@ test('several clusters are told apart', async () => {
       },
     ],
   }
+  answers['logtopics'] = {
+    items: [
+      ...topics,
+      ...topics.map(topic => ({
+        ...topic,
+        metadata: { ...topic.metadata, namespace: 'test' },
+        spec: { ...topic.spec, cluster: 'audit' },
+      })),
+    ],
+  }
   const { out } = await stele('tablets', '--all-namespaces')
   expect(out).toMatch(/^NAMESPACE +CLUSTER +TOPIC/)
   expect(out).toContain('\ntest        audit    orders')
@@ -158,6 +246,8 @@ test('what may not be seen is told, and the rest is shown', async () => {
   expect(out).toContain('events-broker-1-0')
   expect(err).toBe('some of it is not known: you have no right to list pods, leases\n')
   expect(code).toBe(0)
+  denied = true
+  expect((await stele('tablets')).err).toContain('you have no right to get pods/proxy')
 })
 
 test('a cluster that nobody looks after says so', async () => {
@@ -269,6 +359,8 @@ test('--watch shows what changed, until it is interrupted', async () => {
     brokers: cluster.status?.brokers?.map(broker => ({ ...broker, ready: true })),
   }
   answers['logclusters'] = { items: [{ ...cluster, status }] }
+  const conditions = [{ type: 'Ready', status: 'True' }]
+  answers['pods'] = { items: pods.map(pod => ({ ...pod, status: { ...pod.status, conditions } })) }
   await saying('3 of 3 ready')
   child.kill('SIGINT')
   await new Promise(resolve => child.once('close', resolve))

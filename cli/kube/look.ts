@@ -5,6 +5,7 @@ import { printable } from '../printable.ts'
 import { brokerRows } from './brokers.ts'
 import { connect, type Where } from './connect.ts'
 import { type Seen, see } from './seen.ts'
+import { sizesOf, type Sizes } from './sizes.ts'
 import { summaryOf } from './status.ts'
 import { tabletRows } from './tablets.ts'
 import { brokersText, type Look, statusText, tabletsTable } from './text.ts'
@@ -23,9 +24,9 @@ type View = {
   readonly text: (look: Look) => string
 }
 
-const views: Readonly<
-  Record<'status' | 'brokers' | 'tablets', (seen: readonly Seen[], options: Options) => View>
-> = {
+type Show = (seen: readonly Seen[], options: Options, sizes: Sizes) => View
+
+const views: Readonly<Record<'status' | 'brokers' | 'tablets', Show>> = {
   status: seen => {
     const data = seen.map(summaryOf)
     return { data, text: look => statusText(data, look) }
@@ -34,8 +35,8 @@ const views: Readonly<
     const data = seen.flatMap(brokerRows)
     return { data, text: look => brokersText(data, look) }
   },
-  tablets: (seen, { topic, problems }) => {
-    const all = seen.flatMap(tabletRows)
+  tablets: (seen, { topic, problems }, sizes) => {
+    const all = seen.flatMap(one => tabletRows(one, sizes))
     const data = all.filter(row => topic === undefined || row.topic === topic)
     if (topic !== undefined && data.length === 0)
       throw noTopic(
@@ -65,6 +66,9 @@ function noTopic(topic: string, names: readonly string[]): Failure {
 }
 
 const everyMs = 1_000
+/** Brokers are asked for all they have: that is not for every round. */
+const sizesEvery = 10
+const noSizes: Sizes = { forbidden: false, of: () => undefined }
 /** Clears the screen and begins at its top. */
 const clear = '\u001B[H\u001B[2J\u001B[3J'
 
@@ -79,13 +83,17 @@ export async function look(what: keyof typeof views, options: Options): Promise<
       ? `${JSON.stringify(view.data, undefined, options.watch ? undefined : 2)}\n`
       : view.text({ wide: options.output === 'wide', colours })
   const first = await see(connection, options.cluster)
-  let shown = shownBy(views[what](first, options))
+  let sizes = what === 'tablets' ? await sizesOf(connection, first) : noSizes
+  let shown = shownBy(views[what](first, options, sizes))
   await write(draw + shown)
-  if (options.output !== 'json') tellOfGaps(first)
-  while (options.watch) {
+  if (options.output !== 'json') tellOfGaps(first, sizes)
+  for (let round = 1; options.watch; round += 1) {
     await sleep(everyMs)
     const now = await see(connection, options.cluster).then(
-      seen => shownBy(views[what](seen, options)),
+      async seen => {
+        if (what === 'tablets' && round % sizesEvery === 0) sizes = await sizesOf(connection, seen)
+        return shownBy(views[what](seen, options, sizes))
+      },
       (error: unknown) => lateFailure(error),
     )
     if (now !== shown) await write(draw + now)
@@ -100,11 +108,12 @@ function lateFailure(error: unknown): string {
 }
 
 /** What is not shown because we may not see it. */
-function tellOfGaps(seen: readonly Seen[]): void {
+function tellOfGaps(seen: readonly Seen[], sizes: Sizes): void {
   const gaps = [
     seen.some(({ pods }) => pods === undefined) ? 'pods' : '',
     seen.some(({ claims }) => claims === undefined) ? 'persistentvolumeclaims' : '',
-    seen.some(({ incarnations }) => incarnations === undefined) ? 'leases' : '',
+    seen.some(({ leases }) => leases === undefined) ? 'leases' : '',
   ].filter(gap => gap !== '')
+  if (sizes.forbidden) tell('the bytes of tablets are not known: you have no right to get pods/proxy')
   if (gaps.length > 0) tell(`some of it is not known: you have no right to list ${gaps.join(', ')}`)
 }

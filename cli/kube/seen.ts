@@ -1,6 +1,15 @@
 import { type LogCluster, logClusters } from '../../control/kubernetes/resources/log-cluster.ts'
 import { type LogTopic, logTopics } from '../../control/kubernetes/resources/log-topic.ts'
-import { annotations, labels } from '../../control/kubernetes/resources/names.ts'
+import { topicsOf } from '../../control/kubernetes/ownership.ts'
+import { labels } from '../../control/kubernetes/resources/names.ts'
+import {
+  isReady,
+  judgedTablets,
+  runIn,
+  standingOf,
+  type JudgedTablet,
+  type Standings,
+} from '../../control/kubernetes/standing.ts'
 import { type TabletSlice, tabletSlices } from '../../control/kubernetes/resources/tablet-slice.ts'
 import { ApiError, type KubeApi, type KubeObject, type Resource } from '../../kube/api.ts'
 import {
@@ -22,9 +31,14 @@ export type Seen = {
   /** Undefined where we may not look. */
   readonly pods: readonly Pod[] | undefined
   readonly claims: readonly PersistentVolumeClaim[] | undefined
-  /** Of each broker whose Lease says so, its incarnation. */
-  readonly incarnations: ReadonlyMap<number, number> | undefined
+  readonly leases: readonly Lease[] | undefined
+  /** Of each broker that anything tells of. */
+  readonly standings: Standings
+  /** Those that are to be served. */
+  readonly tablets: readonly JudgedTablet[]
 }
+
+type Found = Omit<Seen, 'standings' | 'tablets'>
 
 /**
  * The clusters, by namespace and name; only the one called `name`, if it is given.
@@ -58,7 +72,7 @@ export async function see({ api, namespace }: Connection, name: string | undefin
     const here = ({ metadata }: KubeObject): boolean => metadata.namespace === cluster.metadata.namespace
     const mine = (object: KubeObject): boolean =>
       here(object) && object.metadata.labels?.[labels.cluster] === cluster.metadata.name
-    return {
+    return judge({
       cluster,
       topics: topics
         .filter(topic => here(topic) && topic.spec.cluster === cluster.metadata.name)
@@ -66,8 +80,8 @@ export async function see({ api, namespace }: Connection, name: string | undefin
       slices: slices.filter(mine),
       pods: ofPods?.filter(mine),
       claims: ofClaims?.filter(mine),
-      incarnations: ofLeases === undefined ? undefined : incarnationsOf(ofLeases.filter(mine)),
-    }
+      leases: ofLeases?.filter(mine),
+    })
   })
 }
 
@@ -76,16 +90,64 @@ function undefinedIfForbidden(error: unknown): undefined {
   throw error
 }
 
-function incarnationsOf(leases: readonly Lease[]): ReadonlyMap<number, number> {
-  const found = new Map<number, number>()
-  for (const { metadata } of leases) {
-    const text = metadata.annotations?.[annotations.broker]
-    if (text === undefined) continue
-    const { brokerId, incarnation } = JSON.parse(text) as { brokerId: number; incarnation: number }
-    found.set(brokerId, incarnation)
-  }
-  return found
+function judge(found: Found): Seen {
+  const standings = standingsOf(found)
+  const { views } = topicsOf({
+    topics: byName(found.topics),
+    slices: byName(found.slices),
+    lastWords: new Map(),
+  })
+  return { ...found, standings, tablets: judgedTablets(views, standings) }
 }
+
+function standingsOf({ cluster, pods, leases }: Found): Standings {
+  const status = new Map((cluster.status?.brokers ?? []).map(broker => [broker.id, broker]))
+  const podOf = byId(pods ?? [])
+  const leaseOf = byId((leases ?? []).filter(lease => runIn(lease) !== undefined))
+  const isSilent = silence(leases ?? [])
+  const ids = new Set([...status.keys(), ...podOf.keys(), ...leaseOf.keys()])
+  return new Map(
+    [...ids].map(id => {
+      const [pod, lease] = [podOf.get(id), leaseOf.get(id)]
+      const seenReady = pod !== undefined && isReady(pod)
+      const ready = pods === undefined ? (status.get(id)?.ready ?? true) : seenReady
+      return [id, standingOf(id, { ready, lease, silent: lease !== undefined && isSilent(lease) })]
+    }),
+  )
+}
+
+/**
+ * Which Leases have run out. One look sees no time pass, and clocks differ: a renewal counts as late only when it is by our own clock, and by that of
+ * whoever renewed last.
+ */
+function silence(leases: readonly Lease[]): (lease: Lease) => boolean {
+  const renewedMs = ({ spec }: Lease): number => Date.parse(spec?.renewTime ?? '')
+  const nowMs = leases
+    .map(renewedMs)
+    .filter(Number.isFinite)
+    .reduce((latest, ms) => Math.max(latest, ms), -Infinity)
+  return lease => {
+    const lateMs = Math.min(nowMs, Date.now()) - renewedMs(lease)
+    return lateMs > 2_000 * (lease.spec?.leaseDurationSeconds ?? Infinity)
+  }
+}
+
+/** The id on the label of an object of one broker. */
+export const idOf = ({ metadata }: KubeObject): number | undefined => {
+  const label = metadata.labels?.[labels.brokerId]
+  return label === undefined ? undefined : Number(label)
+}
+
+const byId = <T extends KubeObject>(objects: readonly T[]): ReadonlyMap<number, T> =>
+  new Map(
+    objects.flatMap(object => {
+      const id = idOf(object)
+      return id === undefined ? [] : [[id, object]]
+    }),
+  )
+
+const byName = <T extends KubeObject>(objects: readonly T[]): ReadonlyMap<string, T> =>
+  new Map(objects.map(object => [object.metadata.name, object]))
 
 const placeOf = ({ metadata }: KubeObject): string => `${metadata.namespace ?? ''}/${metadata.name}`
 const byNamespaceAndName = (a: KubeObject, b: KubeObject): number =>

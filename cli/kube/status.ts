@@ -1,10 +1,10 @@
 import { annotations } from '../../control/kubernetes/resources/names.ts'
 import type { Condition } from '../../control/kubernetes/resources/condition.ts'
 import { type LogTopic, topicNameOf } from '../../control/kubernetes/resources/log-topic.ts'
+import { countStates, offlineText, unnamedIn, type TabletCounts } from '../../control/kubernetes/standing.ts'
 import { plural } from '../format.ts'
 import { type BrokerRow, brokerRows } from './brokers.ts'
 import type { Seen } from './seen.ts'
-import { tabletRows } from './tablets.ts'
 
 export type ClusterSummary = {
   readonly namespace: string
@@ -14,7 +14,7 @@ export type ClusterSummary = {
   readonly conditions: readonly Condition[]
   readonly brokers: { readonly wanted: number; readonly ready: number }
   readonly topics: { readonly total: number; readonly notReady: readonly string[] }
-  readonly tablets: Readonly<Record<'total' | 'offline' | 'underReplicated' | 'moving', number>>
+  readonly tablets: TabletCounts
   readonly well: boolean
   /** What to do, a sentence each. */
   readonly todo: readonly string[]
@@ -22,12 +22,10 @@ export type ClusterSummary = {
 
 export function summaryOf(seen: Seen): ClusterSummary {
   const { metadata, spec, status } = seen.cluster
-  const states = tabletRows(seen).map(({ state }) => state)
-  const count = (wanted: string): number => states.filter(state => state === wanted).length
   const brokers = brokerRows(seen)
   const conditions = status?.conditions ?? []
   const unready = seen.topics.filter(topic => readiness(topic)?.status !== 'True')
-  const todo = [...ofOperator(seen), ...ofBrokers(brokers), ...ofTopics(unready)]
+  const todo = [...ofOperator(seen), ...ofBrokers(brokers), ...ofTablets(seen), ...ofTopics(unready)]
   return {
     namespace: metadata.namespace ?? '',
     name: metadata.name,
@@ -36,12 +34,7 @@ export function summaryOf(seen: Seen): ClusterSummary {
     conditions,
     brokers: { wanted: spec.brokers, ready: brokers.filter(({ ready }) => ready).length },
     topics: { total: seen.topics.length, notReady: unready.map(topicNameOf) },
-    tablets: {
-      total: states.length,
-      offline: count('offline'),
-      underReplicated: count('under-replicated'),
-      moving: count('moving'),
-    },
+    tablets: countStates(seen.tablets.map(({ state }) => state)),
     well: todo.length === 0 && isWell(conditions),
     todo,
   }
@@ -76,9 +69,18 @@ const ofBrokers = (brokers: readonly BrokerRow[]): string[] =>
         : `${pod} does not run: ${trouble}`,
     )
 
+function ofTablets({ cluster: { metadata }, tablets, standings }: Seen): string[] {
+  const which = offlineText(tablets, unnamedIn(standings))
+  if (which === undefined) return []
+  const all = `stele tablets --problems -n ${metadata.namespace} --cluster ${metadata.name}`
+  return [`Offline: ${which}. Bring back what they wait for; all of them: ${all}`]
+}
+
+/** Which tablets are offline is said once, of the cluster. */
 const ofTopics = (topics: readonly LogTopic[]): string[] =>
-  topics.map(topic => {
+  topics.flatMap(topic => {
     const { reason, message } = readiness(topic) ?? {}
+    if (reason === 'NoLeader') return []
     return reason === undefined
       ? `Topic ${topicNameOf(topic)} is not placed yet.`
       : `Topic ${topicNameOf(topic)} is not ready (${reason}): ${message}`

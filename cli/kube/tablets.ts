@@ -1,5 +1,7 @@
-import { type SliceTablet, type TabletSlice } from '../../control/kubernetes/resources/tablet-slice.ts'
+import type { TabletSlice } from '../../control/kubernetes/resources/tablet-slice.ts'
+import type { JudgedTablet, TabletState } from '../../control/kubernetes/standing.ts'
 import type { Seen } from './seen.ts'
+import type { Sizes } from './sizes.ts'
 
 export type TabletRow = {
   readonly namespace: string
@@ -15,46 +17,51 @@ export type TabletRow = {
   readonly adding: readonly number[]
   readonly removing: readonly number[]
   readonly epoch: number
-  readonly state: 'well' | 'under-replicated' | 'offline' | 'moving'
+  readonly state: TabletState
+  /** Why it is offline. */
+  readonly why: string | undefined
+  /** On the disk of its leader, or of another replica when that does not say. */
+  readonly bytes: number | undefined
 }
 
-export function tabletRows({ cluster, slices, incarnations }: Seen): TabletRow[] {
-  const { namespace = '', name } = cluster.metadata
-  const rows = slices.flatMap(slice =>
-    slice.tablets.map((tablet, index) => ({
-      namespace,
-      cluster: name,
-      topic: slice.topic.name,
-      tablet: slice.first + index,
-      ...rowOf(tablet, incarnations),
-    })),
-  )
+export function tabletRows(seen: Seen, sizes: Sizes): TabletRow[] {
+  const { namespace = '', name } = seen.cluster.metadata
+  const rows = seen.tablets.map(judged => {
+    const {
+      topic,
+      number: tablet,
+      leader,
+      replicas,
+      live,
+      behind,
+      adding,
+      removing,
+      epoch,
+      state,
+      why,
+    } = judged
+    const row = { topic, tablet, leader, replicas, isr: live, behind, adding, removing, epoch, state, why }
+    return { namespace, cluster: name, ...row, bytes: bytesOf(seen, judged, sizes) }
+  })
   return rows.toSorted((a, b) => a.topic.localeCompare(b.topic, 'en') || a.tablet - b.tablet)
 }
 
-function rowOf(tablet: SliceTablet, incarnations: Seen['incarnations']) {
-  const counts = ({ broker, incarnation }: SliceTablet['isr'][number]): boolean =>
-    incarnations === undefined || incarnations.get(broker) === incarnation
-  const isr = tablet.isr.filter(counts).map(({ broker }) => broker)
-  const behind = tablet.replicas.filter(id => !isr.includes(id))
-  const { leader, replicas, adding, removing, epoch } = tablet
-  return { leader, replicas, isr, behind, adding, removing, epoch, state: stateOf(tablet, isr, behind) }
-}
-
-function stateOf(
-  { leader, adding, removing }: SliceTablet,
-  isr: readonly number[],
-  behind: readonly number[],
-): TabletRow['state'] {
-  if (leader === undefined || !isr.includes(leader)) return 'offline'
-  if (adding.length > 0 || removing.length > 0) return 'moving'
-  return behind.length > 0 ? 'under-replicated' : 'well'
+function bytesOf(
+  seen: Seen,
+  { topic, number, leader, replicas }: JudgedTablet,
+  sizes: Sizes,
+): number | undefined {
+  for (const id of leader === undefined ? replicas : [leader, ...replicas]) {
+    const bytes = sizes.of(seen, id, topic, number)
+    if (bytes !== undefined) return bytes
+  }
+  return undefined
 }
 
 /** What a person reads of the state: who is behind, who comes and goes. */
 export function stateText({ state, behind, adding, removing }: TabletRow): string {
   const parts = [
-    state === 'well' ? 'well' : state,
+    state,
     behind.length > 0 ? `${behind.join(',')} behind` : '',
     adding.length > 0 ? `to ${adding.join(',')}` : '',
     removing.length > 0 ? `from ${removing.join(',')}` : '',

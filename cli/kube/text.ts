@@ -1,7 +1,7 @@
 /** What people read: tables and sentences, in colour when somebody looks. Text of the cluster is never trusted by the terminal. */
 import { styleText } from 'node:util'
 import type { Condition } from '../../control/kubernetes/resources/condition.ts'
-import { plural, table } from '../format.ts'
+import { bytes, plural, table } from '../format.ts'
 import { printable } from '../printable.ts'
 import type { BrokerRow } from './brokers.ts'
 import { type ClusterSummary, tabletsText } from './status.ts'
@@ -36,7 +36,7 @@ function places(rows: readonly Placed[]): { readonly heads: string[]; of(row: Pl
 export function brokersText(rows: readonly BrokerRow[], look: Look): string {
   if (rows.length === 0) return 'there are no brokers yet\n'
   const place = places(rows)
-  const heads = [...place.heads, 'BROKER', 'ZONE', 'POD', 'PHASE', 'READY', 'LEADS', 'HOLDS', 'DISK']
+  const heads = [...place.heads, 'BROKER', 'ZONE', 'POD', 'PHASE', 'READY', 'LEADS', 'HOLDS', 'BYTES', 'DISK']
   const more = look.wide ? ['NODE', 'RESTARTS', 'INCARNATION', 'DISK ID', 'IMAGE'] : []
   const cells = rows.map(row => [
     ...place.of(row),
@@ -47,6 +47,7 @@ export function brokersText(rows: readonly BrokerRow[], look: Look): string {
     row.ready ? 'yes' : 'no',
     row.leads,
     row.holds,
+    bytesText(row),
     row.disk ?? '-',
     ...(look.wide
       ? [row.node ?? '-', row.restarts ?? '-', row.incarnation ?? '-', row.diskId ?? '-', row.image ?? '-']
@@ -65,6 +66,11 @@ export function brokersText(rows: readonly BrokerRow[], look: Look): string {
   )
 }
 
+function bytesText({ bytes: held, full }: BrokerRow): string {
+  if (held === undefined) return '-'
+  return full === undefined ? bytes(held) : `${bytes(held)} (${Math.round(100 * full)}%)`
+}
+
 const stateMoods: Readonly<Record<TabletRow['state'], Mood>> = {
   well: 'plain',
   moving: 'plain',
@@ -74,7 +80,7 @@ const stateMoods: Readonly<Record<TabletRow['state'], Mood>> = {
 
 export function tabletsTable(rows: readonly TabletRow[], look: Look): string {
   const place = places(rows)
-  const heads = [...place.heads, 'TOPIC', 'TABLET', 'LEADER', 'REPLICAS', 'IN SYNC', 'STATE']
+  const heads = [...place.heads, 'TOPIC', 'TABLET', 'LEADER', 'REPLICAS', 'IN SYNC', 'BYTES', 'STATE']
   const cells = rows.map(row => [
     ...place.of(row),
     row.topic,
@@ -82,16 +88,30 @@ export function tabletsTable(rows: readonly TabletRow[], look: Look): string {
     String(row.leader ?? 'none'),
     row.replicas.join(','),
     row.isr.join(',') || 'none',
+    row.bytes === undefined ? '-' : bytes(row.bytes),
     stateText(row),
     ...(look.wide ? [row.epoch] : []),
   ])
   const all = [[...heads, ...(look.wide ? ['EPOCH'] : [])], ...cells]
-  return moody(
-    all,
-    rows.map(({ state }) => stateMoods[state]),
-    look,
-  )
+  const moods = rows.map(({ state }) => stateMoods[state])
+  return moody(all, moods, look) + whysText(rows)
 }
+
+/** Why some are offline, each reason once. */
+function whysText(rows: readonly TabletRow[]): string {
+  const groups = Map.groupBy(
+    rows.filter(({ why }) => why !== undefined),
+    ({ cluster, why }) => `${cluster} ${why}`,
+  )
+  const lines = [...groups.values()].map(some => {
+    const names = some.slice(0, namedMax).map(({ topic, tablet }) => `${topic}-${tablet}`)
+    const more = some.length > namedMax ? ` and ${some.length - namedMax} more` : ''
+    return printable(`${names.join(', ')}${more}: ${some[0]?.why}`)
+  })
+  return lines.length === 0 ? '' : `\n${lines.join('\n')}\n`
+}
+
+const namedMax = 10
 
 export const statusText = (clusters: readonly ClusterSummary[], look: Look): string =>
   clusters.map(cluster => clusterText(cluster, look)).join('\n')

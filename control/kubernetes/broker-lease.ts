@@ -12,8 +12,9 @@ import type { Log } from '../../kube/log.ts'
 import { microTime } from '../../kube/micro-time.ts'
 import { leases, type Lease } from '../../kube/resources.ts'
 import { broker as shape, toBroker } from '../broker-json.ts'
-import type { Addresses, Broker, BrokerStart } from '../model.ts'
+import type { Addresses, Broker, BrokerReport, BrokerStart } from '../model.ts'
 import type { Registration } from '../store.ts'
+import { reportTexts } from './broker-report.ts'
 import { mayPass, sentence } from './refused.ts'
 import { annotations, brokerName, labels } from './resources/names.ts'
 
@@ -63,6 +64,9 @@ export class BrokerLease {
   #broker: Broker | undefined
   #renewedMs = -Infinity
   #renewal: Timer | undefined
+  /** What stands on the Lease beside what is ours alone, as the API server last answered. */
+  #annotations: Readonly<Record<string, string>> | undefined
+  #look: (() => BrokerReport) | undefined
   #wake: () => void = () => undefined
 
   constructor(id: BrokerId, options: BrokerLeaseOptions) {
@@ -101,6 +105,12 @@ export class BrokerLease {
   async announce(addresses: Addresses): Promise<void> {
     assert(this.#broker !== undefined, 'a broker is registered before its addresses are known')
     await this.#record({ ...this.#broker, addresses }, [])
+  }
+
+  /** What `look` says goes along with a renewal when it is not what stands there, and now. */
+  reporting(look: () => BrokerReport): void {
+    this.#look = look
+    if (this.#state === 'held') void this.#renew()
   }
 
   async leave(): Promise<void> {
@@ -182,7 +192,7 @@ export class BrokerLease {
     this.#state = 'held'
     this.#broker = broker
     this.#renewedMs = askedMs
-    this.#options.written(lease)
+    this.#wrote(lease)
     this.#renewLater(renewMs)
   }
 
@@ -229,6 +239,7 @@ export class BrokerLease {
       await this.#patch([
         ...this.#isOurs(),
         { op: 'add', path: '/spec/renewTime', value: microTime(clock.nowMs()) },
+        ...this.#report(),
       ])
       this.#renewedMs = Math.max(this.#renewedMs, askedMs)
       if (isLatest()) this.#renewLater(renewMs)
@@ -236,6 +247,15 @@ export class BrokerLease {
       if (!(error instanceof ApiError)) throw error
       if (isLatest()) await this.#notRenewed(error)
     }
+  }
+
+  /** What is to be told anew. Nothing, when somebody took all annotations away: no renewal fails for a report. */
+  #report(): JsonPatch {
+    const there = this.#annotations
+    if (this.#look === undefined || this.#broker === undefined || there === undefined) return []
+    return Object.entries(reportTexts(this.#look(), this.#broker.incarnation))
+      .filter(([name, text]) => (there[name] ?? '') !== text)
+      .map(([name, value]) => ({ op: 'add', path: annotationPath(name), value }) as const)
   }
 
   async #notRenewed(error: ApiError): Promise<void> {
@@ -252,9 +272,10 @@ export class BrokerLease {
     try {
       const lease = await api.get(leases, this.#key)
       if (this.#state !== 'held' || this.#broker === undefined) return
+      this.#annotations = lease?.metadata.annotations
       const askedMs = clock.monotonicMs()
       if (lease === undefined) {
-        this.#options.written(await api.create(leases, this.#leaseOf(this.#broker, undefined)))
+        this.#wrote(await api.create(leases, this.#leaseOf(this.#broker, undefined)))
         this.#renewedMs = askedMs
       } else if (lease.spec?.holderIdentity !== identity) {
         this.#state = 'lost'
@@ -291,8 +312,13 @@ export class BrokerLease {
 
   async #patch(patch: JsonPatch): Promise<Lease> {
     const lease = await this.#options.api.patch(leases, this.#key, patch)
-    this.#options.written(lease)
+    this.#wrote(lease)
     return lease
+  }
+
+  #wrote(lease: Lease): void {
+    this.#annotations = lease.metadata.annotations
+    this.#options.written(lease)
   }
 
   #isOurs(): JsonPatch {

@@ -14,7 +14,7 @@ import { configMaps, leases, type ConfigMap, type Lease } from '../../kube/resou
 import * as steps from '../embedded/changes.ts'
 import { Draft } from '../embedded/state.ts'
 import { applyChanges, sliceTablets } from '../model.ts'
-import type { Addresses, Broker, BrokerStart, TabletChange, Topic } from '../model.ts'
+import type { Addresses, Broker, BrokerReport, BrokerStart, TabletChange, Topic } from '../model.ts'
 import type {
   AddOptions,
   ChangeAnswer,
@@ -262,6 +262,10 @@ class KubernetesStore implements ControlStore {
 
   async announceAddresses(broker: BrokerId, run: Incarnation, addresses: Addresses): Promise<void> {
     await this.#leaseOf(broker, run).announce(addresses)
+  }
+
+  reporting = (broker: BrokerId, run: Incarnation, look: () => BrokerReport): void => {
+    this.#leaseOf(broker, run).reporting(look)
   }
 
   async leaving(broker: BrokerId, run: Incarnation): Promise<void> {

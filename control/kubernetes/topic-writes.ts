@@ -33,9 +33,11 @@ export function newLogTopic(wanted: NewTopic, { cluster, namespace }: Place): Lo
 
 const nameLengthMax = 200
 
-/** Kafka's names are longer and richer than those of objects: the digest tells apart what looks the same without. */
-function objectName(cluster: string, topic: string): string {
-  const digest = crc32c(Buffer.from(topic)).toString(16).padStart(8, '0')
+/** Kafka's names are longer and richer than those of objects: the digest tells apart what looks the same without, also of two clusters. */
+export function objectName(cluster: string, topic: string): string {
+  const digest = crc32c(Buffer.from(`${cluster}/${topic}`))
+    .toString(16)
+    .padStart(8, '0')
   const plain = topic.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-')
   const cut = `${cluster}-${plain}`.slice(0, nameLengthMax).replaceAll(/^-+|-+$/g, '')
   return `${cut}-${digest}`

@@ -6,8 +6,8 @@ import { isDeepStrictEqual } from 'node:util'
 import type { Change } from '../../kube/list-watch.ts'
 import type { TabletAssignment, Topic } from '../model.ts'
 import type { ControlEvent } from '../store.ts'
+import { idHeld, isOlder } from './ownership.ts'
 import { topicNameOf, type LogTopic } from './resources/log-topic.ts'
-import { annotations } from './resources/names.ts'
 import type { TabletSlice } from './resources/tablet-slice.ts'
 import { joined, sameTablets } from './slices.ts'
 import type { SoundSettings } from './sound-settings.ts'
@@ -181,12 +181,11 @@ export class Topics {
 
   /** Its own, or that of slices which were kept and which the operator has given to this LogTopic. */
   #idOf(name: string, { metadata: { uid = '' } }: LogTopic): string | undefined {
-    const ids = this.#ids.get(name)
-    const own = idFromUid(uid)
-    if (ids === undefined || ids.has(own)) return ids && own
-    for (const id of ids)
-      if (this.slice(id, 0)?.metadata.annotations?.[annotations.logTopic] === uid) return id
-    return undefined
+    const ids = [...(this.#ids.get(name) ?? [])]
+    return idHeld(
+      uid,
+      ids.flatMap(id => [...(this.#slices.get(id)?.values() ?? [])]),
+    )
   }
 }
 
@@ -194,19 +193,7 @@ export class Topics {
 const isWhole = ({ spec, status }: LogTopic, tablets: readonly TabletAssignment[]): boolean =>
   tablets.length > 0 && tablets.length >= Math.min(spec.tablets, (status?.tablets ?? 0) || Infinity)
 
-/** Kafka's id of a topic that was not there before: the object's uid as 22 characters of base64url. */
-export const idFromUid = (uid: string): string =>
-  Buffer.from(uid.replaceAll('-', ''), 'hex').toString('base64url')
-
 const placeOf = ({ metadata: { name, uid } }: LogTopic): string => `the LogTopic ${name} (${uid})`
 
 const settingsIn = ({ spec }: LogTopic): Record<string, string> =>
   Object.fromEntries(Object.entries(spec.config ?? {}).map(([name, value]) => [name, String(value)]))
-
-/** Of two LogTopics that claim one name the older one has it. */
-function isOlder(a: LogTopic, b: LogTopic): boolean {
-  const [first, second] = [a, b].map(
-    ({ metadata }) => `${metadata.creationTimestamp ?? ''} ${metadata.uid ?? ''}`,
-  )
-  return (first ?? '') < (second ?? '')
-}

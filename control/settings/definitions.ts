@@ -261,7 +261,7 @@ export const brokerRows = {
   offsetsTopicReplicationFactor: forBroker('offsets.topic.replication.factor', {
     kind: short({ min: 1, max: 32_767 }),
     default: 3,
-    doc: 'How many replicas __consumer_offsets gets when it is made; fewer when there are fewer brokers.',
+    doc: 'How many replicas __consumer_offsets gets when it is made. By default fewer when there are fewer brokers; a number that is given is waited for.',
   }),
   offsetsTopicSegmentBytes: forBroker('offsets.topic.segment.bytes', {
     kind: int({ min: 1 }),

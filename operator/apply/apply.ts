@@ -3,7 +3,7 @@
  * touched, and what fails for a while fails the whole run, which comes again.
  */
 import { logTopics } from '../../control/kubernetes/resources/log-topic.ts'
-import type { LogCluster } from '../../control/kubernetes/resources/log-cluster.ts'
+import { logClusters, type LogCluster } from '../../control/kubernetes/resources/log-cluster.ts'
 import { ApiError, type KubeApi, type KubeObject, type Resource } from '../../kube/api.ts'
 import type { Fact } from '../../kube/events.ts'
 import type { Fault } from '../judge/fault.ts'
@@ -26,8 +26,9 @@ export type ApplyOptions = {
 export type Applied = { readonly moved: boolean; readonly stale: boolean; readonly refused: readonly Fault[] }
 
 type Applying = ApplyOptions & {
-  /** The LogTopics of a namespace as the API server has them now. */
+  /** The LogTopics and LogClusters of a namespace as the API server has them now. */
   readonly topicUids: (namespace: string) => Promise<ReadonlySet<string>>
+  readonly clusterUids: (namespace: string) => Promise<ReadonlySet<string>>
 }
 
 type Outcome = 'done' | 'nothing' | 'stale' | Fault
@@ -37,10 +38,12 @@ export const writesAtOnce = 16
 
 /** @throws ApiError when the API server cannot answer now */
 export async function apply(steps: readonly Step[], options: ApplyOptions): Promise<Applied> {
-  let listed: Promise<ReadonlySet<string>> | undefined
-  const topicUids = (namespace: string): Promise<ReadonlySet<string>> =>
-    (listed ??= uidsOfTopics(options.api, namespace))
-  const outcomes = await inParallel(steps, writesAtOnce, step => outcomeOf(step, { ...options, topicUids }))
+  const once = (resource: Resource) => {
+    let listed: Promise<ReadonlySet<string>> | undefined
+    return (namespace: string) => (listed ??= uidsOf(options.api, resource, namespace))
+  }
+  const applying = { ...options, topicUids: once(logTopics), clusterUids: once(logClusters) }
+  const outcomes = await inParallel(steps, writesAtOnce, step => outcomeOf(step, applying))
   return {
     moved: outcomes.includes('done'),
     stale: outcomes.includes('stale'),
@@ -48,8 +51,8 @@ export async function apply(steps: readonly Step[], options: ApplyOptions): Prom
   }
 }
 
-async function uidsOfTopics(api: KubeApi, namespace: string): Promise<ReadonlySet<string>> {
-  const { items } = await api.list(logTopics, { namespace })
+async function uidsOf(api: KubeApi, resource: Resource, namespace: string): Promise<ReadonlySet<string>> {
+  const { items } = await api.list(resource, { namespace })
   return new Set(items.map(({ metadata }) => metadata.uid ?? ''))
 }
 
@@ -106,12 +109,17 @@ async function applyObject(step: Step & { kind: 'apply' }, options: ApplyOptions
 
 async function remove(step: Step & { kind: 'delete' }, options: Applying): Promise<Outcome> {
   const { api } = options
-  const { resource, key, uid, unlessTopic } = step
+  const { resource, key, uid, resourceVersion, unlessTopic, unlessCluster } = step
+  if (unlessCluster !== undefined && (await options.clusterUids(key.namespace)).has(unlessCluster))
+    return 'stale'
   if (unlessTopic !== undefined) {
     const uids = await options.topicUids(key.namespace)
     if (unlessTopic.some(one => uids.has(one))) return 'stale'
   }
-  const was = await api.delete(resource, key, { uid })
+  const was = await api.delete(resource, key, {
+    uid,
+    ...(resourceVersion !== undefined && { resourceVersion }),
+  })
   const { group, version, kind } = resource
   const apiVersion = group === '' ? version : `${group}/${version}`
   options.deleted(resource, { apiVersion, kind, metadata: { ...key, uid } })

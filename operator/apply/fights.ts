@@ -63,7 +63,7 @@ export class Fights {
   }
 }
 
-const putsBack = (step: Step): boolean => step.kind === 'apply' && step.putsBack === true
+const putsBack = (step: Step): boolean => step.putsBack === true
 
 const waitMs = ({ times }: Fight): number =>
   times < patience ? 0 : Math.min(mostMs, firstMs * 2 ** Math.min(times - patience, 30))

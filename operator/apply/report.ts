@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Condition } from '../../control/kubernetes/resources/condition.ts'
-import { logClusters } from '../../control/kubernetes/resources/log-cluster.ts'
+import { logClusters, type LogCluster } from '../../control/kubernetes/resources/log-cluster.ts'
 import {
   logTopics,
   type LogTopic,
@@ -12,7 +12,7 @@ import type { Fault } from '../judge/fault.ts'
 import { groundOf } from '../judge/topic.ts'
 import { isGoing } from '../observe/members.ts'
 import type { Observed } from '../observe/observed.ts'
-import { see } from '../observe/seen.ts'
+import { see, type Seen } from '../observe/seen.ts'
 import { keyOf } from '../plan/step.ts'
 import { clusterReport } from '../status/cluster.ts'
 import { strandedStatus, topicStatus } from '../status/topic.ts'
@@ -48,6 +48,26 @@ export async function report(
     seen.topicViews.map((view): Wanted => [view.topic, topicStatus(seen, view, ground)]),
     options,
   )
+  await reportSeen(seen, cluster, refused, options)
+}
+
+/** The same of the LogCluster alone, while much is still to be done. */
+export async function reportCluster(
+  observed: Observed,
+  refused: readonly Fault[],
+  options: ReportOptions,
+): Promise<void> {
+  const { cluster } = observed
+  if (cluster !== undefined && !isGoing(cluster))
+    await reportSeen(see(observed, cluster), cluster, refused, options)
+}
+
+async function reportSeen(
+  seen: Seen,
+  cluster: LogCluster,
+  refused: readonly Fault[],
+  options: ReportOptions,
+): Promise<void> {
   const { status, news } = clusterReport(seen, refused)
   if (isDeepStrictEqual(status, cluster.status)) return
   if (!(await write(logClusters, cluster, status, options))) return
@@ -79,8 +99,8 @@ async function reportTopics(wanted: readonly Wanted[], options: ReportOptions): 
   })
 }
 
-/** These pass by themselves. */
-const passing = new Set(['WaitingForBrokers', 'Placing'])
+/** These pass by themselves, or are told of the LogCluster: a broker that is away is one event, and not one a topic. */
+const passing = new Set(['WaitingForBrokers', 'Placing', 'NoLeader'])
 
 const isNews = (before: Condition | undefined, now: Condition): boolean =>
   now.status === 'False' && !passing.has(now.reason) && now.message !== before?.message

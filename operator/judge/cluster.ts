@@ -1,17 +1,26 @@
-import { labels } from '../../control/kubernetes/resources/names.ts'
+import { accountName, labels } from '../../control/kubernetes/resources/names.ts'
+import { countStates, offlineText, unnamedIn, type JudgedTablet } from '../../control/kubernetes/standing.ts'
 import { isLeaving, podOf, type Seen } from '../observe/seen.ts'
-import { isGoing, type Member } from '../observe/members.ts'
-import { hexOf } from '../observe/topics.ts'
+import { holdsDeleted, type Member } from '../observe/members.ts'
+import { hexOf } from '../../control/kubernetes/ownership.ts'
 import type { Fault } from './fault.ts'
 import { podFault } from './pod.ts'
+import { isLockedOut } from './revision.ts'
 import { sizeOf } from './volume.ts'
 
 /** What is wrong with a LogCluster, the worst first. `refused`: what the API server would not have. */
-export function clusterFaults(seen: Seen, refused: readonly Fault[]): Fault[] {
-  const { cluster, settingFaults } = seen
+export function clusterFaults(
+  seen: Seen,
+  tablets: readonly JudgedTablet[],
+  refused: readonly Fault[],
+): Fault[] {
+  const { settingFaults } = seen
   const staying = seen.members.filter(member => !isLeaving(member))
   return [
+    // What loses records goes before all that can wait.
+    ...gathered(staying, dataFault),
     ...refused,
+    ...gathered(staying, member => accountFault(seen, member)),
     ...(settingFaults.length > 0
       ? [{ reason: 'UnknownSetting', message: `spec.config: ${settingFaults.join('; ')}${kept(seen)}` }]
       : []),
@@ -19,7 +28,7 @@ export function clusterFaults(seen: Seen, refused: readonly Fault[]): Fault[] {
     ...gathered(staying, member => (member.pod === undefined ? undefined : podFault(member.pod))),
     ...gathered(staying, member => listenerFault(seen, member)),
     ...drainFaults(seen),
-    ...tabletFaults(seen, cluster.metadata.name),
+    ...tabletFaults(seen, tablets),
     ...keptFaults(seen),
   ]
 }
@@ -85,10 +94,14 @@ function volumeFault(seen: Seen, member: Member, size: string): Fault | undefine
       message: `spec.storage.size is ${size}, the volume has ${now} and its StorageClass does not allow growing: set allowVolumeExpansion on the class, or spec.storage.size to ${now}`,
     }
   }
-  if (member.claim !== undefined && isGoing(member.claim)) {
+  return undefined
+}
+
+function dataFault(member: Member): Fault | undefined {
+  if (member.claim !== undefined && holdsDeleted(member)) {
     return {
       reason: 'VolumeDeleted',
-      message: `the claim ${member.claim.metadata.name} was deleted, and goes with its data as soon as its pod stops: save them before that, the broker then starts with an empty volume`,
+      message: `the claim ${member.claim.metadata.name} was deleted, and goes with its data as soon as its pod stops: save them before that, the broker then starts with an empty volume; the operator does not restart it until then`,
     }
   }
   return member.claim?.status?.phase === 'Lost'
@@ -99,10 +112,26 @@ function volumeFault(seen: Seen, member: Member, size: string): Fault | undefine
     : undefined
 }
 
+function accountFault(seen: Seen, member: Member): Fault | undefined {
+  return isLockedOut(seen, member)
+    ? {
+        reason: 'AccountReplaced',
+        message: `the ServiceAccount ${accountName(seen.cluster.metadata.name)} was deleted and is made again, but the API server refuses the tokens of the one before: brokers are restarted one by one to get new ones; leave the ServiceAccount alone`,
+      }
+    : undefined
+}
+
 function listenerFault(seen: Seen, member: Member): Fault | undefined {
   const [listener] = seen.cluster.spec.listeners ?? []
-  if (listener === undefined || seen.properties === undefined || podOf(seen, member) !== undefined)
-    return undefined
+  if (listener === undefined || seen.properties === undefined || seen.account === undefined) return undefined
+  if (podOf(seen, member) !== undefined) {
+    const ingress = member.external?.status?.loadBalancer?.ingress ?? []
+    if (listener.type !== 'LoadBalancer' || ingress.length > 0) return undefined
+    return {
+      reason: 'AddressPending',
+      message: `spec.listeners: the load balancer behind ${listener.host} has no address yet, and clients outside cannot reach the broker: look at its Service, whose name ends in -external`,
+    }
+  }
   return {
     reason: 'AddressPending',
     message: `spec.listeners: the Service for clients outside has no ${listener.type === 'NodePort' ? 'port of nodes' : 'address of a load balancer'} yet; the broker waits for it`,
@@ -114,47 +143,42 @@ function drainFaults(seen: Seen): Fault[] {
   if (blocked.length === 0) return []
   const ids = new Set<number>(blocked.map(({ id }) => id))
   const names = new Set<string>()
+  const kept = new Map<string, string>()
+  const orphans = new Set(seen.orphans.map(({ slice }) => slice))
   let tablets = 0
-  for (const { topic, tablets: placed } of seen.slices.values()) {
+  for (const slice of seen.slices.values()) {
+    const { topic, tablets: placed } = slice
     for (const { replicas } of placed) {
       if (!replicas.some(id => ids.has(id))) continue
       tablets += 1
-      names.add(topic.name)
+      if (orphans.has(slice)) kept.set(topic.name, hexOf(topic.id))
+      else names.add(topic.name)
     }
   }
-  const sorted = [...names].sort()
-  const more = sorted.length > 5 ? ` and ${sorted.length - 5} more` : ''
-  const remedy = `spec.brokers is ${seen.cluster.spec.brokers}: set it to ${seen.members.length}, or delete these topics; tablets are not copied to other brokers yet`
+  const remedies = [
+    `set spec.brokers, which is ${seen.cluster.spec.brokers}, to ${seen.members.length}`,
+    ...(names.size > 0
+      ? [`delete the LogTopics of ${fewOf(names)} under deletionPolicy Delete, with their records`]
+      : []),
+    ...(kept.size > 0
+      ? [
+          `remove what was kept of ${fewOf(kept.keys())}, whose LogTopics are gone: kubectl delete tabletslices -l '${labels.topicId} in (${[...kept.values()].slice(0, 5).join(',')})'`,
+        ]
+      : []),
+  ]
   return [
     {
       reason: 'DrainBlocked',
-      message: `${brokersText([...ids])} cannot be removed, ${tablets} tablets of ${sorted.slice(0, 5).join(', ')}${more} are there; ${remedy}`,
+      message: `${brokersText([...ids])} cannot be removed, ${tablets} tablets of ${fewOf([...names, ...kept.keys()])} are there, and are not moved to other brokers yet: ${remedies.join('; or ')}`,
     },
   ]
 }
 
-/** How the tablets stand. */
-export type TabletCounts = {
-  readonly total: number
-  readonly underReplicated: number
-  readonly offline: number
-  readonly moving: number
-}
-
-export function countTablets({ slices, orphans, members }: Seen): TabletCounts {
-  const left = new Set(orphans.map(({ slice }) => slice))
-  const ready = new Set<number>(members.filter(member => member.ready).map(({ id }) => id))
-  const count = { total: 0, underReplicated: 0, offline: 0, moving: 0 }
-  for (const slice of slices.values()) {
-    if (left.has(slice)) continue
-    for (const { leader, replicas, isr, adding, removing } of slice.tablets) {
-      count.total += 1
-      if (isr.length < replicas.length) count.underReplicated += 1
-      if (leader === undefined || !ready.has(leader)) count.offline += 1
-      if (adding.length > 0 || removing.length > 0) count.moving += 1
-    }
-  }
-  return count
+/** The first of them in order, and how many more there are. */
+function fewOf(names: Iterable<string>): string {
+  const sorted = [...names].sort()
+  const more = sorted.length > 5 ? ` and ${sorted.length - 5} more` : ''
+  return `${sorted.slice(0, 5).join(', ')}${more}`
 }
 
 /** Records that a deleted LogTopic was to take along, as far as anybody knows. */
@@ -175,19 +199,20 @@ function keptFaults({ orphans }: Seen): Fault[] {
   ]
 }
 
-function tabletFaults(seen: Seen, name: string): Fault[] {
-  const { total, offline, underReplicated } = countTablets(seen)
+function tabletFaults({ standings, cluster }: Seen, tablets: readonly JudgedTablet[]): Fault[] {
+  const { total, offline, underReplicated } = countStates(tablets.map(({ state }) => state))
   const faults: Fault[] = []
-  if (offline > 0) {
+  const which = offlineText(tablets, unnamedIn(standings))
+  if (which !== undefined) {
     faults.push({
       reason: 'TabletsOffline',
-      message: `${offline} of ${total} tablets are led by no broker that is ready: kubectl get tabletslices -l ${labels.cluster}=${name} shows which`,
+      message: `${offline} of ${total} tablets are offline: ${which}. kubectl stele tablets --problems --cluster ${cluster.metadata.name} shows all`,
     })
   }
   if (underReplicated > 0) {
     faults.push({
       reason: 'UnderReplicated',
-      message: `${underReplicated} of ${total} tablets have fewer copies in sync than replicas`,
+      message: `${underReplicated} of ${total} tablets have fewer copies in sync than replicas: wait for brokers that restart, or see with kubectl stele tablets --problems which`,
     })
   }
   return faults

@@ -6,7 +6,7 @@ import { topicTabletsMax } from '../../control/placement.ts'
 import type { Member } from '../observe/members.ts'
 import type { Seen } from '../observe/seen.ts'
 import { settingFaults } from '../observe/settings.ts'
-import type { TopicView } from '../observe/topics.ts'
+import { isUsurped, type TopicView } from '../../control/kubernetes/ownership.ts'
 import { isBroken } from './pod.ts'
 import type { Fault } from './fault.ts'
 
@@ -21,7 +21,7 @@ export function topicFault(seen: Seen, view: TopicView): Fault | undefined {
   }
   return (
     lostFault(view) ??
-    nameFault(name) ??
+    nameFault(view) ??
     settingFault(view) ??
     sizeFault(seen, view) ??
     assignmentFault(seen, view)
@@ -40,7 +40,21 @@ function lostFault(view: TopicView): Fault | undefined {
       }
 }
 
-function nameFault(name: string): Fault | undefined {
+function nameFault(view: TopicView): Fault | undefined {
+  const { name, topic, collidesWith } = view
+  if (isUsurped(topic)) {
+    return {
+      reason: 'InvalidName',
+      message: `spec.name: ${name} is the topic of consumer groups, which brokers make themselves when the first group needs it; its shape is set with offsets.topic.num.partitions and the like in spec.config of the LogCluster: delete this LogTopic`,
+    }
+  }
+  // What is placed is served; its name cannot change any more.
+  if (collidesWith !== undefined && tabletCount(view) === 0) {
+    return {
+      reason: 'NameCollides',
+      message: `spec.name: ${name} differs from the topic ${collidesWith} only in . and _, and Kafka's metrics could not tell them apart: make a LogTopic of another name, or delete one of the two`,
+    }
+  }
   try {
     checkTopicName(name)
     return undefined

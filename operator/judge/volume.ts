@@ -20,3 +20,12 @@ export function sizeOf({ cluster, storageClasses }: Seen, { claim }: Member): Si
   const canGrow = storageClass === undefined || storageClass.allowVolumeExpansion === true
   return canGrow ? { size: wanted, problem: undefined } : { size: now, problem: 'cannot grow' }
 }
+
+/** Whether its claim has not got yet what it asks for. Its driver and the kubelet see to that, each in its own time. */
+export function isGrowing({ claim }: Member): boolean {
+  const asked = claim?.spec?.resources?.requests?.['storage']
+  const has = claim?.status?.capacity?.['storage']
+  if (asked === undefined || has === undefined) return false
+  const [want = 0, have = 0] = [quantityOf(asked), quantityOf(has)]
+  return want > have
+}

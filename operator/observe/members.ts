@@ -1,6 +1,7 @@
 import { brokerId, type BrokerId } from '../../base/quantities.ts'
 import type { LogCluster } from '../../control/kubernetes/resources/log-cluster.ts'
 import { annotations, brokerName, externalName, labels } from '../../control/kubernetes/resources/names.ts'
+import { isReady, standingOf, type Standing } from '../../control/kubernetes/standing.ts'
 import type { SliceTablet } from '../../control/kubernetes/resources/tablet-slice.ts'
 import type { Broker } from '../../control/model.ts'
 import type { KubeObject } from '../../kube/api.ts'
@@ -19,6 +20,8 @@ export type Member = {
   readonly record: (Pick<Broker, 'incarnation'> & Partial<Pick<Broker, 'diskId'>>) | undefined
   readonly zone: string | undefined
   readonly ready: boolean
+  /** How tablets on it stand. */
+  readonly standing: Standing
   /** How many tablets name it. */
   readonly tablets: number
   /** More than spec.brokers: gets no new tablets, and goes when it has none. */
@@ -26,14 +29,16 @@ export type Member = {
 }
 
 /**
- * The brokers of a cluster in the order of their ids: those that anything names and that were not removed; and while these are too
- * few, new ones under the smallest ids that nothing has ever named. The highest ones are in excess when there are too many.
+ * The brokers of a cluster in the order of their ids: those that have a claim or a StatefulSet and were not removed;
+ * and while these are too few, those of the status, and new ones under the smallest ids that nothing has ever named. A tablet or a Lease that names a broker makes
+ * none. The highest ones are in excess when there are too many.
  */
 export function membersOf(seen: Observed, cluster: LogCluster): Member[] {
   const tablets = tabletsByBroker(seen)
-  const { there, retired } = idsIn(seen, tablets)
+  const { there, lost, used } = idsIn(seen, cluster, tablets)
   const ids = new Set(there)
-  for (let id = 0; ids.size < cluster.spec.brokers; id += 1) if (!retired.has(id)) ids.add(id)
+  for (const id of lost) if (ids.size < cluster.spec.brokers) ids.add(id)
+  for (let id = 0; ids.size < cluster.spec.brokers; id += 1) if (!used.has(id)) ids.add(id)
   const sorted = [...ids].sort((a, b) => a - b)
   return sorted.map((id, place) =>
     memberOf(seen, cluster, brokerId(id), {
@@ -62,21 +67,29 @@ function namedIn({ replicas, adding, removing, isr }: SliceTablet): readonly num
     : replicas
 }
 
-function idsIn(seen: Observed, tablets: ReadonlyMap<number, number>) {
-  const there = new Set<number>(tablets.keys())
+function idsIn(seen: Observed, { status }: LogCluster, tablets: ReadonlyMap<number, number>) {
+  const used = new Set<number>(tablets.keys())
   const retired = new Set<number>()
   const claimed = new Set<number>()
+  const there = new Set<number>()
   const note = (object: KubeObject, into: Set<number>): void => {
     const id = idOf(object)
-    if (id !== undefined) into.add(id)
+    if (id === undefined) return
+    into.add(id)
+    used.add(id)
   }
-  for (const claim of seen.claims.values()) note(claim, isRetired(claim) ? retired : claimed)
-  for (const lease of seen.leases.values()) note(lease, isRetired(lease) ? retired : there)
   for (const set of seen.statefulSets.values()) note(set, there)
-  // What is left of a removed broker is on its way out, unless a tablet names it after all.
-  for (const id of retired) if (!claimed.has(id) && !tablets.has(id)) there.delete(id)
+  for (const lease of seen.leases.values()) note(lease, isRetired(lease) ? retired : used)
+  for (const claim of seen.claims.values()) {
+    note(claim, isRetired(claim) ? retired : claimed)
+    // A broker on its way out that a tablet names after all comes back, with what it holds.
+    const id = idOf(claim)
+    if (id !== undefined && tablets.has(id)) claimed.add(id)
+  }
+  for (const id of retired) there.delete(id)
   for (const id of claimed) there.add(id)
-  return { there, retired }
+  const lost = (status?.brokers ?? []).map(({ id }) => id).filter(id => !retired.has(id) && !there.has(id))
+  return { there, lost, used }
 }
 
 /** The id on an object's label; undefined when it has none that could be one. */
@@ -87,6 +100,9 @@ export function idOf({ metadata }: KubeObject): number | undefined {
 
 export const isRetired = ({ metadata }: KubeObject): boolean => metadata.labels?.[labels.retired] === 'true'
 export const isGoing = ({ metadata }: KubeObject): boolean => metadata.deletionTimestamp !== undefined
+
+/** Whether the pod is all that keeps the volume: its claim was deleted, and goes when the pod stops. */
+export const holdsDeleted = ({ claim }: Member): boolean => claim !== undefined && isGoing(claim)
 
 function memberOf(
   seen: Observed,
@@ -99,6 +115,7 @@ function memberOf(
   const lease = seen.leases.get(name)
   const node = pod?.spec?.nodeName
   const statefulSet = seen.statefulSets.get(name)
+  const ready = pod !== undefined && isReady(pod)
   return {
     id,
     statefulSet,
@@ -109,14 +126,11 @@ function memberOf(
     record: lease === undefined ? undefined : recordOf(lease),
     // While it has no pod it is where it was.
     zone: seen.zones.get(node ?? '') ?? statefulSet?.metadata.annotations?.[annotations.zone],
-    ready: pod !== undefined && isReady(pod),
+    ready,
+    standing: standingOf(id, { ready, lease, silent: seen.silent.has(name) }),
     ...rest,
   }
 }
-
-const isReady = (pod: Pod): boolean =>
-  !isGoing(pod) &&
-  (pod.status?.conditions ?? []).some(({ type, status }) => type === 'Ready' && status === 'True')
 
 /** A broker writes it; what cannot be read is as good as nothing. */
 function recordOf({ metadata }: Lease): Member['record'] {

@@ -1,6 +1,5 @@
 import type { LogCluster } from '../../control/kubernetes/resources/log-cluster.ts'
-import type { LogTopic } from '../../control/kubernetes/resources/log-topic.ts'
-import type { TabletSlice } from '../../control/kubernetes/resources/tablet-slice.ts'
+import type { DeletionPolicy, Placed } from '../../control/kubernetes/ownership.ts'
 import type { ObjectKey } from '../../kube/api.ts'
 import type {
   ConfigMap,
@@ -17,22 +16,23 @@ import type {
   StorageClass,
 } from '../../kube/resources.ts'
 
-export type DeletionPolicy = LogTopic['spec']['deletionPolicy']
+/** What a LogCluster that was deleted said at last of its data; or why they are kept, whatever it said. */
+export type Ending = DeletionPolicy | 'paused' | 'orphaned'
 
 type Named<T> = ReadonlyMap<string, T>
 
 /** All that is known of one LogCluster at one moment, its objects by name. Nothing here changes under the reader. */
-export type Observed = {
+export type Observed = Placed & {
   readonly key: ObjectKey
   /** By the wall clock, milliseconds since 1970. */
   readonly nowMs: number
   /** Undefined: there is none of this name, but topics or slices that name it. */
   readonly cluster: LogCluster | undefined
-  readonly topics: Named<LogTopic>
-  readonly slices: Named<TabletSlice>
-  /** The deletionPolicy of LogTopics that were seen to be deleted, as it was then, by their uids. */
-  readonly lastWords: ReadonlyMap<string, DeletionPolicy>
+  /** How LogClusters of this name ended that were seen to be deleted, and from which something is there still; by their uids. */
+  readonly endings: ReadonlyMap<string, Ending>
   readonly leases: Named<Lease>
+  /** The names of Leases that their brokers do not renew. */
+  readonly silent: ReadonlySet<string>
   readonly claims: Named<PersistentVolumeClaim>
   readonly statefulSets: Named<StatefulSet>
   readonly pods: Named<Pod>
@@ -43,6 +43,8 @@ export type Observed = {
   readonly roleBindings: Named<RoleBinding>
   readonly budgets: Named<PodDisruptionBudget>
   readonly policies: Named<NetworkPolicy>
+  /** What somebody else deleted and is not there again: as `StatefulSet events-broker-0`. */
+  readonly vanished: ReadonlySet<string>
   readonly storageClasses: Named<StorageClass>
   /** The zone of each node on which a broker stands, where the node says. */
   readonly zones: ReadonlyMap<string, string>

@@ -1,19 +1,36 @@
 import { expect, test } from 'vitest'
-import { annotations } from '../../control/kubernetes/resources/names.ts'
-import { services } from '../../kube/resources.ts'
-import { clusterOf, nothing } from '../observed.fixture.ts'
+import { annotations, labels } from '../../control/kubernetes/resources/names.ts'
+import { services, type PersistentVolumeClaim } from '../../kube/resources.ts'
+import { byName, clusterOf, nothing } from '../observed.fixture.ts'
 import { firstAddress } from '../resources/reaching.ts'
 import { plan } from './plan.ts'
 import { put } from './put.ts'
 import { targetOf } from './step.ts'
 
-test('from nothing, volumes come first and StatefulSets after all that they need', () => {
-  const targets = plan(nothing(clusterOf({ brokers: 1 })))
-    .flat()
-    .map(targetOf)
+test('from nothing, volumes come first; StatefulSets when there is all that they need', () => {
+  const cluster = clusterOf({ brokers: 1 })
+  const first = plan(nothing(cluster)).flat()
+  const targets = first.map(targetOf)
   expect(targets[0]).toBe('PersistentVolumeClaim events-broker-0')
-  expect(targets.at(-1)).toBe('StatefulSet events-broker-0')
-  expect(targets).toHaveLength(11)
+  expect(targets).toHaveLength(10)
+  const claims = first
+    .slice(0, 1)
+    .flatMap(step => (step.kind === 'apply' ? [step.object as PersistentVolumeClaim] : []))
+  expect(
+    plan(nothing(cluster, { claims: byName(claims) }))
+      .flat()
+      .map(targetOf)
+      .at(-1),
+  ).toBe('StatefulSet events-broker-0')
+  const foreign = claims.map(claim => ({
+    ...claim,
+    metadata: { ...claim.metadata, labels: { [labels.cluster]: 'events' } },
+  }))
+  expect(
+    plan(nothing(cluster, { claims: byName(foreign) }))
+      .flat()
+      .map(targetOf),
+  ).not.toContain('StatefulSet events-broker-0')
 })
 
 test('a paused LogCluster, and one that is being deleted, is left as it is', () => {
@@ -37,7 +54,7 @@ test('an object is written when it is missing, changed, edited or not known to b
   expect(put(cluster, services, live, wanted)).toEqual([])
   const edited = { ...live, spec: { ...live.spec, selector: { app: 'other' } } }
   expect(put(cluster, services, edited, wanted)).toMatchObject([
-    { isNew: false, reason: 'it was edited by hand', event: { reason: 'PutBack' } },
+    { reason: 'it was edited by hand', event: { reason: 'PutBack' } },
   ])
   const other = { ...wanted, spec: { ...wanted.spec, type: 'NodePort' } }
   expect(put(cluster, services, live, other)).toMatchObject([{ reason: 'something else is wanted now' }])

@@ -6,11 +6,13 @@ import { annotations } from '../../control/kubernetes/resources/names.ts'
 import { isGoing } from '../observe/members.ts'
 import type { Observed } from '../observe/observed.ts'
 import { see, type Seen } from '../observe/seen.ts'
-import { topicsOf } from '../observe/topics.ts'
+import { topicsOf } from '../../control/kubernetes/ownership.ts'
+import { belong } from './rules/belong.ts'
 import { brokers } from './rules/brokers.ts'
 import { furnish } from './rules/furnish.ts'
 import { leave } from './rules/leave.ts'
-import { owners } from './rules/owners.ts'
+import { farewell } from './rules/farewell.ts'
+import { relabel } from './rules/relabel.ts'
 import { replaceBroken } from './rules/replace-broken.ts'
 import { roll } from './rules/roll.ts'
 import { tablets } from './rules/tablets.ts'
@@ -25,7 +27,8 @@ const rules: readonly Rule[] = [
   volumes,
   furnish,
   brokers,
-  owners,
+  belong,
+  relabel,
   replaceBroken,
   ({ topicViews, orphans }) => topics({ views: topicViews, orphans }),
   tablets,
@@ -36,8 +39,12 @@ const rules: readonly Rule[] = [
 /** The steps by rule: those of one rule may be done side by side, those of the next one after them. */
 export function plan(observed: Observed): Step[][] {
   const { cluster } = observed
+  if (cluster !== undefined && isPaused(cluster)) return []
+  // A LogCluster of the same name waits until what the one before left is gone: or it would begin with half of it.
+  const removal = farewell(observed)
+  if (removal !== undefined) return [removal].filter(some)
   if (cluster === undefined) return [topics(topicsOf(observed))].filter(some)
-  if (isGoing(cluster) || isPaused(cluster)) return []
+  if (isGoing(cluster)) return []
   const seen = see(observed, cluster)
   return rules.map(rule => rule(seen)).filter(some)
 }

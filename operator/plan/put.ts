@@ -1,11 +1,12 @@
 import type { LogCluster } from '../../control/kubernetes/resources/log-cluster.ts'
 import { annotations, labels } from '../../control/kubernetes/resources/names.ts'
-import type { KubeObject, Resource } from '../../kube/api.ts'
+import type { JsonPatch, KubeObject, Resource } from '../../kube/api.ts'
 import { isGoing } from '../observe/members.ts'
 import { digestOf } from '../resources/digest.ts'
 import { manager } from '../resources/labels.ts'
+import { additionsIn } from './additions.ts'
 import { covers } from './covers.ts'
-import type { Step } from './step.ts'
+import { keyOf, type Step } from './step.ts'
 
 /** Whether we made it, for this LogCluster or an earlier one of its name. */
 export function isOurs({ metadata }: KubeObject, cluster: LogCluster): boolean {
@@ -35,12 +36,32 @@ export function put<T extends KubeObject>(
   if (live === undefined || !isOurs(live, cluster)) return [{ ...step, isNew: true, reason: 'it is missing' }]
   if (isGoing(live)) return []
   const applied = live.metadata.annotations?.[annotations.applied]
-  if (applied !== object.metadata.annotations?.[annotations.applied])
-    return [{ ...step, isNew: false, reason: 'something else is wanted now' }]
-  const missesOwner = wanted.metadata.ownerReferences === undefined && ownedBy(live, cluster)
-  if (covers(live, object) && !missesOwner) return []
-  const reason = 'it was edited by hand'
-  return [{ ...step, isNew: false, putsBack: true, reason, event: putBack(wanted) }]
+  const isNews = applied !== object.metadata.annotations?.[annotations.applied]
+  const additions = additionsIn(live, object)
+  if (additions.length > 0) return [takeAway(resource, live, additions, isNews)]
+  if (isNews) return [{ ...step, isNew: false, reason: 'something else is wanted now' }]
+  if (covers(live, object)) return []
+  return [{ ...step, isNew: false, putsBack: true, reason: byHand, event: putBack(wanted) }]
+}
+
+const byHand = 'it was edited by hand'
+
+/** Server-side apply takes nothing away that somebody else has set, and would be refused where two ports get one name. */
+function takeAway<T extends KubeObject>(
+  resource: Resource<T>,
+  live: T,
+  additions: JsonPatch,
+  isNews: boolean,
+): Step {
+  const version = {
+    op: 'test',
+    path: '/metadata/resourceVersion',
+    value: live.metadata.resourceVersion,
+  } as const
+  const step = { kind: 'patch', resource, key: keyOf(live), patch: [version, ...additions] } as const
+  return isNews
+    ? { ...step, reason: 'what is not wanted any more is in the way' }
+    : { ...step, putsBack: true, reason: byHand, event: putBack(live) }
 }
 
 const putBack = ({ kind, metadata }: KubeObject): NonNullable<Step['event']> => ({
@@ -49,9 +70,6 @@ const putBack = ({ kind, metadata }: KubeObject): NonNullable<Step['event']> => 
   action: 'PutBack',
   note: `the ${kind} ${metadata.name} was edited, and is as the operator made it again: change the LogCluster instead`,
 })
-
-const ownedBy = ({ metadata }: KubeObject, cluster: LogCluster): boolean =>
-  (metadata.ownerReferences ?? []).some(({ uid }) => uid === cluster.metadata.uid)
 
 function withDigest<T extends KubeObject>(object: T): T {
   const { metadata } = object

@@ -4,19 +4,19 @@ import type { Fact } from '../../kube/events.ts'
 /** One write, and the one reason for it. */
 export type Step = {
   readonly reason: string
+  /** Nothing else is wanted than before, somebody changed it. */
+  readonly putsBack?: true
   /** Told when the step is done. */
   readonly event?: Omit<Fact, 'regarding'>
 } & (
   | {
       /**
-       * Server-side apply. `isNew`: nothing of ours was seen there, so a stranger of this name is left alone. `putsBack`: nothing else is
-       * wanted than before, somebody changed it.
+       * Server-side apply. `isNew`: nothing of ours was seen there, so a stranger of this name is left alone.
        */
       readonly kind: 'apply'
       readonly resource: Resource
       readonly object: KubeObject
       readonly isNew: boolean
-      readonly putsBack?: true
     }
   | { readonly kind: 'create'; readonly resource: Resource; readonly object: KubeObject }
   | {
@@ -26,12 +26,17 @@ export type Step = {
       readonly patch: JsonPatch
     }
   | {
-      /** Only this very object. With `unlessTopic`: only when the API server itself says that no LogTopic has one of these uids. */
+      /**
+       * Only this very object; with `resourceVersion`, only as it was seen. With `unlessTopic`: only when the API server itself says that no LogTopic has one of these uids; with
+       * `unlessCluster`, that there is no LogCluster with this one.
+       */
       readonly kind: 'delete'
       readonly resource: Resource
       readonly key: ObjectKey
       readonly uid: string
+      readonly resourceVersion?: string
       readonly unlessTopic?: readonly string[]
+      readonly unlessCluster?: string
     }
 )
 

@@ -2,10 +2,10 @@ import type { BrokerId } from '../../base/quantities.ts'
 import type { LogCluster } from '../../control/kubernetes/resources/log-cluster.ts'
 import { annotations, brokerName } from '../../control/kubernetes/resources/names.ts'
 import type { PersistentVolumeClaim } from '../../kube/resources.ts'
-import { brokerLabels, ownerOf } from './labels.ts'
+import { brokerLabels } from './labels.ts'
 
 /**
- * A broker's volume. Under Retain it has no owner, so that it outlives its LogCluster. Of a claim that is there its own storage
+ * A broker's volume. It has no owner, so that it outlives its LogCluster; an annotation says whose it is. Of a claim that is there its own storage
  * class is kept, which cannot change, and the larger size: volumes never shrink.
  */
 export function claim(
@@ -21,8 +21,11 @@ export function claim(
       name: brokerName(name, id),
       namespace,
       labels: brokerLabels(name, id),
-      annotations: { [annotations.clusterId]: as.clusterId },
-      ...(cluster.spec.deletionPolicy === 'Delete' && { ownerReferences: [ownerOf(cluster)] }),
+      annotations: {
+        [annotations.clusterId]: as.clusterId,
+        [annotations.logCluster]: cluster.metadata.uid ?? '',
+        [annotations.deletionPolicy]: cluster.spec.deletionPolicy,
+      },
     },
     spec: {
       accessModes: ['ReadWriteOnce'],

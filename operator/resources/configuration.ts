@@ -5,8 +5,12 @@ import { clusterLabels, ownedMeta } from './labels.ts'
 
 export const propertiesKey = 'server.properties'
 
-/** Brokers do not copy tablets yet: more places for committed offsets would be copies that nobody fills. */
-export const brokerDefaults = { 'offsets.topic.replication.factor': 1 }
+const offsetsCopies = 3
+
+/** Said, because brokers that are told wait for each other with committed offsets: the first one that is up would keep them alone. */
+export const brokerDefaults = ({ spec }: LogCluster): Readonly<Record<string, number>> => ({
+  'offsets.topic.replication.factor': Math.min(offsetsCopies, spec.brokers),
+})
 
 /** The settings as Java's properties, by name. */
 export function propertiesText(config: LogCluster['spec']['config']): string {

@@ -31,8 +31,8 @@ export const brokerLabels = (cluster: string, id: BrokerId): Labels => ({
   [labels.brokerId]: String(id),
 })
 
-/** Makes garbage collection take an object away with its LogCluster. */
-export const ownerOf = (cluster: LogCluster): OwnerReference => ({
+/** Makes garbage collection take an object away with its LogCluster; no data are ever under it. */
+const ownerOf = (cluster: LogCluster): OwnerReference => ({
   apiVersion,
   kind: 'LogCluster',
   name: cluster.metadata.name,

@@ -10,6 +10,7 @@ const pod = (more: Partial<BrokerPod> = {}): BrokerPod => ({
   clusterId: 'abc',
   properties: '',
   zone: undefined,
+  account: 'account',
   external: undefined,
   ...more,
 })

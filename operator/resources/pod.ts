@@ -25,6 +25,8 @@ export type BrokerPod = {
   /** `server.properties`, which the pod has mounted: a broker reads it at its start only. */
   readonly properties: string
   readonly zone: string | undefined
+  /** The uid of the ServiceAccount. */
+  readonly account: string
   /** Undefined when the cluster has no listener for clients outside. */
   readonly external: ExternalAddress | undefined
 }
@@ -50,7 +52,7 @@ function bareTemplate(pod: BrokerPod) {
   const additions = cluster.spec.template ?? {}
   const metadata = {
     labels: { ...additions.labels, ...brokerLabels(cluster.metadata.name, id) },
-    annotations: { ...additions.annotations },
+    annotations: { ...additions.annotations, [annotations.account]: pod.account },
   }
   const {
     nodeSelector,

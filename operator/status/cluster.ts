@@ -4,11 +4,14 @@
  */
 import type { LogClusterStatus } from '../../control/kubernetes/resources/log-cluster.ts'
 import { bootstrapName, ports } from '../../control/kubernetes/resources/names.ts'
-import { brokersText, clusterFaults, countTablets } from '../judge/cluster.ts'
+import { countStates, judgedTablets } from '../../control/kubernetes/standing.ts'
+import { brokersText, clusterFaults } from '../judge/cluster.ts'
 import type { Fault } from '../judge/fault.ts'
 import { isBroken } from '../judge/pod.ts'
 import { isOutdated } from '../judge/revision.ts'
 import { groundOf, tabletCount, topicFault } from '../judge/topic.ts'
+import { removalOf } from '../observe/removal.ts'
+import { isGrowing } from '../judge/volume.ts'
 import { isLeaving, podOf, type Seen } from '../observe/seen.ts'
 import { isPaused } from '../plan/plan.ts'
 import { nodeHost } from '../resources/external-address.ts'
@@ -26,16 +29,17 @@ export type ClusterReport = {
 export function clusterReport(seen: Seen, refused: readonly Fault[]): ClusterReport {
   const { cluster, members } = seen
   const { name, namespace, generation } = cluster.metadata
-  const faults = clusterFaults(seen, refused)
+  const tablets = judgedTablets(seen.topicViews, seen.standings)
+  const faults = clusterFaults(seen, tablets, refused)
   const before = cluster.status?.conditions
   const told = before?.find(({ type }) => type === 'Degraded')?.message ?? ''
-  const counts = countTablets(seen)
+  const counts = countStates(tablets.map(({ state }) => state))
   const external = members.flatMap(member => externalText(seen, member) ?? [])
   const status: LogClusterStatus = {
     ...(generation !== undefined && { observedGeneration: generation }),
     conditions: conditionsOf(
       before,
-      [available(seen, counts.offline), progressing(seen, faults), degraded(faults)],
+      [available(seen, faults), progressing(seen, faults), degraded(seen, faults)],
       {
         generation,
         nowMs: seen.nowMs,
@@ -70,22 +74,28 @@ function externalText(seen: Seen, member: Member): string | undefined {
   return external === undefined || host === undefined ? undefined : `${host}:${external.port}`
 }
 
-function available({ members }: Seen, offline: number): Judgement {
+function available({ members }: Seen, faults: readonly Fault[]): Judgement {
   const ready = members.filter(member => member.ready).length
   const message = `${ready} of ${members.length} brokers are ready`
   if (ready === 0) return { type: 'Available', status: 'False', reason: 'NoBrokerReady', message }
-  if (offline > 0) {
-    const why = `${message}, ${offline} tablets are led by none of them`
+  const offline = faults.find(({ reason }) => reason === 'TabletsOffline')
+  if (offline !== undefined) {
+    const why = `${message}, ${offline.message}`
     return { type: 'Available', status: 'False', reason: 'TabletsOffline', message: why }
   }
   return { type: 'Available', status: 'True', reason: 'Serving', message }
 }
 
-const degraded = (faults: readonly Fault[]): Judgement => ({
+/** One reason is seen at a glance; what it hides is named behind it. */
+const textOf = ({ reason, message }: Fault, at: number, faults: readonly Fault[]): string =>
+  at === 0 || faults[0]?.reason === reason ? message : `${reason}: ${message}`
+
+/** Its reason is the column HEALTH: that a cluster is paused must be seen there, too. */
+const degraded = ({ cluster }: Seen, faults: readonly Fault[]): Judgement => ({
   type: 'Degraded',
   status: faults.length > 0 ? 'True' : 'False',
-  reason: faults[0]?.reason ?? 'Healthy',
-  message: faults.map(({ message }) => message).join('; ') || 'nothing is wrong',
+  reason: faults[0]?.reason ?? (isPaused(cluster) ? 'Paused' : 'Healthy'),
+  message: faults.map(textOf).join('; ') || 'nothing is wrong',
 })
 
 const says = (status: 'True' | 'False', reason: string, message: string): Judgement => ({
@@ -99,6 +109,11 @@ function progressing(seen: Seen, faults: readonly Fault[]): Judgement {
   const { cluster, members } = seen
   if (isPaused(cluster)) {
     return says('False', 'Paused', 'the annotation stele.dev/paused stops all changes: remove it to go on')
+  }
+  if (removalOf(seen) !== undefined) {
+    const message =
+      'the data of the LogCluster of this name that was deleted under deletionPolicy Delete are being removed: brokers are made when they are gone'
+    return says('True', 'RemovingData', message)
   }
   const staying = members.filter(member => !isLeaving(member))
   if (seen.properties === undefined) {
@@ -118,7 +133,9 @@ function progressing(seen: Seen, faults: readonly Fault[]): Judgement {
   }
   const absent = staying.filter(member => !member.ready)
   if (absent.length > 0) {
-    return says('True', 'BrokersStarting', `${brokersText(absent.map(({ id }) => id))}: not ready yet`)
+    const made = staying.filter(({ statefulSet }) => statefulSet !== undefined).length
+    const how = made < staying.length ? `${made} of ${staying.length} brokers are made; ` : ''
+    return says('True', 'BrokersStarting', `${how}${brokersText(absent.map(({ id }) => id))}: not ready yet`)
   }
   if (outdated.length > 0) {
     return says(
@@ -126,6 +143,9 @@ function progressing(seen: Seen, faults: readonly Fault[]): Judgement {
       'Rolling',
       `${outdated.length} of ${staying.length} brokers are still to be restarted`,
     )
+  }
+  if (seen.account === undefined) {
+    return says('True', 'BrokersStarting', 'brokers wait for their ServiceAccount')
   }
   if (staying.some(member => podOf(seen, member) === undefined)) {
     return says(
@@ -137,7 +157,19 @@ function progressing(seen: Seen, faults: readonly Fault[]): Judgement {
   if (staying.length < members.length) return says('True', 'Draining', 'brokers in excess are removed')
   const drain = faults.find(({ reason }) => reason === 'DrainBlocked')
   if (drain !== undefined) return says('False', drain.reason, drain.message)
-  return placing(seen) ?? says('False', 'Converged', 'everything is as it is wanted')
+  return placing(seen) ?? growing(staying) ?? says('False', 'Converged', 'everything is as it is wanted')
+}
+
+function growing(members: readonly Member[]): Judgement | undefined {
+  const waiting = members.filter(isGrowing)
+  const [claim] = waiting.flatMap(member => member.claim?.metadata.name ?? [])
+  if (claim === undefined) return undefined
+  const whose = brokersText(waiting.map(({ id }) => id))
+  return says(
+    'True',
+    'VolumesGrowing',
+    `${whose}: the volume has not grown yet: \`kubectl describe pvc ${claim}\` shows what it waits for`,
+  )
 }
 
 function placing(seen: Seen): Judgement | undefined {

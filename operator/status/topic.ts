@@ -1,10 +1,11 @@
 import type { LogTopic, LogTopicStatus } from '../../control/kubernetes/resources/log-topic.ts'
 import { annotations } from '../../control/kubernetes/resources/names.ts'
+import { judged, offlineText, type JudgedTablet } from '../../control/kubernetes/standing.ts'
 import { brokersText } from '../judge/cluster.ts'
 import { leadersToCome, tabletCount, topicFault, type Ground } from '../judge/topic.ts'
 import type { Fault } from '../judge/fault.ts'
 import type { Seen } from '../observe/seen.ts'
-import type { TopicView } from '../observe/topics.ts'
+import type { TopicView } from '../../control/kubernetes/ownership.ts'
 import { conditionsOf, type Judgement } from './conditions.ts'
 
 export function topicStatus(seen: Seen, view: TopicView, ground: Ground): LogTopicStatus {
@@ -12,10 +13,11 @@ export function topicStatus(seen: Seen, view: TopicView, ground: Ground): LogTop
   const { generation } = topic.metadata
   const at = { generation, nowMs: seen.nowMs }
   const placed = view.takenBy === undefined ? tabletCount(view) : 0
-  const led = view.slices.flatMap(slice => slice.tablets).filter(({ leader }) => leader !== undefined).length
+  const tablets = view.slices.flatMap(slice => judged(slice, seen.standings))
+  const led = tablets.filter(({ state }) => state !== 'offline').length
   return {
     ...(generation !== undefined && { observedGeneration: generation }),
-    conditions: conditionsOf(topic.status?.conditions, [ready(seen, view, ground)], at),
+    conditions: conditionsOf(topic.status?.conditions, [ready(seen, view, ground, tablets)], at),
     ...(placed > 0 && { topicId: view.id }),
     // What was placed once is remembered: only so is seen what was lost.
     tablets: Math.max(placed, topic.status?.tablets ?? 0),
@@ -42,8 +44,8 @@ const notReady = ({ reason, message }: Fault): Judgement => ({
   message,
 })
 
-function ready(seen: Seen, view: TopicView, ground: Ground): Judgement {
-  const fault = topicFault(seen, view) ?? placeFault(view, ground) ?? servedFault(view)
+function ready(seen: Seen, view: TopicView, ground: Ground, tablets: readonly JudgedTablet[]): Judgement {
+  const fault = topicFault(seen, view) ?? placeFault(view, ground) ?? servedFault(view, tablets)
   if (fault !== undefined) return notReady(fault)
   const count = tabletCount(view)
   const message = `${count} ${count === 1 ? 'tablet has its' : 'tablets have their'} places`
@@ -77,14 +79,11 @@ function placeFault(view: TopicView, ground: Ground): Fault | undefined {
   return { reason: 'Placing', message: `${tablets - placed} of ${tablets} tablets get their places` }
 }
 
-function servedFault({ topic, slices }: TopicView): Fault | undefined {
-  const placed = slices.flatMap(slice => slice.tablets)
-  const unled = placed.filter(({ leader }) => leader === undefined).length
-  if (unled > 0) {
-    return {
-      reason: 'NoLeader',
-      message: `${unled} of ${placed.length} tablets are led by no broker: status.brokers of the LogCluster shows which brokers are away`,
-    }
+function servedFault({ topic }: TopicView, placed: readonly JudgedTablet[]): Fault | undefined {
+  const offline = offlineText(placed)
+  if (offline !== undefined) {
+    const count = placed.filter(({ state }) => state === 'offline').length
+    return { reason: 'NoLeader', message: `${count} of ${placed.length} tablets are offline: ${offline}` }
   }
   const { replication } = topic.spec
   const other = placed.find(({ replicas }) => replicas.length !== replication)

@@ -4,11 +4,12 @@ import { brokerId, incarnation } from '../../base/quantities.ts'
 import { Refusal } from '../../base/refusals.ts'
 import { leases } from '../../kube/resources.ts'
 import { brokerIn } from '../../control/kubernetes/broker-lease.ts'
+import { bytesIn, offlineIn } from '../../control/kubernetes/broker-report.ts'
 import { logTopics, type LogTopic } from '../../control/kubernetes/resources/log-topic.ts'
 import { annotations, apiVersion } from '../../control/kubernetes/resources/names.ts'
 import { tabletSlices } from '../../control/kubernetes/resources/tablet-slice.ts'
 import { openKubernetesStore } from '../../control/kubernetes/store.ts'
-import { claimLeadership, type BrokerStart, type Topic } from '../../control/model.ts'
+import { claimLeadership, type BrokerReport, type BrokerStart, type Topic } from '../../control/model.ts'
 import type { ControlEvent, ControlStore } from '../../control/store.ts'
 import { SimKube, type SimClient } from '../sim/kube.ts'
 import { quietLog, startPlacing } from '../sim/kube-placing.ts'
@@ -376,6 +377,45 @@ test('a stop on purpose stands in the Lease, step by step', async () => {
   const { annotations: noted = {} } = cluster.leaseOf(1).metadata
   expect(Object.keys(noted)).toEqual([annotations.broker])
   expect(brokerIn(cluster.leaseOf(1))).toMatchObject({ incarnation: 2 })
+})
+
+test('what a broker holds goes along with a renewal, and only when it is something else', async () => {
+  const cluster = new Cluster()
+  const { store } = await cluster.open()
+  const { incarnation: run } = await cluster.done(store.registerBroker(start()))
+  const patches = () => cluster.kube.writes.filter(({ verb }) => verb === 'patch').length
+  let report: BrokerReport = { bytes: 7, offline: [] }
+  store.reporting?.(brokerId(1), run, () => report)
+  await cluster.sim.clock.runFor(1_000)
+  expect(bytesIn(cluster.leaseOf(1))).toBe(7)
+  const before = patches()
+  report = { bytes: 9, offline: [{ topicId: 'a', tablet: 2, reason: 'the disk failed' }] }
+  await cluster.sim.clock.runFor(40_000)
+  expect(patches() - before).toBeLessThanOrEqual(11)
+  expect(bytesIn(cluster.leaseOf(1))).toBe(9)
+  expect(offlineIn(cluster.leaseOf(1), run).whyOf('a', 2)).toBe('the disk failed')
+  report = { bytes: 9, offline: [] }
+  await cluster.sim.clock.runFor(5_000)
+  expect(offlineIn(cluster.leaseOf(1), run).whyOf('a', 2)).toBeUndefined()
+})
+
+test('no renewal fails for a report, whatever somebody does to the annotations', async () => {
+  const cluster = new Cluster()
+  const { store, lost } = await cluster.open()
+  const { incarnation: run } = await cluster.done(store.registerBroker(start()))
+  let bytes = 0
+  store.reporting?.(brokerId(1), run, () => ({ bytes: (bytes += 1), offline: [] }))
+  for (let round = 0; round < 3; round++) {
+    await cluster.sim.clock.runFor(5_000)
+    cluster.kube.set(leases, key('events-broker-1'), now => {
+      if (now === undefined) throw new Error('there is no Lease')
+      const { annotations: _, ...metadata } = now.metadata
+      return { ...now, metadata }
+    })
+    await cluster.sim.clock.runFor(20_000)
+    expect(store.leaseAgeMs()).toBeLessThan(6_000)
+  }
+  expect(lost).toEqual([])
 })
 
 test('a Lease that somebody deletes is made again, and runs are never counted down', async () => {

@@ -357,6 +357,17 @@ export function kubeApiContract(name: string, open: () => Promise<Opened>): void
         const right = { uid: second.metadata.uid ?? '', propagation: 'Background' } as const
         expect(await run(api.delete(configMaps, keyOf(first), right))).toBe(true)
       })
+
+      test('spares what has changed since it was seen', async () => {
+        const { api } = opened
+        const seen = await run(api.create(configMaps, configMap({ a: '1' })))
+        const { uid = '', resourceVersion = '' } = seen.metadata
+        const now = await run(api.replace(configMaps, { ...seen, data: { a: '2' } }))
+        const stale = api.delete(configMaps, keyOf(seen), { uid, resourceVersion })
+        expect((await failure(stale)).code).toBe(409)
+        const right = { uid, resourceVersion: now.metadata.resourceVersion ?? '' }
+        expect(await run(api.delete(configMaps, keyOf(seen), right))).toBe(true)
+      })
     })
 
     describe('applying', () => {

@@ -88,6 +88,10 @@ afterAll(async () => {
   await removeOperator()
 })
 
+test.each([1, 20_260_101, '0.1.0'])('an image may have the tag %j, a number to Helm or not', async tag => {
+  expect(await template({ 'image.tag': tag })).toContain(`image: "stele:${tag}"`)
+})
+
 describe.each(all)('with %s', (_, values) => {
   test('Helm finds nothing to complain of', async () => {
     expect(await helm('lint', '--strict', chart, ...asArgs(values))).toContain('0 chart(s) failed')

@@ -25,7 +25,11 @@ export const kubectl = async (args: readonly string[], input?: string): Promise<
 export interface Pod {
   metadata: { name: string; uid: string }
   spec: { nodeName?: string }
-  status: { podIP?: string; conditions?: { type: string; status: string }[] }
+  status: {
+    podIP?: string
+    conditions?: { type: string; status: string }[]
+    containerStatuses?: { restartCount: number }[]
+  }
 }
 
 export class Namespace {

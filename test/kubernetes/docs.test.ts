@@ -104,7 +104,7 @@ describe('with the operator', () => {
   })
 
   test('the commands that show what is wrong work', async () => {
-    const [commands = ''] = blocksOf(section('When something is wrong'), 'sh')
+    const commands = blocksOf(section('When something is wrong'), 'sh').join('')
     expect(await execute(commands)).toContain('events-broker-2-0')
   })
 })

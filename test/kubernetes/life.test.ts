@@ -4,88 +4,18 @@ import { join } from 'node:path'
 import { Kafka, logLevel } from 'kafkajs'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { addClientProgram, clientPod } from './client-pods.ts'
-import { images, isRig, Namespace, until, type Pod } from './cluster.ts'
+import { holds, images, isRig, Namespace, until, type Pod } from './cluster.ts'
+import { OwnedCluster } from './log-cluster.ts'
 import { installOperator, removeOperator, upgradeOperator } from './operator.ts'
 import { controlPlane, state } from './rig/layout.ts'
-import type { LogCluster } from '../../control/kubernetes/resources/log-cluster.ts'
-import type { LogTopic } from '../../control/kubernetes/resources/log-topic.ts'
 import type { TabletSlice } from '../../control/kubernetes/resources/tablet-slice.ts'
 
 const namespace = new Namespace('stele-life')
-const brokerPods = 'stele.dev/cluster=events,stele.dev/broker-id'
+const owned = new OwnedCluster(namespace, 'events')
+const { change, converged, explain, names, seen, topic, uids } = owned
+const cluster = (spec: object = {}): object => owned.cluster({ storage: { size: '1Gi' }, ...spec })
 const records = 100_000
-
-const cluster = (spec: object = {}): object => ({
-  apiVersion: 'stele.dev/v1alpha1',
-  kind: 'LogCluster',
-  metadata: { name: 'events' },
-  spec: {
-    brokers: 3,
-    storage: { size: '1Gi' },
-    config: { 'offsets.topic.num.partitions': 5 },
-    listeners: [{ type: 'NodePort' }],
-    ...spec,
-  },
-})
-
-const topic = (name: string, tablets: number, deletionPolicy = 'Retain'): object => ({
-  apiVersion: 'stele.dev/v1alpha1',
-  kind: 'LogTopic',
-  metadata: { name },
-  spec: { cluster: 'events', tablets, deletionPolicy },
-})
-
-const seen = (): Promise<LogCluster> => namespace.get('logcluster', 'events')
-/** What an owner does to the cluster's spec. */
-const change = (spec: object): Promise<string> =>
-  namespace.kubectl('patch', 'logcluster', 'events', '--type=merge', '-p', JSON.stringify({ spec }))
-const uids = async (): Promise<string[]> =>
-  (await namespace.pods(brokerPods)).map(({ metadata }) => `${metadata.name} ${metadata.uid}`).sort()
-const isReady = ({ status }: Pod): boolean =>
-  status.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') === true
-const names = async (kind: string): Promise<string[]> =>
-  (await namespace.kubectl('get', kind, '-l', 'stele.dev/cluster=events', '-o', 'name'))
-    .split('\n')
-    .filter(Boolean)
-
-/** What the operator says is wrong or going on, for errors of this file. */
-const explain = async (): Promise<string> =>
-  (
-    await Promise.all([
-      namespace.kubectl('get', 'logclusters,logtopics,pods,pvc', '-o', 'wide'),
-      namespace.kubectl('get', 'logcluster', 'events', '-o', 'jsonpath={.status}').catch(String),
-      namespace.kubectl('get', 'events.events.k8s.io', '--sort-by=.metadata.creationTimestamp'),
-      namespace.kubectl('logs', '-l', brokerPods, '--tail=10', '--prefix').catch(String),
-    ])
-  ).join('\n')
-
-/** Waits until the cluster has `count` brokers, all of them ready, and the operator has nothing left to do. */
-async function converged(count: number): Promise<void> {
-  await until(
-    `${count} ready brokers`,
-    async () => {
-      const { metadata, status } = await seen()
-      const condition = (type: string) => status?.conditions?.find(each => each.type === type)?.status
-      return (
-        status?.observedGeneration === metadata.generation &&
-        condition('Available') === 'True' &&
-        condition('Progressing') === 'False' &&
-        status?.brokers?.length === count &&
-        status.brokers.every(({ ready }) => ready)
-      )
-    },
-    { limitMs: 180_000, everyMs: 500, explain },
-  )
-}
-
-async function topicReady(name: string): Promise<LogTopic> {
-  await namespace
-    .kubectl('wait', '--for=condition=Ready', `logtopic/${name}`, '--timeout=60s')
-    .catch(async error => {
-      throw new Error(`${String(error)}\n${await explain()}`, { cause: error })
-    })
-  return namespace.get('logtopic', name)
-}
+const isReady = ({ status }: Pod): boolean => holds(status.conditions, 'Ready')
 
 /** Each record of `orders`, read in a pod. */
 async function allRecordsAreThere(): Promise<void> {
@@ -112,9 +42,9 @@ afterAll(async () => {
 test('ten lines of YAML become three brokers and a topic', async () => {
   await namespace.apply(cluster(), topic('orders', 6))
   await converged(3)
-  const { status } = await topicReady('orders')
+  const { status } = await owned.topicReady('orders')
   expect(status).toMatchObject({ tablets: 6, led: 6 })
-  const pods = await namespace.pods(brokerPods)
+  const pods = await owned.pods()
   expect(new Set(pods.map(({ spec }) => spec.nodeName)).size).toBe(3)
   expect(await names('pvc')).toHaveLength(3)
 })
@@ -157,7 +87,7 @@ test('scaling up makes brokers that new tablets are put on', async () => {
   await namespace.kubectl('scale', 'logcluster/events', '--replicas=5')
   await converged(5)
   await namespace.apply(topic('clicks', 10, 'Delete'))
-  const { status } = await topicReady('clicks')
+  const { status } = await owned.topicReady('clicks')
   const slices = JSON.parse(await namespace.kubectl('get', 'tabletslices', '-o', 'json')) as {
     items: TabletSlice[]
   }
@@ -189,22 +119,20 @@ test('a broker that holds tablets is not removed, and the cluster says why', asy
 })
 
 test('a changed setting restarts one broker after the other', async () => {
-  const before = await uids()
+  const before = (await owned.pods()).map(({ metadata }) => metadata.uid)
   let mostDown = 0
-  const rolling = new AbortController()
-  const watching = (async () => {
-    while (!rolling.signal.aborted)
-      mostDown = Math.max(mostDown, 3 - (await namespace.pods(brokerPods)).filter(isReady).length)
-  })()
   await change({ config: { 'message.max.bytes': 2000000 } })
-  await until('other pods', async () => (await uids()).filter(uid => before.includes(uid)).length === 0, {
-    limitMs: 180_000,
-    everyMs: 500,
-    explain,
-  })
+  await until(
+    'three other pods',
+    async () => {
+      const pods = await owned.pods()
+      const ready = pods.filter(isReady)
+      mostDown = Math.max(mostDown, 3 - ready.length)
+      return ready.filter(({ metadata }) => !before.includes(metadata.uid)).length === 3
+    },
+    { limitMs: 180_000, explain },
+  )
   await converged(3)
-  rolling.abort()
-  await watching
   expect(mostDown).toBe(1)
   await allRecordsAreThere()
 })
@@ -220,7 +148,7 @@ test('another operator restarts no broker, nor does going back', async () => {
 })
 
 test("a pod that is deleted comes back with its broker's records", async () => {
-  const [pod] = await namespace.pods(brokerPods)
+  const [pod] = await owned.pods()
   await namespace.kubectl('delete', 'pod', pod?.metadata.name ?? '')
   await converged(3)
   expect((await uids()).some(uid => uid.endsWith(pod?.metadata.uid ?? '?'))).toBe(false)
@@ -306,21 +234,21 @@ test.runIf(isRig)(
 )
 
 test('what was written is there when the cluster is deleted and made again', async () => {
-  await namespace.kubectl('delete', 'logcluster', 'events', '--timeout=60s')
-  await until('no brokers', async () => (await namespace.pods(brokerPods)).length === 0, { limitMs: 90_000 })
+  await owned.remove()
+  await until('no brokers', async () => (await owned.pods()).length === 0, { limitMs: 90_000 })
   // Those of brokers 3 and 4 too, which are no more.
   expect(await names('pvc')).toHaveLength(5)
   await namespace.kubectl('get', 'logtopic', 'orders')
   await namespace.apply(cluster())
   await converged(3)
-  await topicReady('orders')
+  await owned.topicReady('orders')
   await allRecordsAreThere()
 })
 
 test('with deletionPolicy: Delete nothing is left', async () => {
   await change({ deletionPolicy: 'Delete' })
   await converged(3)
-  await namespace.kubectl('delete', 'logcluster', 'events', '--timeout=60s')
+  await owned.remove()
   const kinds = 'pods,pvc,services,configmaps,leases,statefulsets,logtopics,tabletslices'
   await until('nothing', async () => (await names(kinds)).length === 0, {
     limitMs: 120_000,

@@ -147,7 +147,8 @@ export async function startSimBroker(
   })
   const identity = { self, incarnation, clusterId: directory.meta.clusterId, dataDirectory: '/data' }
   const resolved = resolveBroker({ dynamic: store.brokerSettings(), static: settings })
-  const groups = new Groups({ world, store, tablets, log, settings: resolved })
+  const replicationIsGiven = 'offsets.topic.replication.factor' in settings
+  const groups = new Groups({ world, store, tablets, log, settings: resolved, replicationIsGiven })
   const router = new Router({
     world,
     store,

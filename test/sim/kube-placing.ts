@@ -5,7 +5,8 @@
 import { brokerId } from '../../base/quantities.ts'
 import type { Clock } from '../../base/world.ts'
 import { brokerIn } from '../../control/kubernetes/broker-lease.ts'
-import { logTopics, topicNameOf, type LogTopic } from '../../control/kubernetes/resources/log-topic.ts'
+import { hexOf, topicsOf, type TopicView } from '../../control/kubernetes/ownership.ts'
+import { logTopics } from '../../control/kubernetes/resources/log-topic.ts'
 import {
   annotations,
   apiVersion,
@@ -18,9 +19,9 @@ import {
   type SliceTablet,
   type TabletSlice,
 } from '../../control/kubernetes/resources/tablet-slice.ts'
-import { idFromUid } from '../../control/kubernetes/topics.ts'
 import { sliceTablets } from '../../control/model.ts'
 import { loadsOf, place } from '../../control/placement.ts'
+import type { KubeObject } from '../../kube/api.ts'
 import type { Log } from '../../kube/log.ts'
 import { configMaps, leases } from '../../kube/resources.ts'
 import type { SimKube } from './kube.ts'
@@ -47,13 +48,15 @@ export function startPlacing(kube: SimKube, { clock, cluster, namespace }: Place
   const work = (): void => {
     planned = false
     if (!working) return
-    const topics = kube.peekAll(logTopics).filter(({ spec }) => spec.cluster === cluster)
-    for (const topic of topics) placeTopic(kube, topic)
-    const uids = new Set(topics.map(({ metadata }) => metadata.uid))
-    for (const { metadata, topic } of kube.peekAll(tabletSlices)) {
-      if (uids.has(metadata.annotations?.[annotations.logTopic]) || topic.deletionPolicy === 'Retain')
-        continue
-      kube.set(tabletSlices, { namespace, name: metadata.name }, () => undefined)
+    const { views, orphans } = topicsOf({
+      topics: byName(kube.peekAll(logTopics).filter(({ spec }) => spec.cluster === cluster)),
+      slices: byName(kube.peekAll(tabletSlices)),
+      lastWords: new Map(),
+    })
+    for (const view of views) if (view.takenBy === undefined) placeTopic(kube, view)
+    for (const { slice } of orphans) {
+      if (slice.topic.deletionPolicy === 'Retain') continue
+      kube.set(tabletSlices, { namespace, name: slice.metadata.name }, () => undefined)
     }
   }
   kube.onChange(logTopics, () => {
@@ -66,13 +69,13 @@ export function startPlacing(kube: SimKube, { clock, cluster, namespace }: Place
   }
 }
 
-function placeTopic(kube: SimKube, topic: LogTopic): void {
+const byName = <T extends KubeObject>(objects: readonly T[]): ReadonlyMap<string, T> =>
+  new Map(objects.map(object => [object.metadata.name, object]))
+
+function placeTopic(kube: SimKube, { topic, name, id, slices }: TopicView): void {
   const { cluster, tablets: total, replication, deletionPolicy } = topic.spec
   const { uid = '', namespace = '' } = topic.metadata
-  const name = topicNameOf(topic)
-  const id = keptId(kube, name) ?? idFromUid(uid)
-  const slices = kube.peekAll(tabletSlices).filter(slice => slice.topic.id === id)
-  const known = slices.sort((a, b) => a.first - b.first).flatMap(({ tablets }) => tablets)
+  const known = slices.flatMap(({ tablets }) => tablets)
   const given = topic.metadata.annotations?.[annotations.assignment]
   const wanted = given === undefined ? undefined : (JSON.parse(given) as number[][])
   const placed = [...known]
@@ -80,7 +83,7 @@ function placeTopic(kube: SimKube, topic: LogTopic): void {
   const places = wanted ?? place(loadsOf([...runs.keys()].map(brokerId), []), total, replication)
   while (placed.length < total) placed.push(newTablet(runs, places[placed.length] ?? []))
   for (let first = 0; first < total; first += sliceTablets) {
-    const object = sliceName(cluster, Buffer.from(id, 'base64url').toString('hex'), first / sliceTablets)
+    const object = sliceName(cluster, hexOf(id), first / sliceTablets)
     const before = slices.find(slice => slice.first === first)
     const tablets = placed.slice(first, first + sliceTablets)
     const isOwned = before?.metadata.annotations?.[annotations.logTopic] === uid
@@ -88,7 +91,7 @@ function placeTopic(kube: SimKube, topic: LogTopic): void {
     const metadata = {
       name: object,
       namespace,
-      labels: { [labels.cluster]: cluster, [labels.topicId]: Buffer.from(id, 'base64url').toString('hex') },
+      labels: { [labels.cluster]: cluster, [labels.topicId]: hexOf(id) },
       annotations: { [annotations.logTopic]: uid },
     }
     kube.set(tabletSlices, { namespace, name: object }, (now): TabletSlice => ({
@@ -100,20 +103,6 @@ function placeTopic(kube: SimKube, topic: LogTopic): void {
       tablets,
     }))
   }
-}
-
-/** What a LogTopic of this name left under Retain. */
-function keptId(kube: SimKube, name: string): string | undefined {
-  const uids = new Set(kube.peekAll(logTopics).map(({ metadata }) => metadata.uid))
-  const kept = kube
-    .peekAll(tabletSlices)
-    .find(
-      ({ topic, metadata }) =>
-        topic.name === name &&
-        topic.deletionPolicy === 'Retain' &&
-        !uids.has(metadata.annotations?.[annotations.logTopic]),
-    )
-  return kept?.topic.id
 }
 
 const runsOf = (kube: SimKube): Map<number, number> =>

@@ -30,7 +30,7 @@ const renewMs = 4_000
 /** Keeps a pod until it has stopped. */
 const running = 'sim/running'
 
-type Meta = KubeObject['metadata'] & { readonly finalizers?: readonly string[] }
+type Meta = KubeObject['metadata']
 
 export class SimKubelets {
   /** Images that cannot be pulled. */
@@ -39,6 +39,8 @@ export class SimKubelets {
   readonly crashing = new Set<number>()
   /** Brokers that start and never get ready. */
   readonly recovering = new Set<number>()
+  /** Brokers that do not renew their Leases. */
+  readonly silent = new Set<number>()
   /** Told of each pod that was ready and is no more. */
   onPodDown: ((pod: Pod) => void) | undefined
   readonly #kube: SimKube
@@ -144,7 +146,7 @@ export class SimKubelets {
       this.#kube.set(pods, keyOf(pod), now => {
         if (now === undefined) return undefined
         const { apiVersion, kind, metadata, spec } = now
-        return { apiVersion, kind, metadata: { ...metadata, finalizers: [] } as Meta, ...(spec && { spec }) }
+        return { apiVersion, kind, metadata: { ...metadata, finalizers: [] }, ...(spec && { spec }) }
       })
     }
   }
@@ -262,7 +264,7 @@ export class SimKubelets {
   #renew(): void {
     const renewTime = new Date(this.#clock.nowMs()).toISOString()
     for (const pod of this.#kube.peekAll(pods)) {
-      if (pod.status?.containerStatuses?.[0]?.started !== true) continue
+      if (pod.status?.containerStatuses?.[0]?.started !== true || this.silent.has(idOf(pod))) continue
       const key = { namespace: pod.metadata.namespace ?? '', name: pod.metadata.name.replace(/-0$/, '') }
       if (this.#kube.peek(leases, key) === undefined) this.#register(pod)
       else this.#kube.set(leases, key, now => now && { ...now, spec: { ...now.spec, renewTime } })

@@ -99,7 +99,7 @@ type Started = { kafka: string; http: string; process: Running }
 async function startStele(options: BrokerOptions & { data: string }): Promise<Started> {
   const settings = Object.entries(options.settings ?? {}).map(([name, value]) => `--set=${name}=${value}`)
   const running = launch(process.execPath, [
-    join(checkout, 'cli', 'main.ts'),
+    join(checkout, 'bin', 'stele.mjs'),
     'start',
     '--json',
     `--data=${options.data}`,

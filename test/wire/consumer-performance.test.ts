@@ -4,9 +4,9 @@ import { join } from 'node:path'
 import { AssignerProtocol, type Admin } from 'kafkajs'
 import { describe, expect, test } from 'vitest'
 import { startBroker, type Broker } from './broker.ts'
-import { kafkaClasspath, shortLived } from './java.ts'
+import { launchTool } from './java.ts'
 import { produce } from './kcat.ts'
-import { launch, story, type Running } from './processes.ts'
+import { story, type Running } from './processes.ts'
 import { needs, needsOwnBroker } from './tools.ts'
 import { createTopic, freshTopic, kafkajsClient } from './topics.ts'
 import { until } from './until.ts'
@@ -64,11 +64,8 @@ class Tale {
     ]
     const asked = settings.flatMap(setting => ['--command-property', setting])
     const till = ['--num-records', String(wanted), '--timeout', String(patienceMs), '--hide-header']
-    const running = launch(
-      'java',
-      [...shortLived, 'org.apache.kafka.tools.ConsumerPerformance', ...where, ...asked, ...till, ...more],
-      { environment: { CLASSPATH: await kafkaClasspath() } },
-    )
+    const all = [...where, ...asked, ...till, ...more]
+    const running = await launchTool('org.apache.kafka.tools.ConsumerPerformance', all)
     this.#running.add(running)
     return running
   }

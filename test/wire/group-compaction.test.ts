@@ -23,6 +23,7 @@ const settings = {
   'offsets.topic.num.partitions': '2',
   'offsets.topic.segment.bytes': '10000',
   'log.cleaner.backoff.ms': '50',
+  'stele.compaction.time.share': '1',
   'log.flush.offset.checkpoint.interval.ms': '200',
 }
 const groups = ['a', 'b', 'c']

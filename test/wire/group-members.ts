@@ -1,7 +1,7 @@
 /** Members of a group, each a client in its own process. A client's name enters; a process leaves, with what it has consumed so far. */
 import { join } from 'node:path'
 import { launchProgram, type Configuration, type Program } from './clients/programs.ts'
-import { kafkaClasspath, shortLived } from './java.ts'
+import { launchTool } from './java.ts'
 import { launch, type Outcome, type Running } from './processes.ts'
 import { freshTopic } from './topics.ts'
 
@@ -48,10 +48,8 @@ const kcat =
     return launch('kcat', ['-G', group, topic, '-b', kafka, '-u', '-f', format, ...asked])
   }
 
-const javaTool = async (mainClass: string, args: readonly string[]): Promise<Running> =>
-  launch('java', [...shortLived, `org.apache.kafka.tools.${mainClass}`, ...args], {
-    environment: { CLASSPATH: await kafkaClasspath() },
-  })
+const javaTool = (mainClass: string, args: readonly string[]): Promise<Running> =>
+  launchTool(`org.apache.kafka.tools.${mainClass}`, args)
 
 const consoleConsumer =
   (properties: Properties = {}): Join =>

@@ -4,8 +4,8 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import { isKafka, useBroker } from './broker.ts'
 import { needsInstalled } from './clients/install.ts'
 import { launchProgram, programNames } from './clients/programs.ts'
-import { java, kafkaClasspath, shortLived } from './java.ts'
-import { launch, run } from './processes.ts'
+import { java, launchTool } from './java.ts'
+import { run } from './processes.ts'
 import { needs } from './tools.ts'
 import { createTopic, freshTopic, kafkajsClient } from './topics.ts'
 
@@ -70,9 +70,9 @@ describe.skipIf(isKafka)('not yet', () => {
   /** Starts one of Java's consumers and waits for what it says of the broker; it may go on trying. */
   const told = async (mainClass: string, what: RegExp, ...args: string[]): Promise<string> => {
     const where = ['--bootstrap-server', broker().kafka, '--topic', topic]
-    const environment = { CLASSPATH: await kafkaClasspath() }
-    const tool = [...shortLived, `org.apache.kafka.tools.consumer.${mainClass}`, ...where, ...args]
-    const running = launch('java', tool, { environment, limitMs })
+    const running = await launchTool(`org.apache.kafka.tools.consumer.${mainClass}`, [...where, ...args], {
+      limitMs,
+    })
     try {
       await running.printed(started => what.test(started.stderr()))
       return running.stderr()

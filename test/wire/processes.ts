@@ -4,7 +4,7 @@
  * In: a command line. Out: what it printed and how it ended. No process outlives the tests, and every command line is kept
  * until the test ends, so that a failure can be repeated by hand.
  */
-import { spawn, type ChildProcess } from 'node:child_process'
+import { spawn, type ChildProcessWithoutNullStreams as Piped } from 'node:child_process'
 import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import type { Readable } from 'node:stream'
@@ -40,7 +40,7 @@ export type LaunchOptions = {
   limitMs?: number
 }
 
-const alive = new Set<ChildProcess>()
+const alive = new Set<Piped>()
 const commandLines: string[] = []
 
 const killAll = (): void => {
@@ -58,16 +58,29 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 export const commandsStarted = (): readonly string[] => commandLines
 export const forgetCommands = (): void => void commandLines.splice(0)
 
-/** Starts a process and leaves it running. */
-export function launch(command: string, args: readonly string[], options: LaunchOptions = {}): Running {
+/** Keeps a command line until the test ends, as it can be repeated by hand. */
+export function noteCommand(command: string, args: readonly string[]): string {
   const commandLine = [command, ...args].map(quoted).join(' ')
   commandLines.push(commandLine)
+  return commandLine
+}
+
+/** Starts a process that ends with this one at the latest. */
+export function spawnPiped(command: string, args: readonly string[], options: LaunchOptions = {}): Piped {
   const child = spawn(command, args, {
     cwd: options.directory,
     env: { ...process.env, ...options.environment },
     stdio: ['pipe', 'pipe', 'pipe'],
   })
   alive.add(child)
+  for (const end of ['error', 'close']) child.once(end, () => alive.delete(child))
+  return child
+}
+
+/** Starts a process and leaves it running. */
+export function launch(command: string, args: readonly string[], options: LaunchOptions = {}): Running {
+  const commandLine = noteCommand(command, args)
+  const child = spawnPiped(command, args, options)
   const stdout: Buffer[] = []
   const stderr: Buffer[] = []
   const printed = new EventTarget()
@@ -84,12 +97,10 @@ export function launch(command: string, args: readonly string[], options: Launch
     options.limitMs === undefined ? undefined : setTimeout(() => child.kill('SIGKILL'), options.limitMs)
   const ended = new Promise<Outcome>((resolve, reject) => {
     child.once('error', error => {
-      alive.delete(child)
       reject(new Error(`cannot start ${commandLine}: ${error.message}`))
     })
     child.once('close', (code, signal) => {
       clearTimeout(limit)
-      alive.delete(child)
       resolve({ commandLine, code, signal, stdout: Buffer.concat(stdout), stderr: text(stderr) })
       printed.dispatchEvent(new Event('more'))
     })

@@ -23,7 +23,12 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 
-{{- define "stele.image" -}}{{ .Values.image.repository }}:{{ default .Chart.AppVersion .Values.image.tag }}{{- end -}}
+{{/* A tag of digits is a number to Helm. */}}
+{{- define "stele.image" -}}
+{{- $tag := .Values.image.tag -}}
+{{- if kindIs "float64" $tag }}{{ $tag = int64 $tag }}{{ end -}}
+{{- .Values.image.repository }}:{{ $tag | toString | default .Chart.AppVersion }}
+{{- end -}}
 
 {{- define "stele.account" -}}
 {{- if .Values.serviceAccount.create -}}

@@ -7,7 +7,7 @@
   resources: [logtopics, tabletslices]
   verbs: [get, list, watch, create, update, patch, delete]
 - apiGroups: [stele.dev]
-  resources: [logclusters/status, logtopics/status, logclusters/finalizers, logtopics/finalizers]
+  resources: [logclusters/status, logtopics/status, logclusters/finalizers]
   verbs: [get, update, patch]
 - apiGroups: [apps]
   resources: [statefulsets]
@@ -30,7 +30,6 @@
 - apiGroups: [rbac.authorization.k8s.io]
   resources: [roles, rolebindings]
   verbs: [get, list, watch, create, update, patch]
-# None is deleted; but where owners are guarded (OwnerReferencesPermissionEnforcement), only who may delete an object changes them.
 - apiGroups: [coordination.k8s.io]
   resources: [leases]
   verbs: [get, list, watch, create, update, patch, delete]

@@ -29,16 +29,26 @@ export const annotations = {
   leaving: 'stele.dev/leaving',
   /** On a broker's Lease: "clean" or "unclean" from when the broker has given it back until its next start. */
   stopped: 'stele.dev/stopped',
+  /** On a broker's Lease: how many bytes of records it holds. */
+  bytes: 'stele.dev/bytes',
+  /** On a broker's Lease: the tablets that it cannot serve, and why, as JSON; see `broker-report.ts`. Empty when there are none. */
+  offline: 'stele.dev/offline',
   /** On a LogTopic: where its first tablets shall go, as JSON: one list of broker ids a tablet. */
   assignment: 'stele.dev/assignment',
   /** On TabletSlices: the uid of the LogTopic they belong to; not the topic's id where a LogTopic made again took them over. */
   logTopic: 'stele.dev/log-topic',
+  /** On claims and TabletSlices: the uid of the LogCluster they belong to now; on the record of a deletion, that of the one deleted. */
+  logCluster: 'stele.dev/log-cluster',
+  /** On claims: the deletionPolicy of their LogCluster, as the operator saw it last. */
+  deletionPolicy: 'stele.dev/deletion-policy',
   /** On claims: Kafka's cluster id, so that a LogCluster made again has the same. */
   clusterId: 'stele.dev/cluster-id',
   /** On brokers' StatefulSets: the zone their pod was in last. */
   zone: 'stele.dev/zone',
   /** A digest of what the operator applied last. */
   applied: 'stele.dev/applied',
+  /** On brokers' pods: the uid of the ServiceAccount that they were made with. Their tokens end with it, also when one of the name is made again. */
+  account: 'stele.dev/account',
   /** On brokers' pods: a digest of all that a running broker has to be restarted for. */
   revision: 'stele.dev/revision',
 } as const
@@ -49,8 +59,13 @@ export const headlessName = (cluster: string): string => `${cluster}-brokers`
 export const bootstrapName = (cluster: string): string => `${cluster}-kafka`
 /** Settings from spec.config, as brokers read them at their start. */
 export const configName = (cluster: string): string => `${cluster}-config`
-/** Settings that Kafka's tools changed while brokers run; written by brokers. */
-export const dynamicConfigName = (cluster: string): string => `${cluster}-dynamic-config`
+/**
+ * Settings that Kafka's tools changed while brokers run; written by brokers. No end of a name has a dash in it and belongs to two objects
+ * of one kind: so no two clusters have an object in common, whatever they are called.
+ */
+export const dynamicConfigName = (cluster: string): string => `${cluster}-dynamic`
+/** The ConfigMap that is there while a deleted LogCluster's data are removed. */
+export const deletionName = (cluster: string): string => `${cluster}-deletion`
 
 /** ServiceAccount, Role and RoleBinding of the brokers. */
 export const accountName = (cluster: string): string => `${cluster}-broker`

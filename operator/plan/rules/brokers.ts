@@ -3,7 +3,7 @@ import { isLeaving, podOf, type Seen } from '../../observe/seen.ts'
 import type { Member } from '../../observe/members.ts'
 import { outsideAddress } from '../../resources/reaching.ts'
 import { statefulSet } from '../../resources/stateful-set.ts'
-import { put } from '../put.ts'
+import { isOurs, put } from '../put.ts'
 import type { Step } from '../step.ts'
 
 /** Each broker's StatefulSet, and its Service for clients outside, whose address has to be known before the broker starts. */
@@ -22,7 +22,9 @@ function external({ cluster }: Seen, { id, external: live }: Member): Step[] {
 
 function set(seen: Seen, member: Member): Step[] {
   const pod = podOf(seen, member)
-  if (pod === undefined) return []
+  // Over a claim that is somebody else's no broker is made: it would write into his data.
+  const hasVolume = member.claim !== undefined && isOurs(member.claim, seen.cluster)
+  if (pod === undefined || !hasVolume) return []
   const steps = put(seen.cluster, statefulSets, member.statefulSet, statefulSet(pod))
   return member.statefulSet === undefined ? steps.map(step => ({ ...step, event: created(member) })) : steps
 }

@@ -1,7 +1,7 @@
 import { pods, type Pod } from '../../../kube/resources.ts'
 import { isBroken, isStarted } from '../../judge/pod.ts'
-import { isOutdated } from '../../judge/revision.ts'
-import { isGoing } from '../../observe/members.ts'
+import { isLockedOut, isOutdated } from '../../judge/revision.ts'
+import { holdsDeleted, isGoing } from '../../observe/members.ts'
 import type { Seen } from '../../observe/seen.ts'
 import { keyOf, type Step } from '../step.ts'
 
@@ -15,8 +15,16 @@ const patienceMs = 600_000
 export const replaceBroken = (seen: Seen): Step[] =>
   seen.members.flatMap(member => {
     const { pod, id } = member
-    if (pod === undefined || member.ready || isGoing(pod) || !isOutdated(seen, member)) return []
-    if (isStarted(pod) && !isBroken(pod) && seen.nowMs - notReadySinceMs(pod) < patienceMs) return []
+    if (
+      pod === undefined ||
+      member.ready ||
+      isGoing(pod) ||
+      !isOutdated(seen, member) ||
+      holdsDeleted(member)
+    )
+      return []
+    const mayRecover = isStarted(pod) && !isBroken(pod) && !isLockedOut(seen, member)
+    if (mayRecover && seen.nowMs - notReadySinceMs(pod) < patienceMs) return []
     const reason = 'it does not become ready, and another revision is wanted'
     return [
       {
@@ -24,6 +32,8 @@ export const replaceBroken = (seen: Seen): Step[] =>
         resource: pods,
         key: keyOf(pod),
         uid: pod.metadata.uid ?? '',
+        // It may have become ready since.
+        ...(pod.metadata.resourceVersion !== undefined && { resourceVersion: pod.metadata.resourceVersion }),
         reason,
         event: {
           type: 'Normal',

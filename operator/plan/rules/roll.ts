@@ -1,7 +1,7 @@
 import { pods } from '../../../kube/resources.ts'
 import { waitingToSpare } from '../../judge/minimum.ts'
 import { isOutdated } from '../../judge/revision.ts'
-import type { Member } from '../../observe/members.ts'
+import { holdsDeleted, type Member } from '../../observe/members.ts'
 import { isLeaving, type Seen } from '../../observe/seen.ts'
 import { keyOf, type Step } from '../step.ts'
 
@@ -12,7 +12,9 @@ import { keyOf, type Step } from '../step.ts'
 export function roll(seen: Seen): Step[] {
   const staying = seen.members.filter(member => !isLeaving(member))
   if (!staying.every(member => member.ready)) return []
-  const next = staying.find(member => isOutdated(seen, member) && waitingToSpare(seen, member.id) === 0)
+  const next = staying.find(
+    member => isOutdated(seen, member) && !holdsDeleted(member) && waitingToSpare(seen, member.id) === 0,
+  )
   return next?.pod === undefined ? [] : [restart(seen, next, next.pod)]
 }
 

@@ -101,3 +101,15 @@ test('a tablet waits for the leader that was chosen for it, until that one has r
   expect(topicStatus(seen, view, groundOf(seen)).conditions).toMatchObject([{ reason: 'WaitingForBrokers' }])
   expect(made(all).map(({ tablets }) => tablets.map(({ leader }) => leader))).toEqual([[2]])
 })
+
+test('what brokers say of their bytes decides between those that are even', () => {
+  const all = three({ topics: byName([topicOf('orders', 5)]) })
+  const leases = new Map(
+    [...all.leases].map(([name, lease], id) => {
+      const noted = { ...lease.metadata.annotations, [annotations.bytes]: String((3 - id) * 2 ** 31) }
+      return [name, { ...lease, metadata: { ...lease.metadata, annotations: noted } }]
+    }),
+  )
+  expect(made(all).map(({ tablets }) => tablets[0]?.leader)).toEqual([0])
+  expect(made({ ...all, leases }).map(({ tablets }) => tablets[0]?.leader)).toEqual([2])
+})

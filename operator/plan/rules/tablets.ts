@@ -9,8 +9,8 @@ import { sliceTablets } from '../../../control/model.ts'
 import { carry, loadsOf, place, type Loads } from '../../../control/placement.ts'
 import { assignmentOf, groundOf, leadersToCome, topicFault, type Ground } from '../../judge/topic.ts'
 import type { Seen } from '../../observe/seen.ts'
-import { hexOf, type TopicView } from '../../observe/topics.ts'
-import { clusterLabels, ownerOf } from '../../resources/labels.ts'
+import { hexOf, type TopicView } from '../../../control/kubernetes/ownership.ts'
+import { clusterLabels } from '../../resources/labels.ts'
 import { keyOf, type Step } from '../step.ts'
 
 /** Places the tablets that topics lack: balanced over brokers, replicas over zones. One slice is one write. */
@@ -65,7 +65,8 @@ function replicasOf(
   const byId = new Map(ground.members.map(member => [member.id, member]))
   const terrain = {
     zoneOf: (id: BrokerId) => byId.get(id)?.zone,
-    mayLead: (id: BrokerId) => byId.get(id)?.ready === true,
+    mayLead: (id: BrokerId) => byId.get(id)?.standing.away === undefined,
+    bytesOf: (id: BrokerId) => byId.get(id)?.standing.bytes,
   }
   const chosen = assignmentOf(view)
   const placed: (readonly BrokerId[])[] = []
@@ -99,8 +100,10 @@ function create({ cluster }: Seen, view: TopicView, first: number, made: readonl
       name: sliceName(name, hex, first / sliceTablets),
       namespace,
       labels: { ...clusterLabels(name), [labels.topicId]: hex },
-      annotations: { [annotations.logTopic]: view.topic.metadata.uid ?? '' },
-      ...(cluster.spec.deletionPolicy === 'Delete' && { ownerReferences: [ownerOf(cluster)] }),
+      annotations: {
+        [annotations.logTopic]: view.topic.metadata.uid ?? '',
+        [annotations.logCluster]: cluster.metadata.uid ?? '',
+      },
     },
     topic: { name: view.name, id: view.id, deletionPolicy: view.topic.spec.deletionPolicy },
     first,

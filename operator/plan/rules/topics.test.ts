@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import type { LogCluster } from '../../../control/kubernetes/resources/log-cluster.ts'
 import {
   byName,
   clusterOf,
@@ -9,8 +10,8 @@ import {
   topicOf,
   uidOf,
 } from '../../observed.fixture.ts'
-import { topicsOf } from '../../observe/topics.ts'
-import { owners } from './owners.ts'
+import { topicsOf } from '../../../control/kubernetes/ownership.ts'
+import { belong } from './belong.ts'
 import { topics } from './topics.ts'
 
 test('slices of a LogTopic that was seen to go go where its last policy was Delete, unless it is there after all', () => {
@@ -56,20 +57,19 @@ test('slices follow the policy of their LogTopic', () => {
   ])
 })
 
-test('the LogCluster owns what says where data is under Delete alone, beside other owners', () => {
-  const other = { apiVersion: 'v1', kind: 'ConfigMap', name: 'o', uid: 'o' }
-  const topic = { ...topicOf('t', 5), metadata: { ...topicOf('t', 5).metadata, ownerReferences: [other] } }
-  const policy = (deletionPolicy: 'Retain' | 'Delete', owned: typeof topic) =>
-    owners(seenOf(nothing(clusterOf({ deletionPolicy }), { topics: byName([owned]) })))
-  expect(policy('Retain', topic)).toEqual([])
-  const [step] = policy('Delete', topic)
-  const patch = step?.kind === 'patch' ? step.patch : []
-  expect(patch[1]).toEqual({ op: 'test', path: '/metadata/ownerReferences', value: [other] })
-  expect(patch[2]).toMatchObject({ op: 'add', value: [other, { kind: 'LogCluster', uid: uidOf(1) }] })
-  const mine = { apiVersion: 'stele.dev/v1alpha1', kind: 'LogCluster', name: 'events', uid: uidOf(1) }
-  const owned = { ...topic, metadata: { ...topic.metadata, ownerReferences: [mine] } }
-  expect(policy('Delete', owned)).toEqual([])
-  expect(policy('Retain', owned)).toMatchObject([
-    { patch: [{ op: 'test' }, { op: 'test' }, { op: 'remove', path: '/metadata/ownerReferences' }] },
+test('a slice that another LogCluster of the name left says that it is this one’s now', () => {
+  const topic = topicOf('t', 5)
+  const slice = sliceOf(topic, [tabletOn(0)])
+  const again = { ...clusterOf(), metadata: { ...clusterOf().metadata, uid: uidOf(2) } }
+  const after = (cluster: LogCluster) => belong(seenOf(nothing(cluster, { slices: byName([slice]) })))
+  expect(after(clusterOf())).toEqual([])
+  expect(after(again)).toMatchObject([
+    {
+      kind: 'patch',
+      patch: [
+        { op: 'test', path: '/metadata/uid' },
+        { op: 'add', value: uidOf(2) },
+      ],
+    },
   ])
 })

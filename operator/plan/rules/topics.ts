@@ -2,8 +2,13 @@ import { annotations } from '../../../control/kubernetes/resources/names.ts'
 import { tabletSlices, type TabletSlice } from '../../../control/kubernetes/resources/tablet-slice.ts'
 import type { JsonPatch } from '../../../kube/api.ts'
 import { isGoing } from '../../observe/members.ts'
-import type { DeletionPolicy } from '../../observe/observed.ts'
-import { holderOf, uidOfTopic, type Topics, type TopicView } from '../../observe/topics.ts'
+import {
+  holderOf,
+  uidOfTopic,
+  type DeletionPolicy,
+  type Topics,
+  type TopicView,
+} from '../../../control/kubernetes/ownership.ts'
 import { keyOf, type Step } from '../step.ts'
 
 /**

@@ -6,7 +6,8 @@ import process from 'node:process'
 export const versions = {
   coredns: '1.13.1',
   go: '1.26.8',
-  helm: '4.3.1',
+  // Of the releases, the last one that is made with this version of Kubernetes.
+  helm: '4.0.5',
   kind: '0.33.0',
   kubernetes: '1.34.4',
   prometheusOperator: '0.85.0',

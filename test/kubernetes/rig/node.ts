@@ -9,6 +9,7 @@ import { images } from './images.ts'
 import { dnsAddress, domain, podRange, type Node } from './layout.ts'
 import { directoryOf, inside, make, ready, start } from './machine.ts'
 import { environment } from './packages.ts'
+import { mountVolumes } from './volumes.ts'
 
 export type NodeProgram = 'containerd' | 'kubelet' | 'kube-proxy'
 
@@ -18,6 +19,7 @@ const socket = '/run/containerd/containerd.sock'
 /** Boots a node, also one that was removed: what is on its disk it still has, as are the images of an `archive` once given. */
 export async function startNode(node: Node, programs: Programs, archive?: string): Promise<void> {
   await make(node)
+  await mountVolumes(node)
   await addCgroups(node)
   await writeConfiguration(node, programs)
   await startProgram(node, 'containerd', programs)
@@ -125,6 +127,8 @@ const kubelet = (node: Node): object => ({
   resolvConf: '/run/resolv.conf',
   volumePluginDir: '/var/lib/kubelet/plugins',
   serializeImagePulls: false,
+  // How soon it sees, without a change of a pod, that a volume has grown: usually a minute.
+  syncFrequency: '10s',
   nodeStatusUpdateFrequency: '2s',
   nodeLeaseDurationSeconds: 8,
 })

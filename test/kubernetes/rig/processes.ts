@@ -3,12 +3,16 @@
 import { readFile, rm, writeFile } from 'node:fs/promises'
 import { until } from './until.ts'
 
-/** The time since boot at which process `pid` started, in the kernel's ticks; undefined when there is none, or it is a zombie. */
+/**
+ * The time since boot at which process `pid` started, in the kernel's ticks; undefined when there is none, or it is a zombie. The first thread of a killed
+ * process is one before the others have ended, and until these have, its sockets are open.
+ */
 async function startTime(pid: number): Promise<string | undefined> {
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')
   // The second field is the program's name in brackets, with any character in it.
   const [state, ...rest] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  return state === 'Z' ? undefined : rest[18]
+  const threads = Number(rest[16])
+  return state === 'Z' && threads <= 1 ? undefined : rest[18]
 }
 
 export async function record(file: string, pid: number): Promise<void> {

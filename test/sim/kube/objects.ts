@@ -187,7 +187,7 @@ export class Objects {
   }
 
   /** False when there was nothing. */
-  delete(kind: Kind, key: ObjectKey, { uid, propagation }: DeleteOptions): boolean {
+  delete(kind: Kind, key: ObjectKey, { uid, resourceVersion, propagation }: DeleteOptions): boolean {
     const entry = this.#of(kind).get(nameOf(key))
     if (entry === undefined) return false
     const meta = metaOf(entry.object)
@@ -199,6 +199,8 @@ export class Objects {
           reason: 'Conflict',
         },
       )
+    if (resourceVersion !== undefined && meta['resourceVersion'] !== resourceVersion)
+      throw conflict(kind, key)
     if (propagation === 'Orphan') this.#orphan(textAt(meta, 'uid'))
     if (isList(meta['finalizers']) && meta['finalizers'].length > 0) {
       const marked = { ...entry.object, metadata: { deletionTimestamp: this.#time(), ...meta } }

@@ -2,12 +2,15 @@ import { expect, test } from 'vitest'
 import type { LogClusterSpec } from '../../../control/kubernetes/resources/log-cluster.ts'
 import { logTopics, type LogTopicSpec } from '../../../control/kubernetes/resources/log-topic.ts'
 import { annotations } from '../../../control/kubernetes/resources/names.ts'
+import { objectName } from '../../../control/kubernetes/topic-writes.ts'
+import { offsetsTopic } from '../../../control/model.ts'
 import { tabletSlices } from '../../../control/kubernetes/resources/tablet-slice.ts'
 import {
   configMaps,
   events,
   persistentVolumeClaims,
   pods,
+  services,
   statefulSets,
   storageClasses,
 } from '../../../kube/resources.ts'
@@ -63,7 +66,7 @@ test.each<[Partial<LogClusterSpec>, string, RegExp]>([
   expect(eventOf(all, reason, 'events')).toMatchObject({ type: 'Warning' })
   expect(all.ready).toBeGreaterThanOrEqual(2)
   expect(all.kube.peek(configMaps, { namespace, name: 'events-config' })?.data).toEqual({
-    'server.properties': 'offsets.topic.replication.factor=1\n',
+    'server.properties': 'offsets.topic.replication.factor=3\n',
   })
 })
 
@@ -98,6 +101,8 @@ test('a StorageClass that is not there, and then is', async () => {
   expect(all.condition('Degraded')?.status).toBe('False')
   all.cluster({ storage: { size: '2Gi', storageClassName: 'fast' } })
   await all.clock.runUntil(() => all.condition('Degraded')?.reason === 'VolumeCannotGrow')
+  all.cluster({ storage: { size: '1Gi', storageClassName: 'fast' } })
+  await all.clock.runUntil(() => all.condition('Degraded')?.reason === 'Healthy')
 })
 
 test('what is there under our names and not ours is left alone', async () => {
@@ -130,6 +135,7 @@ test('what is there under our names and not ours is left alone', async () => {
   )
   expect(all.kube.peek(statefulSets, key)).toEqual(before)
   expect(all.kube.peekAll(pods).map(({ metadata }) => metadata.name)).toContain('events-broker-0-0')
+  expect(all.sets(), 'no broker over a claim of somebody else').not.toContain('events-broker-2')
   all.kube.set(statefulSets, key, () => undefined)
   all.kube.set(persistentVolumeClaims, { namespace, name: 'events-broker-2' }, () => undefined)
   await all.converged()
@@ -152,11 +158,20 @@ test.each<[string, Partial<LogTopicSpec>, string, RegExp]>([
     /spec\.cluster: there is no LogCluster nowhere in the namespace logs/,
   ],
   ['t', { name: 'taken' }, 'NameTaken', /the LogTopic taken already has the name taken/],
+  [
+    't',
+    { name: '__consumer_offsets', tablets: 3 },
+    'InvalidName',
+    /is the topic of consumer groups, which brokers make/,
+  ],
+  ['t', { name: 'ta.ken_2' }, 'NameCollides', /ta\.ken_2 differs from the topic ta_ken\.2 only in \. and _/],
   ['t', { tablets: 10_001 }, 'TooManyTablets', /spec\.tablets is 10001: at most 10000/],
 ])('LogTopic %s %j: %s', async (name, spec, reason, message) => {
   const all = await three()
   all.topic('taken')
+  all.topic('other', { name: 'ta_ken.2' })
   await all.converged()
+  await all.clock.runFor(2_000)
   all.topic(name, spec)
   const ready = () => all.topicNow(name)?.status?.conditions?.[0]
   await all.clock.runUntil(() => ready()?.reason === reason)
@@ -166,8 +181,19 @@ test.each<[string, Partial<LogTopicSpec>, string, RegExp]>([
     message: expect.stringMatching(message) as string,
   })
   await all.quiet()
-  expect(all.kube.peekAll(tabletSlices)).toHaveLength(1)
+  expect(all.kube.peekAll(tabletSlices)).toHaveLength(2)
   expect(eventOf(all, reason, name)).toMatchObject({ type: 'Warning' })
+})
+
+test('a hand-made LogTopic does not take the name of the topic of consumer groups from the brokers', async () => {
+  const all = await three()
+  all.topic('mine', { name: offsetsTopic })
+  await all.clock.runFor(2_000)
+  const name = objectName('events', offsetsTopic)
+  all.topic(name, { name: offsetsTopic, tablets: 50 })
+  await all.clock.runUntil(() => all.topicNow(name)?.status?.conditions?.[0]?.reason === 'Placed')
+  await all.clock.runUntil(() => all.topicNow('mine')?.status?.conditions?.[0]?.reason === 'NameTaken')
+  expect(all.topicNow(name)?.status?.led).toBe(50)
 })
 
 test('fewer tablets, or more copies, than there are', async () => {
@@ -180,6 +206,37 @@ test('fewer tablets, or more copies, than there are', async () => {
   expect(all.kube.peekAll(tabletSlices)[0]?.tablets).toHaveLength(5)
   all.topic('orders', { tablets: 5, replication: 2 })
   await all.clock.runUntil(() => ready()?.reason === 'ReplicationCannotChange')
+})
+
+test('a slice that names a broker makes none', async () => {
+  const all = await three()
+  all.topic('orders')
+  await all.converged()
+  const [slice] = all.kube.peekAll(tabletSlices)
+  if (slice === undefined) throw new Error('no slice')
+  all.kube.set(tabletSlices, { namespace, name: slice.metadata.name }, () => ({
+    ...slice,
+    tablets: slice.tablets.map(tablet => ({ ...tablet, replicas: [77], isr: [], leader: 77 })),
+  }))
+  await all.clock.runUntil(() => all.condition('Degraded')?.reason === 'TabletsOffline')
+  await all.quiet()
+  expect(all.sets()).toEqual([0, 1, 2].map(id => `events-broker-${id}`))
+})
+
+test('a load balancer without an address is told, also where clients use a name', async () => {
+  const all = new Operated()
+  all.start()
+  all.cluster({ listeners: [{ type: 'LoadBalancer', host: 'broker-{id}.example.com' }] })
+  await all.clock.runUntil(() => all.ready === 3)
+  await all.clock.runUntil(() => all.condition('Degraded')?.reason === 'AddressPending')
+  for (const id of [0, 1, 2])
+    all.kube.setStatus(
+      services,
+      { namespace, name: `events-broker-${id}-external` },
+      { loadBalancer: { ingress: [{ ip: '10.0.0.7' }] } },
+    )
+  await all.clock.runUntil(() => all.condition('Degraded')?.reason === 'Healthy')
+  expect(all.ready).toBe(3)
 })
 
 test('the name of a LogTopic that is gone is the next one’s', async () => {

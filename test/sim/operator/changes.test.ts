@@ -10,8 +10,10 @@ import {
   networkPolicies,
   persistentVolumeClaims,
   pods,
+  serviceAccounts,
   services,
   statefulSets,
+  storageClasses,
 } from '../../../kube/resources.ts'
 import { namesOf, namespace, Operated } from './operated.ts'
 
@@ -44,7 +46,7 @@ test('a setting reaches brokers by a roll, too', async () => {
   await all.converged()
   const config = all.kube.peek(configMaps, { namespace, name: 'events-config' })
   expect(config?.data).toEqual({
-    'server.properties': 'log.retention.hours=24\nnum.partitions=2\noffsets.topic.replication.factor=1\n',
+    'server.properties': 'log.retention.hours=24\nnum.partitions=2\noffsets.topic.replication.factor=3\n',
   })
   for (const pod of all.kube.peekAll(pods)) expect(uids).not.toContain(pod.metadata.uid)
 })
@@ -123,10 +125,166 @@ test('what is edited or deleted by hand is put back', async () => {
   expect(all.kube.peek(networkPolicies, key('events-brokers'))?.spec?.ingress?.[0]?.ports).toHaveLength(2)
   expect(all.kube.peek(services, key('events-kafka'))).toBeDefined()
   expect(all.kube.peek(configMaps, key('events-config'))?.data).toEqual({
-    'server.properties': 'offsets.topic.replication.factor=1\n',
+    'server.properties': 'offsets.topic.replication.factor=3\n',
   })
-  expect(all.kube.peekAll(events).filter(event => event.reason === 'PutBack')).toHaveLength(3)
+  const putBack = all.kube.peekAll(events).filter(event => event.reason === 'PutBack')
+  expect(putBack).toHaveLength(4)
+  expect(putBack.map(({ note }) => note)).toContain(
+    'the Service events-kafka was deleted, and is made again: change the LogCluster instead',
+  )
 })
+
+test('what is added by hand is taken away again: also what server-side apply leaves, or is refused for', async () => {
+  const all = await three()
+  const key = (name: string) => ({ namespace, name })
+  const before = [
+    all.kube.peek(services, key('events-kafka'))?.spec,
+    all.kube.peek(services, key('events-brokers'))?.spec,
+    all.kube.peek(configMaps, key('events-config'))?.data,
+    all.kube.peek(statefulSets, key('events-broker-1'))?.spec,
+  ]
+  all.kube.set(
+    services,
+    key('events-kafka'),
+    now => now && { ...now, spec: { ...now.spec, selector: { ...now.spec?.selector, app: 'shop' } } },
+  )
+  all.kube.set(
+    services,
+    key('events-brokers'),
+    now =>
+      now && {
+        ...now,
+        metadata: { ...now.metadata, annotations: { ...now.metadata.annotations, mine: 'stays' } },
+        spec: {
+          ...now.spec,
+          ports: now.spec?.ports?.map(port => (port.name === 'kafka' ? { ...port, port: 9093 } : port)) ?? [],
+        },
+      },
+  )
+  all.kube.set(
+    configMaps,
+    key('events-config'),
+    now => now && { ...now, data: { ...now.data, 'log4j.properties': 'x' } },
+  )
+  all.kube.set(statefulSets, key('events-broker-1'), now => {
+    const template = now?.spec?.template
+    const [container] = template?.spec?.containers ?? []
+    if (now?.spec === undefined || template?.spec === undefined || container === undefined) return now
+    const env = [...(container.env ?? []), { name: 'NODE_OPTIONS', value: '--inspect' }]
+    const spec = { ...template.spec, nodeSelector: { disk: 'none' }, containers: [{ ...container, env }] }
+    return { ...now, spec: { ...now.spec, template: { ...template, spec } } }
+  })
+  await all.clock.runFor(30_000)
+  expect([
+    all.kube.peek(services, key('events-kafka'))?.spec,
+    all.kube.peek(services, key('events-brokers'))?.spec,
+    all.kube.peek(configMaps, key('events-config'))?.data,
+    all.kube.peek(statefulSets, key('events-broker-1'))?.spec,
+  ]).toEqual(before)
+  expect(all.kube.peek(services, key('events-brokers'))?.metadata.annotations?.['mine']).toBe('stays')
+  expect(all.kube.peekAll(events).filter(event => event.reason === 'PutBack')).toHaveLength(4)
+  const writes = all.writes.length
+  await all.clock.runFor(240_000)
+  expect(all.writes.slice(writes)).toEqual([])
+})
+
+test('a ServiceAccount that was deleted is made again, and brokers roll: tokens of the one before are refused for good', async () => {
+  const all = await three()
+  const key = { namespace, name: 'events-broker' }
+  const before = all.kube.peek(serviceAccounts, key)?.metadata.uid
+  const down: number[] = []
+  all.kubelets.onPodDown = () => down.push(all.ready)
+  all.kube.set(serviceAccounts, key, () => undefined)
+  await all.clock.runUntil(() => all.condition('Degraded')?.reason === 'AccountReplaced')
+  await all.converged()
+  const now = all.kube.peek(serviceAccounts, key)?.metadata.uid
+  expect(now).not.toBe(before)
+  expect(all.kube.peekAll(pods).map(({ metadata }) => metadata.annotations?.[annotations.account])).toEqual([
+    now,
+    now,
+    now,
+  ])
+  expect(down).toEqual([3, 3, 3])
+  expect(all.condition('Degraded')?.reason).toBe('Healthy')
+})
+
+test('brokers that the loss of their ServiceAccount has made unready are not waited for', async () => {
+  const all = await three()
+  for (const id of [0, 1, 2]) all.kubelets.recovering.add(id)
+  await all.clock.runUntil(() => all.ready === 0)
+  all.kube.set(serviceAccounts, { namespace, name: 'events-broker' }, () => undefined)
+  await all.clock.runFor(20_000)
+  for (const pod of all.kube.peekAll(pods))
+    expect(pod.metadata.annotations?.[annotations.account]).toBe(
+      all.kube.peek(serviceAccounts, { namespace, name: 'events-broker' })?.metadata.uid,
+    )
+})
+
+test('a claim that was deleted is the first thing said, and its broker is not restarted', async () => {
+  const all = await three()
+  all.kube.set(storageClasses, { namespace: '', name: 'small' }, () => ({
+    apiVersion: 'storage.k8s.io/v1',
+    kind: 'StorageClass',
+    metadata: { name: 'small' },
+    provisioner: 'local',
+  }))
+  for (const id of [0, 1, 2]) {
+    const key = { namespace, name: `events-broker-${id}` }
+    const claim = all.kube.peek(persistentVolumeClaims, key)
+    if (claim === undefined) throw new Error('no claim')
+    // A class is no field that may change: it is another claim of the same name.
+    all.kube.set(persistentVolumeClaims, key, () => undefined)
+    const { uid: _, resourceVersion: __, ...metadata } = claim.metadata
+    all.kube.set(persistentVolumeClaims, key, () => ({
+      ...claim,
+      metadata: { ...metadata, finalizers: ['kubernetes.io/pvc-protection'] },
+      spec: { ...claim.spec, storageClassName: 'small' },
+    }))
+  }
+  await all.quiet()
+  const uids = all.kube.peekAll(pods).map(({ metadata }) => metadata.uid)
+  all.kube.set(persistentVolumeClaims, { namespace, name: 'events-broker-1' }, () => undefined)
+  all.cluster({ storage: { size: '20Gi' }, image: 'stele:2' })
+  await all.clock.runUntil(() => all.condition('Degraded')?.reason === 'VolumeDeleted')
+  await all.clock.runFor(120_000)
+  expect(all.condition('Degraded')?.message).toMatch(
+    /^broker 1: the claim events-broker-1 was deleted.*VolumeCannotGrow: brokers 0, 1, 2: spec.storage.size/,
+  )
+  const now = all.kube.peekAll(pods).map(({ metadata }) => metadata.uid)
+  expect(now.map((uid, id) => uid === uids[id])).toEqual([false, true, false])
+})
+
+test.each([labels.cluster, labels.brokerId])(
+  'the label %s that somebody took off a pod is put back',
+  async label => {
+    const all = await three()
+    const key = { namespace, name: 'events-broker-1-0' }
+    const before = all.kube.peek(pods, key)
+    all.kube.set(pods, key, now => {
+      if (now === undefined) return undefined
+      const { [label]: _, ...others } = now.metadata.labels ?? {}
+      return { ...now, metadata: { ...now.metadata, labels: others } }
+    })
+    await all.clock.runFor(30_000)
+    expect(all.kube.peek(pods, key)?.metadata).toMatchObject({
+      uid: before?.metadata.uid,
+      labels: before?.metadata.labels,
+    })
+    await all.converged()
+  },
+)
+
+test('of many brokers it is told how far it has come', async () => {
+  const all = new Operated()
+  const told: string[] = []
+  all.kube.onChange(logClusters, ({ after }) => {
+    told.push(after?.status?.conditions?.find(({ type }) => type === 'Progressing')?.message ?? '')
+  })
+  all.start()
+  all.cluster({ brokers: 300 })
+  await all.clock.runUntil(() => all.sets().length === 300, 120_000)
+  expect(told.some(message => /^[1-9]\d* of 300 brokers are made; /.test(message))).toBe(true)
+}, 60_000)
 
 test('brokers come and go; ids are never given twice, and a broker with tablets stays', async () => {
   const all = await three()
@@ -143,7 +301,15 @@ test('brokers come and go; ids are never given twice, and a broker with tablets 
     'brokers 3, 4 cannot be removed, 4 tablets of more are there',
   )
   expect(all.ready).toBe(5)
+  all.topic('more', { deletionPolicy: 'Retain' })
+  await all.quiet()
+  const kept = all.topicNow('more')?.status?.topicId ?? ''
   all.kube.set(logTopics, { namespace, name: 'more' }, () => undefined)
+  const remedy = `kubectl delete tabletslices -l 'stele.dev/topic-id in (${Buffer.from(kept, 'base64url').toString('hex')})'`
+  await all.clock.runUntil(() => all.condition('Degraded')?.message.includes(remedy) === true)
+  for (const slice of all.kube.peekAll(tabletSlices))
+    if (slice.topic.id === kept)
+      all.kube.set(tabletSlices, { namespace, name: slice.metadata.name }, () => undefined)
   await all.converged()
   expect(all.sets()).toEqual([0, 1, 2].map(id => `events-broker-${id}`))
   expect(namesOf(all.kube.peekAll(persistentVolumeClaims))).toHaveLength(5)
@@ -155,6 +321,16 @@ test('brokers come and go; ids are never given twice, and a broker with tablets 
 test('volumes grow, and never shrink', async () => {
   const all = await three()
   all.cluster({ storage: { size: '20Gi' } })
+  const grown = (id: number, storage: string) =>
+    all.kube.set(
+      persistentVolumeClaims,
+      { namespace, name: `events-broker-${id}` },
+      now => now && { ...now, status: { ...now.status, capacity: { storage } } },
+    )
+  for (const id of [0, 1, 2]) grown(id, id === 1 ? '10Gi' : '20Gi')
+  await all.clock.runUntil(() => all.condition('Progressing')?.reason === 'VolumesGrowing')
+  expect(all.condition('Progressing')?.message).toMatch(/^broker 1: .*`kubectl describe pvc events-broker-1`/)
+  grown(1, '20Gi')
   await all.converged()
   const sizes = () =>
     all.kube.peekAll(persistentVolumeClaims).map(claim => claim.spec?.resources?.requests?.['storage'])
@@ -189,30 +365,6 @@ test('under Retain a LogCluster that is made again has its brokers, its tablets 
   expect(all.condition('Available')?.status).toBe('True')
 })
 
-test('under Delete everything goes with the LogCluster; a change of the policy is followed', async () => {
-  const all = await three()
-  all.cluster({ deletionPolicy: 'Delete' })
-  await all.converged()
-  const data = [persistentVolumeClaims, leases, tabletSlices, logTopics]
-  const owned = () =>
-    data.flatMap(resource =>
-      all.kube
-        .peekAll(resource as typeof leases)
-        .filter(({ metadata }) => metadata.namespace === namespace)
-        .map(({ metadata }) => metadata.ownerReferences?.length ?? 0),
-    )
-  expect(new Set(owned())).toEqual(new Set([1]))
-  all.cluster({ deletionPolicy: 'Retain' })
-  await all.converged()
-  expect(new Set(owned())).toEqual(new Set([0]))
-  all.cluster({ deletionPolicy: 'Delete' })
-  await all.converged()
-  all.kube.set(logClusters, { namespace, name: 'events' }, () => undefined)
-  await all.clock.runUntil(() => owned().length === 0)
-  await all.clock.runFor(60_000)
-  expect(owned()).toEqual([])
-})
-
 test('a removed broker under Delete leaves no volume, and its id stays used', async () => {
   const all = new Operated()
   all.start()
@@ -234,6 +386,7 @@ test('a paused cluster is left alone, and told so', async () => {
   all.cluster({}, 'events', { [annotations.paused]: 'true' })
   await all.clock.runUntil(() => all.condition('Progressing')?.reason === 'Paused')
   await all.quiet()
+  expect(all.condition('Degraded'), 'the column HEALTH').toMatchObject({ status: 'False', reason: 'Paused' })
   const before = all.writes.length
   all.kube.set(services, { namespace, name: 'events-kafka' }, () => undefined)
   all.topic('late')

@@ -25,7 +25,7 @@ test('from nothing to a cluster with topics, and then not one write', async () =
   expect(all.sets()).toEqual(['events-broker-0', 'events-broker-1', 'events-broker-2'])
   expect(namesOf(all.kube.peekAll(persistentVolumeClaims))).toEqual(all.sets())
   expect(namesOf(all.kube.peekAll(services))).toEqual(['events-brokers', 'events-kafka'])
-  expect(namesOf(all.kube.peekAll(configMaps))).toEqual(['events-config', 'events-dynamic-config'])
+  expect(namesOf(all.kube.peekAll(configMaps))).toEqual(['events-config', 'events-dynamic'])
   const accounts = [serviceAccounts, roles, roleBindings].map(resource => namesOf(all.kube.peekAll(resource)))
   expect(accounts).toEqual([['events-broker'], ['events-broker'], ['events-broker']])
   expect(namesOf(all.kube.peekAll(podDisruptionBudgets))).toEqual(['events-brokers'])

@@ -1,30 +1,10 @@
 import { expect, test } from 'vitest'
+import { annotations } from '../../../control/kubernetes/resources/names.ts'
 import { tabletSlices } from '../../../control/kubernetes/resources/tablet-slice.ts'
-import type { KubeApi, KubeObject, Resource } from '../../../kube/api.ts'
+import type { KubeObject, Resource } from '../../../kube/api.ts'
 import * as kinds from '../../../kube/resources.ts'
+import { killedAt } from './killed-at.ts'
 import { Operated } from './operated.ts'
-
-/** `api` until its `n`-th write was carried out: then `act` is called, and no answer comes. */
-function killedAt(n: number, act: () => void): (api: KubeApi) => KubeApi {
-  let writes = 0
-  return api => {
-    const through = <Answer>(resource: Resource, ask: () => Promise<Answer>): Promise<Answer> => {
-      if (resource.plural === 'events' || resource.plural === 'leases') return ask()
-      writes += 1
-      if (writes !== n) return ask()
-      return ask().finally(act)
-    }
-    return {
-      ...api,
-      watch: (resource, options, signal) => api.watch(resource, options, signal),
-      create: (resource, object) => through(resource, () => api.create(resource, object)),
-      apply: (resource, object, options) => through(resource, () => api.apply(resource, object, options)),
-      patch: (resource, key, patch, options) =>
-        through(resource, () => api.patch(resource, key, patch, options)),
-      delete: (resource, key, options) => through(resource, () => api.delete(resource, key, options)),
-    }
-  }
-}
 
 const compared = [
   kinds.statefulSets,
@@ -38,13 +18,19 @@ const compared = [
   kinds.networkPolicies,
 ] as unknown as Resource[]
 
+/** The uid of a run's own ServiceAccount, and digests of it. */
+const ofOneRun: readonly string[] = [annotations.account, annotations.revision, annotations.applied]
+
 /** What there is in the end, without what tells one run from another. */
 function finalState(all: Operated) {
   const objects = compared.flatMap(resource =>
     all.kube.peekAll(resource).map(object => {
       const { metadata, status: _, ...rest } = object as KubeObject & { readonly status?: unknown }
-      const { name, labels, annotations, ownerReferences } = metadata
-      return { name, labels, annotations, ownerReferences, ...rest }
+      const { name, labels, annotations: noted, ownerReferences } = metadata
+      const whole = JSON.stringify({ name, labels, noted, ownerReferences, ...rest }, (key, value: unknown) =>
+        ofOneRun.includes(key) ? '' : value,
+      )
+      return JSON.parse(whole) as unknown
     }),
   )
   const slices = all.kube.peekAll(tabletSlices)

@@ -1,6 +1,14 @@
 import { expect, test } from 'vitest'
-import { byName, clusterOf, nothing, sliceOf, tabletOn, topicOf, uidOf } from '../observed.fixture.ts'
-import { hexOf, topicIdOf, topicsOf } from './topics.ts'
+import {
+  byName,
+  clusterOf,
+  nothing,
+  sliceOf,
+  tabletOn,
+  topicOf,
+  uidOf,
+} from '../../operator/observed.fixture.ts'
+import { hexOf, topicIdOf, topicsOf } from './ownership.ts'
 
 const seenOf = (topics: ReturnType<typeof topicOf>[], slices: ReturnType<typeof sliceOf>[]) =>
   topicsOf(nothing(clusterOf(), { topics: byName(topics), slices: byName(slices) }))
