@@ -3,7 +3,7 @@
  * watermark and the in-sync set that should be. Pure: time is handed in, nothing is asked of anyone.
  */
 import { assert } from '../../base/assert.ts'
-import { offset, type BrokerId, type Incarnation, type Offset } from '../../base/quantities.ts'
+import { epoch, offset, type BrokerId, type Incarnation, type Offset } from '../../base/quantities.ts'
 import type { InSync, TabletAssignment } from '../../control/model.ts'
 import type { FollowerRun } from './replica.ts'
 import { soundRules, type Rules } from './rules.ts'
@@ -51,6 +51,18 @@ export type Limits = {
   readonly alone: boolean
 }
 
+export type HandOver = {
+  readonly to: BrokerId
+  /** It stops: it is no member of the set any more, where enough others are. */
+  readonly leaves: boolean
+  /** Since when nothing is appended; monotonic. */
+  readonly sinceMs: number
+}
+
+/** Whether acks=all goes on with one member of the set less. */
+export const mayBeSpared = ({ isr, replicas }: TabletAssignment, { minInsync, alone }: Limits): boolean =>
+  isr.length > (alone ? 1 : Math.max(1, Math.min(minInsync, replicas.length)))
+
 /** A run that is over is given so long to renew its entry before it is taken out. */
 const renewalMs = 300
 
@@ -97,6 +109,34 @@ export class Leadership {
   /** A change is under way, or was granted and not seen yet. */
   get isChanging(): boolean {
     return this.#inFlight !== undefined
+  }
+
+  /** Another leads from now on, or will when a change that is under way is granted. */
+  get isGivingUp(): boolean {
+    return this.#inFlight !== undefined && this.#inFlight.epoch > this.#committed.epoch
+  }
+
+  /** Whether it stands in a set that could be in force. */
+  counts({ broker, incarnation }: FollowerRun): boolean {
+    return this.#sets().some(set =>
+      set.some(member => member.broker === broker && member.incarnation === incarnation),
+    )
+  }
+
+  /** Somebody else in sync is there and stays, whether it has asked here already or not. */
+  hasHeirs(live: Liveness): boolean {
+    return this.#committed.isr.some(
+      ({ broker, incarnation }) => broker !== this.#self.broker && this.#isThere(broker, incarnation, live),
+    )
+  }
+
+  /** Who could lead next and had everything within `behindMsMax`, in the order of the replicas. */
+  successors(live: Liveness, nowMs: number, behindMsMax: number): readonly BrokerId[] {
+    const now = this.#committed
+    return now.replicas.filter(broker => {
+      const follower = this.#successor(now, broker, live)
+      return follower !== undefined && nowMs - this.#caughtUpMs(broker, follower, live) <= behindMsMax
+    })
   }
 
   enough({ minInsync, alone }: Limits): boolean {
@@ -186,6 +226,35 @@ export class Leadership {
     return { ...now, version: now.version + 1, isr: [...stay, ...join] }
   }
 
+  /** What makes the tablet the successor's, or undefined while that must wait. */
+  handsOver(
+    now: TabletAssignment,
+    { to, leaves, sinceMs }: HandOver,
+    live: Liveness,
+    nowMs: number,
+    limits: Limits,
+  ): TabletAssignment | undefined {
+    const successor = this.#successor(now, to, live)
+    if (successor === undefined) return undefined
+    const at = { highWatermark: this.#highWatermark, logEnd: this.#logEnd, waitedMs: nowMs - sinceMs }
+    if (!this.#rules.mayHandOver({ ...at, successorEnd: successor.end })) return undefined
+    const others = now.isr.filter(({ broker }) => broker !== this.#self.broker)
+    const isr = leaves && mayBeSpared(now, limits) ? others : now.isr
+    return { ...now, epoch: epoch(now.epoch + 1), version: now.version + 1, leader: to, isr }
+  }
+
+  /** A follower in sync that is there and stays. */
+  #successor({ isr }: TabletAssignment, broker: BrokerId, live: Liveness): Follower | undefined {
+    const follower = this.#followers.get(broker)
+    const run = follower?.incarnation
+    const isInSync = isr.some(member => member.broker === broker && member.incarnation === run)
+    return isInSync && this.#isThere(broker, run, live) ? follower : undefined
+  }
+
+  #isThere(broker: BrokerId, run: Incarnation | undefined, live: Liveness): boolean {
+    return live.runOf(broker) === run && !live.isGone(broker) && !live.isLeaving(broker)
+  }
+
   #sets(): readonly (readonly InSync[])[] {
     return this.#rules.setsInForce(this.#committed, this.#inFlight)
   }
@@ -213,9 +282,7 @@ export class Leadership {
     return (
       follower.end >= this.#highWatermark &&
       follower.end >= this.epochStart &&
-      live.runOf(broker) === incarnation &&
-      !live.isGone(broker) &&
-      !live.isLeaving(broker) &&
+      this.#isThere(broker, incarnation, live) &&
       nowMs - this.#caughtUpMs(broker, follower, live) <= lagMsMax
     )
   }

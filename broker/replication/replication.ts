@@ -9,7 +9,9 @@ import type { Connection, ConnectionEvents, Listener, Place, Timer, World } from
 import { claimLeadership, type InSync, type TabletAssignment } from '../../control/model.ts'
 import type { ControlStore } from '../../control/store.ts'
 import { Changes, type Wish } from './changes.ts'
+import { behindMsMax, Departure } from './departure.ts'
 import { Fetcher } from './fetcher.ts'
+import { Handovers } from './handovers.ts'
 import { Peers } from './peers.ts'
 import { keyOf, type Followed, type FollowerRun, type Led, type Replica, type TabletKey } from './replica.ts'
 import { soundRules, type Rules } from './rules.ts'
@@ -26,6 +28,8 @@ export type ReplicationOptions = {
   readonly keptSince: Incarnation
   /** `replica.lag.time.max.ms` */
   readonly lagMsMax: number
+  /** A preferred leader that could lead for so long gets its tablets back. */
+  readonly restoreMs: number
   readonly rules?: Rules
 }
 
@@ -34,6 +38,11 @@ const reviewMs = 500
 /** Those in sync claim one after the other, in the order of the replicas. */
 const rankMs = 250
 const suspectMs = 30_000
+/** A preferred leader that did not get its tablet is offered it again after so long. */
+const restoreAgainMs = 60_000
+const leaveLookMs = 20
+/** Well below the minute that Kubernetes gives a pod: closing takes time too. */
+const leaveMsMax = 25_000
 
 export class Replication {
   readonly self: FollowerRun
@@ -51,6 +60,10 @@ export class Replication {
   readonly #suspects = new Map<BrokerId, number>()
   /** Since when the leader of a tablet counts as lost. */
   readonly #lostMs = new Map<string, number>()
+  readonly #handovers: Handovers
+  /** Since when a tablet's preferred leader could lead it in place of this broker. */
+  readonly #preferredMs = new Map<string, number>()
+  #leaving = false
   #listener: Listener | undefined
   #sessionIds = 0
   #timer: Timer | undefined
@@ -65,6 +78,7 @@ export class Replication {
     this.rules = rules
     this.lagMsMax = lagMsMax
     this.#changes = new Changes(store, world.clock, log)
+    this.#handovers = new Handovers(world.clock)
     this.#peers = new Peers(world.clock, store, broker => this.#gone(broker))
   }
 
@@ -92,11 +106,47 @@ export class Replication {
     await this.#listener?.close()
   }
 
+  /**
+   * Hands over what is led here and leaves the sets, as far as others can take that. Resolves when nobody counts on this broker any more; after 25 s what is
+   * left is left to those who find this broker gone.
+   */
+  async leave(): Promise<void> {
+    const { log } = this.#options
+    const { clock } = this.#options.world
+    this.#leaving = true
+    const departure = new Departure({
+      self: this.self,
+      handovers: this.#handovers,
+      wish: this.wish,
+      isReleased: followed => this.#fetchers.get(followed.leader)?.isReleased(followed) ?? false,
+    })
+    const startedMs = clock.monotonicMs()
+    while (!this.#stopped) {
+      this.#handovers.look()
+      const left = departure.look(this.#replicas.values())
+      const tookMs = Math.round(clock.monotonicMs() - startedMs)
+      if (left.leads + left.inSync + left.awaited === 0)
+        return log.info({ tookMs }, 'handed over what others can take')
+      if (tookMs >= leaveMsMax)
+        return log.warn(
+          { ...left, tookMs },
+          'stops without having handed over everything: others take the rest when they find this broker gone',
+        )
+      await new Promise<void>(resolve => clock.after(leaveLookMs, resolve))
+    }
+  }
+
+  /** The tablet's preferred leader gets it as soon as it could lead, if it is led here. */
+  restore(tablet: TabletKey): void {
+    const key = keyOf(tablet)
+    if (this.#led.has(key)) this.#preferredMs.set(key, -Infinity)
+  }
+
   wish = (wish: Wish): void => this.#changes.wish(wish)
   askedMs = (broker: BrokerId): number => this.#peers.askedMs(broker)
   isGone = (broker: BrokerId): boolean => this.#peers.isGone(broker)
   runOf = (broker: BrokerId): Incarnation | undefined => this.#peers.runOf(broker)
-  isLeaving = (): boolean => this.#peers.isLeaving()
+  isLeaving = (broker: BrokerId): boolean => this.#peers.isLeaving(broker)
 
   /** On the same disk, with nothing lost that had been said to be there: what was synced, or all of it. */
   mayRenew = (entry: InSync, synced: boolean): boolean =>
@@ -108,8 +158,10 @@ export class Replication {
     const key = keyOf(replica)
     const { led, followed } = replica
     this.#lostMs.delete(key)
-    if (led === undefined) this.#led.delete(key)
-    else this.#led.set(key, led)
+    if (led === undefined) {
+      this.#led.delete(key)
+      this.#preferredMs.delete(key)
+    } else this.#led.set(key, led)
     const before = this.#followed.get(key)
     if (before !== undefined && before.followed !== followed) this.#unfollow(key)
     if (replica.role === 'offline') this.#withdraw(replica)
@@ -235,12 +287,30 @@ export class Replication {
     const nowMs = clock.monotonicMs()
     if (this.#isAnyoneSuspect(nowMs))
       for (const [key, { fetcher }] of this.#followed) this.#lookAfter(key, fetcher, nowMs)
+    this.#handovers.look()
     if (nowMs - this.#reviewedMs >= reviewMs) {
       this.#reviewedMs = nowMs
       for (const led of this.#led.values()) led.review()
       for (const fetcher of this.#fetchers.values()) fetcher.hurry(nowMs)
+      if (!this.#leaving) this.#restorePreferred(nowMs)
     }
     this.#timer = clock.after(lookMs, () => this.#look())
+  }
+
+  /** After a broker was away its tablets come back to it, a few at a time. */
+  #restorePreferred(nowMs: number): void {
+    for (const [key, led] of this.#led) {
+      const preferred = this.#replicas.get(key)?.assignment?.replicas[0]
+      if (preferred === undefined || preferred === this.self.broker || led.handingTo !== undefined) continue
+      const sinceMs = this.#preferredMs.get(key) ?? nowMs
+      if (!led.successors(behindMsMax).includes(preferred)) {
+        this.#preferredMs.delete(key)
+        continue
+      }
+      this.#preferredMs.set(key, sinceMs)
+      if (nowMs - sinceMs < this.#options.restoreMs) continue
+      if (this.#handovers.begin(led, [preferred], false)) this.#preferredMs.set(key, nowMs + restoreAgainMs)
+    }
   }
 
   #suspect(broker: BrokerId): void {

@@ -20,9 +20,18 @@ export type Rules = {
     own: { readonly epoch: number; readonly end: number } | undefined,
     start: Offset,
   ): number | undefined
+  /** May who leads give the tablet to a successor now? It takes no appends meanwhile, since `waitedMs`. */
+  mayHandOver(at: {
+    readonly successorEnd: Offset
+    readonly highWatermark: Offset
+    readonly logEnd: Offset
+    readonly waitedMs: number
+  }): boolean
   /** May this run lead when the leader is lost? */
   mayClaim(assignment: TabletAssignment, self: BrokerId, run: Incarnation): boolean
 }
+
+const othersMsMax = 200
 
 export const soundRules: Rules = {
   setsInForce: (committed, inFlight) =>
@@ -45,6 +54,10 @@ export const soundRules: Rules = {
     if (own === undefined) return start
     return own.epoch === diverging.epoch ? Math.min(own.end, diverging.endOffset) : own.end
   },
+
+  // Also what acks=1 has acknowledged goes with it; the others in sync are waited for, so that nobody is left without an answer, but not for long.
+  mayHandOver: ({ successorEnd, highWatermark, logEnd, waitedMs }) =>
+    successorEnd >= logEnd && (highWatermark >= logEnd || waitedMs >= othersMsMax),
 
   mayClaim: ({ isr }, self, run) =>
     isr.some(({ broker, incarnation }) => broker === self && incarnation === run),

@@ -103,10 +103,9 @@ export const listed: readonly Listed[] = [
   },
   {
     title: 'Replicas do not move',
-    reason: 'Elections, reassignments and directories of replicas come with replication.',
+    reason: 'Reassignments and directories of replicas come with moves.',
     places: keys({
       AlterReplicaLogDirs: 34,
-      ElectLeaders: 43,
       AlterPartitionReassignments: 45,
       ListPartitionReassignments: 46,
     }),
