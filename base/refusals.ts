@@ -266,6 +266,12 @@ export const refusals = {
     retriable: false,
     todo: 'Join again with the member id that was answered.',
   },
+  PREFERRED_LEADER_NOT_AVAILABLE: {
+    kafka: 80,
+    http: 409,
+    retriable: true,
+    todo: 'Wait until the preferred leader runs and is in sync.',
+  },
   GROUP_MAX_SIZE_REACHED: {
     kafka: 81,
     http: 409,
@@ -278,6 +284,13 @@ export const refusals = {
     retriable: false,
     todo: 'Another member has joined with this group.instance.id: give each its own.',
   },
+  ELIGIBLE_LEADERS_NOT_AVAILABLE: {
+    kafka: 83,
+    http: 409,
+    retriable: true,
+    todo: 'Bring a replica back that was in sync.',
+  },
+  ELECTION_NOT_NEEDED: { kafka: 84, http: 409, retriable: false, todo: 'Nothing: it is led as asked.' },
   NO_REASSIGNMENT_IN_PROGRESS: {
     kafka: 85,
     http: 409,
@@ -298,6 +311,12 @@ export const refusals = {
   },
   THROTTLING_QUOTA_EXCEEDED: { kafka: 89, http: 429, retriable: true, todo: 'Slow down and try again.' },
   UNKNOWN_TOPIC_ID: { kafka: 100, http: 404, retriable: true, todo: 'Ask for metadata again.' },
+  INELIGIBLE_REPLICA: {
+    kafka: 107,
+    http: 409,
+    retriable: true,
+    todo: 'Start the broker again: it is leaving.',
+  },
   MISMATCHED_ENDPOINT_TYPE: {
     kafka: 114,
     http: 400,

@@ -5,6 +5,7 @@
 import type { Logger } from 'pino'
 import { collectDefaultMetrics, Registry } from 'prom-client'
 import { MIB, brokerId } from '../base/quantities.ts'
+import { Refusal } from '../base/refusals.ts'
 import type { World } from '../base/world.ts'
 import { openEmbeddedStore } from '../control/embedded/store.ts'
 import type { Addresses } from '../control/model.ts'
@@ -150,7 +151,7 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
     if (settings.logCleanerEnable) compactions.start()
     const stop = async (): Promise<void> => {
       router.end()
-      await within(world, leaveMsMax, store.leaving(self, incarnation))
+      if (options.cluster !== undefined) await leave(world, store, router, replication, log)
       await queues.end()
       router.groups.end()
       await kafka?.stop()
@@ -175,11 +176,30 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
   }
 }
 
+/** Long enough for a broker that starts to be there for good. */
+const preferredLeaderMs = 5_000
 /** A control store that does not answer keeps no broker from stopping: it will find out. */
 const leaveMsMax = 5_000
 
 const within = (world: World, ms: number, work: Promise<void>): Promise<void> =>
   Promise.race([work, new Promise<void>(resolve => world.clock.after(ms, resolve))])
+
+/** Nobody counts on this broker any more, as far as others can take its place. */
+async function leave(
+  world: World,
+  store: ControlStore,
+  { self, incarnation }: Router,
+  replication: Replication | undefined,
+  log: Logger,
+): Promise<void> {
+  try {
+    await within(world, leaveMsMax, store.leaving(self, incarnation))
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error
+    log.warn({ reason: error.message }, 'could not tell the others that this broker stops')
+  }
+  await replication?.leave()
+}
 
 /** Notes that the next start need not check the disk. Answers whether that is so. */
 function endCleanly(directory: DataDirectory, checkpoints: Checkpoints, log: Logger): boolean {
@@ -252,6 +272,7 @@ async function openTablets(
         lagMsMax: settings.replicaLagTimeMaxMs,
         copyBytesPerSecond: () =>
           resolveBroker({ dynamic: store.brokerSettings(), static: staticSettings }).copyRate,
+        restoreMs: preferredLeaderMs,
       })
     : undefined
   const groupCommit = new GroupCommit()
@@ -269,7 +290,15 @@ async function openTablets(
   const identity = { self: brokerId(self), incarnation, clusterId, dataDirectory: directory.path }
   const replicationIsGiven = 'offsets.topic.replication.factor' in staticSettings
   const groups = new Groups({ world, store, tablets, log, settings, replicationIsGiven })
-  const router = new Router({ world, store, tablets, groups, staticSettings, ...identity })
+  const router = new Router({
+    world,
+    store,
+    tablets,
+    groups,
+    staticSettings,
+    ...identity,
+    ...(replication && { replication }),
+  })
   return { router, tablets, checkpoints, replication }
 }
 

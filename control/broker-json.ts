@@ -16,15 +16,17 @@ export const broker = z.object({
   rack: z.optional(z.string()),
   addresses: z.object({ kafka: address, http: address, external: address, replication: address }),
   incarnation: run,
+  leaving: z.optional(z.literal(true)),
 })
 
 /** JSON leaves out what is undefined; the model spells it out. */
-export function toBroker({ bootId, rack, addresses, ...rest }: z.infer<typeof broker>): Broker {
+export function toBroker({ bootId, rack, addresses, leaving, ...rest }: z.infer<typeof broker>): Broker {
   const { kafka, http, external, replication } = addresses
   return {
     ...rest,
     bootId,
     rack,
+    ...(leaving && { leaving }),
     addresses: {
       ...(kafka && { kafka }),
       ...(http && { http }),

@@ -52,7 +52,11 @@ export type BrokerStart = {
   readonly addresses: Addresses
 }
 
-export type Broker = BrokerStart & { readonly incarnation: Incarnation }
+export type Broker = BrokerStart & {
+  readonly incarnation: Incarnation
+  /** This run is about to stop on purpose, or has: nobody shall count on it. */
+  readonly leaving?: true
+}
 
 /** What a broker says of what it holds, while it runs. */
 export type BrokerReport = { readonly bytes: number; readonly offline: readonly OfflineTablet[] }

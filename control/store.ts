@@ -74,7 +74,7 @@ export type ControlStore = {
    */
   readonly reporting?: (broker: BrokerId, incarnation: Incarnation, look: () => BrokerReport) => void
 
-  /** The broker is about to stop on purpose: nobody shall count on it any more. */
+  /** The broker is about to stop on purpose: nobody shall count on it any more, until its next run. A run that is over changes nothing. */
   leaving(broker: BrokerId, incarnation: Incarnation): Promise<void>
   /** Waits for what is under way and gives the brokers registered here free, saying whether they stopped in order; no calls after this one. */
   close(end?: { readonly clean: boolean }): Promise<void>

@@ -44,6 +44,8 @@ type Copy = {
   /** Not to be asked for before it was cut, or before some time has passed. */
   held: boolean
   failures: number
+  /** Whether the leader was asked not to wait for this copy any more, and has said that it does not. */
+  released: 'no' | 'asked' | 'yes'
 }
 
 type Part = ReplicaFetchResponse['responses'][number]['partitions'][number]
@@ -122,7 +124,7 @@ export class Fetcher {
 
   add(followed: Followed): void {
     const key = keyOf(followed)
-    const copy: Copy = { followed, told: undefined, toldIn: 0, held: false, failures: 0 }
+    const copy: Copy = { followed, told: undefined, toldIn: 0, held: false, failures: 0, released: 'no' }
     this.#forget(key)
     this.#copies.set(key, copy)
     followed.onReady(() => this.#touch(copy))
@@ -136,6 +138,16 @@ export class Fetcher {
     this.#forget(key)
     this.#forgotten.push(followed)
     this.#schedule()
+  }
+
+  /** Answers whether the leader waits for this copy no more; asks it when that is not known. */
+  isReleased(followed: Followed): boolean {
+    const copy = this.#copies.get(keyOf(followed))
+    if (copy?.followed !== followed) return false
+    if (copy.released === 'yes') return true
+    copy.released = 'asked'
+    this.#touch(copy)
+    return false
   }
 
   /** What is known of the leader may have changed: one that runs anew, or elsewhere, is asked at once. */
@@ -371,7 +383,8 @@ export class Fetcher {
   #refused(copy: Copy, code: RefusalCode | undefined, leaderStart: ReturnType<typeof offset>): void {
     if (code === 'OFFSET_OUT_OF_RANGE' && copy.told !== undefined && leaderStart > copy.told.offset)
       return this.#hold(copy, copy.followed.restartAt(leaderStart))
-    this.#failed(copy, code, 'the leader refused it')
+    if (code === 'INELIGIBLE_REPLICA' && copy.released === 'asked') copy.released = 'yes'
+    else this.#failed(copy, code, 'the leader refused it')
   }
 
   #failed(copy: Copy, code: RefusalCode | undefined, reason: string): void {

@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest'
 import { brokerId, epoch, incarnation, offset, type BrokerId } from '../../base/quantities.ts'
 import type { TabletAssignment } from '../../control/model.ts'
-import { Leadership, type Limits, type Liveness } from './leadership.ts'
+import { Leadership, mayBeSpared, type Limits, type Liveness } from './leadership.ts'
 
 const run = (broker: number, of = 1) => ({ broker: brokerId(broker), incarnation: incarnation(of) })
 const limits: Limits = { lagMsMax: 1_000, minInsync: 2, alone: false }
@@ -197,7 +197,7 @@ test('a replica that was taken away and comes anew has to say again what it hold
   expect(names(leadership.wants(back, live, 6, limits))).toEqual(['0/1', '1/1', '2/1'])
 })
 
-test('a move ends when all that is new is in sync; a leader that goes hands over when it is quiet', () => {
+test('a move ends when all that is new is in sync; a leader that goes hands over first, and the next one ends it', () => {
   const ids = (...numbers: number[]) => numbers.map(brokerId)
   const move = { replicas: ids(2, 1, 0), adding: ids(2), removing: ids(0) }
   const before = { ...assigned([run(0), run(1)]), ...move }
@@ -209,16 +209,103 @@ test('a move ends when all that is new is in sync; a leader that goes hands over
   leadership.assigned(joined, 2)
   expect(leadership.mustHandOver(joined, limits)).toBe(true)
   expect(leadership.wants(joined, live, 2, limits)).toBeUndefined()
-  leadership.isQuiet = true
-  expect(leadership.wants(joined, live, 2, limits)).toBeUndefined()
   leadership.advance(limits)
-  expect(leadership.wants(joined, live, 2, limits)).toEqual({
+  const handOver = { to: brokerId(2), leaves: false, sinceMs: 2 }
+  const led = leadership.handsOver(joined, handOver, live, 3, limits)
+  if (led === undefined) throw new Error('it is not handed over')
+  expect(led).toEqual({ ...joined, version: 2, epoch: 4, leader: 2 })
+  const [self, end] = [run(2), offset(10)]
+  const at = { epochStart: end, highWatermark: end, ownEnd: end, nowMs: 4 }
+  const next = new Leadership({ self, assignment: led, ...at })
+  expect(next.mustHandOver(led, limits)).toBe(false)
+  expect(next.wants(led, live, 4, limits)).toEqual({
     epoch: 4,
-    version: 2,
+    version: 3,
     leader: 2,
     replicas: ids(2, 1),
     adding: [],
     removing: [],
     isr: [run(1), run(2)],
   })
+})
+
+const over = { to: brokerId(1), leaves: true, sinceMs: 0 }
+
+test('a tablet is handed over when the successor has the whole log; the others are waited for, but not for long', () => {
+  const leadership = leading()
+  const wanted = (nowMs: number, more = {}) =>
+    leadership.handsOver(assigned(all), { ...over, ...more }, live, nowMs, limits)
+  leadership.fetched(run(1), offset(9), 1)
+  expect(wanted(1)).toBeUndefined()
+  leadership.fetched(run(1), offset(10), 1)
+  expect([wanted(1), wanted(199)]).toEqual([undefined, undefined])
+  expect(wanted(200)).toMatchObject({ epoch: 4, version: 1, leader: 1, isr: [run(1), run(2)] })
+  leadership.fetched(run(2), offset(10), 2)
+  leadership.advance(limits)
+  expect(names(wanted(3))).toEqual(['1/1', '2/1'])
+  expect(names(wanted(3, { leaves: false }))).toEqual(['0/1', '1/1', '2/1'])
+})
+
+test('who is gone, leaving, out of sync or of another run is no successor', () => {
+  const leadership = leading(assigned([run(0), run(1)]))
+  leadership.fetched(run(1), offset(10), 1)
+  leadership.fetched(run(2), offset(10), 1)
+  leadership.advance(limits)
+  const names = (liveness: Partial<Liveness>) =>
+    leadership.successors({ ...live, ...liveness }, 1, Infinity).map(Number)
+  expect(names({})).toEqual([1])
+  expect(leadership.hasHeirs(live)).toBe(true)
+  const others: Partial<Liveness>[] = [
+    { isGone: () => true },
+    { isLeaving: () => true },
+    { runOf: () => incarnation(2) },
+  ]
+  for (const other of others) {
+    expect(names(other)).toEqual([])
+    expect(leadership.hasHeirs({ ...live, ...other })).toBe(false)
+    const isr = [run(0), run(1)]
+    const wanted = leadership.handsOver(assigned(isr), over, { ...live, ...other }, 500, limits)
+    expect(wanted).toBeUndefined()
+  }
+})
+
+test('who hands over stays in a set that needs it', () => {
+  const isr = [run(0), run(1)]
+  const leadership = leading(assigned(isr))
+  leadership.fetched(run(1), offset(10), 1)
+  leadership.advance(limits)
+  expect(names(leadership.handsOver(assigned(isr), over, live, 1, limits))).toEqual(['0/1', '1/1'])
+  const one = { ...limits, minInsync: 1 }
+  expect(names(leadership.handsOver(assigned(isr), over, live, 1, one))).toEqual(['1/1'])
+})
+
+test.each([
+  [3, 2, false, true],
+  [2, 2, false, false],
+  [2, 1, false, true],
+  [1, 1, false, false],
+  [2, 3, false, false],
+  [2, 2, true, true],
+  [1, 1, true, false],
+] as const)(
+  'of %i in sync where %i are wanted (best effort: %s) one can be spared: %s',
+  (count, minInsync, alone, spared) => {
+    expect(mayBeSpared(assigned(all.slice(0, count)), { ...limits, minInsync, alone })).toBe(spared)
+  },
+)
+
+test('a change by which another leads is seen as such, and an old set counts until it is over', () => {
+  const leadership = leading()
+  for (const id of [1, 2]) leadership.fetched(run(id), offset(10), 1)
+  leadership.advance(limits)
+  const to = leadership.handsOver(assigned(all), over, live, 1, limits)
+  if (to === undefined) throw new Error('it is not handed over')
+  leadership.begun(to)
+  expect([leadership.isGivingUp, leadership.counts(run(0)), leadership.counts(run(1, 2))]).toEqual([
+    true,
+    true,
+    false,
+  ])
+  leadership.dropped()
+  expect(leadership.isGivingUp).toBe(false)
 })

@@ -52,13 +52,27 @@ export type Limits = {
   readonly alone: boolean
 }
 
+export type HandOver = {
+  readonly to: BrokerId
+  /** It stops: it is no member of the set any more, where enough others are. */
+  readonly leaves: boolean
+  /** Since when nothing is appended; monotonic. */
+  readonly sinceMs: number
+}
+
+/** Whether acks=all goes on with one member of the set less. */
+export const mayBeSpared = (now: TabletAssignment, limits: Limits): boolean =>
+  now.isr.length > neededInSync(now, limits)
+
+/** As many are in sync as acks=all needs, where it does not do with fewer. */
+const neededInSync = (now: TabletAssignment, { minInsync, alone }: Limits): number =>
+  alone ? 1 : Math.max(1, Math.min(minInsync, countedReplicas(now)))
+
 /** A run that is over is given so long to renew its entry before it is taken out. */
 const renewalMs = 300
 
 export class Leadership {
   readonly epochStart: Offset
-  /** Nothing is appended any more, so that another may lead without a record less. */
-  isQuiet = false
   readonly #self: FollowerRun
   readonly #rules: Rules
   /** When each entry of the set was first seen. */
@@ -100,6 +114,34 @@ export class Leadership {
   /** A change is under way, or was granted and not seen yet. */
   get isChanging(): boolean {
     return this.#inFlight !== undefined
+  }
+
+  /** Another leads from now on, or will when a change that is under way is granted. */
+  get isGivingUp(): boolean {
+    return this.#inFlight !== undefined && this.#inFlight.epoch > this.#committed.epoch
+  }
+
+  /** Whether it stands in a set that could be in force. */
+  counts({ broker, incarnation }: FollowerRun): boolean {
+    return this.#sets().some(set =>
+      set.some(member => member.broker === broker && member.incarnation === incarnation),
+    )
+  }
+
+  /** Somebody else in sync is there and stays, whether it has asked here already or not. */
+  hasHeirs(live: Liveness): boolean {
+    return this.#committed.isr.some(
+      ({ broker, incarnation }) => broker !== this.#self.broker && this.#isThere(broker, incarnation, live),
+    )
+  }
+
+  /** Who could lead next and had everything within `behindMsMax`, in the order of the replicas. */
+  successors(live: Liveness, nowMs: number, behindMsMax: number): readonly BrokerId[] {
+    const now = this.#committed
+    return now.replicas.filter(broker => {
+      const follower = this.#successor(now, broker, live)
+      return follower !== undefined && nowMs - this.#caughtUpMs(broker, follower, live) <= behindMsMax
+    })
   }
 
   enough({ minInsync, alone }: Limits): boolean {
@@ -191,7 +233,7 @@ export class Leadership {
       const isNew = isKnown && now.replicas.includes(broker) && !stay.some(one => one.broker === broker)
       return isNew && this.#mayJoin(member, follower, live, nowMs, lagMsMax) ? [member] : []
     })
-    if (join.length === 0 && stay.length === now.isr.length) return this.#endOfMove(now, live, limits)
+    if (join.length === 0 && stay.length === now.isr.length) return this.#endOfMove(now, limits)
     return { ...now, version: now.version + 1, isr: [...stay, ...join] }
   }
 
@@ -201,34 +243,42 @@ export class Leadership {
   }
 
   /**
-   * The tablet without those on their way out, when everyone new is in sync. Of those in sync nobody has less than what was acknowledged; who leads
-   * next has moreover every record of this leader.
+   * The tablet without those on their way out, when everyone new is in sync: nobody in sync has less than what was acknowledged. A leader that is itself to go
+   * hands over first, and the next one ends the move.
    */
-  #endOfMove(now: TabletAssignment, live: Liveness, limits: Limits): TabletAssignment | undefined {
+  #endOfMove(now: TabletAssignment, limits: Limits): TabletAssignment | undefined {
     const isr = stayingAfter(now, limits)
-    if (isr === undefined) return undefined
-    const replicas = targetOf(now)
-    const to = { ...now, version: now.version + 1, replicas, adding: [], removing: [], isr }
-    if (!now.removing.includes(this.#self.broker)) return to
-    // Who waits for acks=all is answered here, before another leads.
-    if (!this.isQuiet || this.#highWatermark < this.#logEnd) return undefined
-    const leader = replicas.find(broker =>
-      isr.some(member => member.broker === broker && this.#mayFollowOn(member, live)),
-    )
-    return leader === undefined ? undefined : { ...to, epoch: epoch(now.epoch + 1), leader }
+    if (isr === undefined || now.removing.includes(this.#self.broker)) return undefined
+    return { ...now, version: now.version + 1, replicas: targetOf(now), adding: [], removing: [], isr }
   }
 
-  /** Whether the member is there and holds every record of the log. */
-  #mayFollowOn(member: InSync, live: Liveness): boolean {
-    const { broker, incarnation } = member
-    const end = this.#endOf(member)
-    return (
-      end !== undefined &&
-      end >= this.#logEnd &&
-      live.runOf(broker) === incarnation &&
-      !live.isGone(broker) &&
-      !live.isLeaving(broker)
-    )
+  /** What makes the tablet the successor's, or undefined while that must wait. */
+  handsOver(
+    now: TabletAssignment,
+    { to, leaves, sinceMs }: HandOver,
+    live: Liveness,
+    nowMs: number,
+    limits: Limits,
+  ): TabletAssignment | undefined {
+    const successor = this.#successor(now, to, live)
+    if (successor === undefined) return undefined
+    const at = { highWatermark: this.#highWatermark, logEnd: this.#logEnd, waitedMs: nowMs - sinceMs }
+    if (!this.#rules.mayHandOver({ ...at, successorEnd: successor.end })) return undefined
+    const others = now.isr.filter(({ broker }) => broker !== this.#self.broker)
+    const isr = leaves && mayBeSpared(now, limits) ? others : now.isr
+    return { ...now, epoch: epoch(now.epoch + 1), version: now.version + 1, leader: to, isr }
+  }
+
+  /** A follower in sync that is there and stays. */
+  #successor({ isr }: TabletAssignment, broker: BrokerId, live: Liveness): Follower | undefined {
+    const follower = this.#followers.get(broker)
+    const run = follower?.incarnation
+    const isInSync = isr.some(member => member.broker === broker && member.incarnation === run)
+    return isInSync && this.#isThere(broker, run, live) ? follower : undefined
+  }
+
+  #isThere(broker: BrokerId, run: Incarnation | undefined, live: Liveness): boolean {
+    return live.runOf(broker) === run && !live.isGone(broker) && !live.isLeaving(broker)
   }
 
   #sets(): readonly (readonly InSync[])[] {
@@ -257,9 +307,7 @@ export class Leadership {
     const { broker, incarnation } = member
     return (
       this.#rules.isCaughtUp(follower.end, this) &&
-      live.runOf(broker) === incarnation &&
-      !live.isGone(broker) &&
-      !live.isLeaving(broker) &&
+      this.#isThere(broker, incarnation, live) &&
       nowMs - this.#caughtUpMs(broker, follower, live) <= lagMsMax
     )
   }
@@ -286,12 +334,11 @@ const newFollower = (incarnation: Incarnation, end: Offset, nowMs: number): Foll
 })
 
 /** Who is in sync when the move ends; undefined while that cannot be, or nothing moves. */
-function stayingAfter(now: TabletAssignment, { minInsync, alone }: Limits): readonly InSync[] | undefined {
+function stayingAfter(now: TabletAssignment, limits: Limits): readonly InSync[] | undefined {
   if (!isMoving(now)) return undefined
   const isHere = (broker: BrokerId): boolean => now.isr.some(member => member.broker === broker)
   const isr = now.isr.filter(({ broker }) => !now.removing.includes(broker))
-  const enough = alone ? 1 : Math.min(minInsync, countedReplicas(now))
-  return now.adding.every(isHere) && isr.length >= Math.max(1, enough) ? isr : undefined
+  return now.adding.every(isHere) && isr.length >= neededInSync(now, limits) ? isr : undefined
 }
 
 const nameOf = ({ broker, incarnation }: InSync): string => `${broker}/${incarnation}`

@@ -37,8 +37,8 @@ export class Peers implements Liveness {
     return this.#store.brokers().get(broker)?.incarnation
   }
 
-  isLeaving(): boolean {
-    return false
+  isLeaving(broker: BrokerId): boolean {
+    return this.#store.brokers().get(broker)?.leaving === true
   }
 
   /** A session of the broker begins. */

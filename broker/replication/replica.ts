@@ -3,6 +3,7 @@ import type { BrokerId, Epoch, Incarnation, Offset } from '../../base/quantities
 import type { RefusalCode } from '../../base/refusals.ts'
 import type { InSync, TabletAssignment } from '../../control/model.ts'
 import type { Batches } from '../log/read.ts'
+import type { Limits } from './leadership.ts'
 
 export type TabletKey = { readonly topicId: string; readonly partition: number }
 
@@ -14,6 +15,7 @@ export type Replica = TabletKey & {
   readonly role: 'recovering' | 'leader' | 'follower' | 'offline' | 'removed'
   /** As it was last told; undefined before. */
   readonly assignment: TabletAssignment | undefined
+  readonly limits: Limits
   /** Whether this run may count as the one that an entry of the in-sync set names. */
   mayRenew(entry: InSync): boolean
   /** While it leads a tablet that has other replicas. */
@@ -51,6 +53,21 @@ export type Led = TabletKey & {
   watch(listener: (event: LedEvent) => void): () => void
   /** The follower's connection is gone and did not come back. */
   gone(broker: BrokerId): void
+  /** Who could lead next and had everything within `behindMsMax`, in the order of the replicas. */
+  successors(behindMsMax: number): readonly BrokerId[]
+  /** It is this broker's replica that moves away, and nothing else is missing for the end of the move. */
+  readonly mustHandOver: boolean
+  /** Somebody else in sync is there and stays. */
+  readonly hasHeirs: boolean
+  /** To whom it is being handed over; undefined when it is not, and once it is led no more. */
+  readonly handingTo: BrokerId | undefined
+  /**
+   * Appends nothing more, and asks for `to` to lead once that holds the whole log. Who comes with records meanwhile is sent to look for another leader as
+   * soon as there is one. `leaves`: this broker is no member of the set any more, where enough others are.
+   */
+  handOver(to: BrokerId, leaves: boolean): void
+  /** It took too long: sends away who waits, and leads on unless the change may have been granted. */
+  keep(): void
   /** Looks whether the set should be another one, and asks for that. */
   review(): void
 }

@@ -7,10 +7,13 @@ import type { BrokerId, Incarnation } from '../../base/quantities.ts'
 import type { RefusalCode } from '../../base/refusals.ts'
 import type { Connection, ConnectionEvents, Listener, Place, Timer, World } from '../../base/world.ts'
 import { claimLeadership, type InSync, type TabletAssignment } from '../../control/model.ts'
+import { targetOf } from '../../control/moves.ts'
 import type { ControlStore } from '../../control/store.ts'
 import { Changes, type Wish } from './changes.ts'
 import { CopyRate } from './copy-rate.ts'
+import { behindMsMax, Departure } from './departure.ts'
 import { Fetcher } from './fetcher.ts'
+import { Handovers } from './handovers.ts'
 import { Peers } from './peers.ts'
 import { keyOf, type Followed, type FollowerRun, type Led, type Replica, type TabletKey } from './replica.ts'
 import { soundRules, type Rules } from './rules.ts'
@@ -29,6 +32,8 @@ export type ReplicationOptions = {
   readonly lagMsMax: number
   /** So many bytes a second are copied of replicas that are not in sync; asked again and again. Infinity for no limit. */
   readonly copyBytesPerSecond: () => number
+  /** A preferred leader that could lead for so long gets its tablets back. */
+  readonly restoreMs: number
   readonly rules?: Rules
 }
 
@@ -37,6 +42,13 @@ const reviewMs = 500
 /** Those in sync claim one after the other, in the order of the replicas. */
 const rankMs = 250
 const suspectMs = 30_000
+/** A preferred leader that did not get its tablet is offered it again after so long. */
+const restoreAgainMs = 60_000
+/** A move waits for that. */
+const moveAgainMs = 5_000
+const leaveLookMs = 20
+/** Well below the minute that Kubernetes gives a pod: closing takes time too. */
+const leaveMsMax = 25_000
 
 export class Replication {
   readonly self: FollowerRun
@@ -55,6 +67,12 @@ export class Replication {
   readonly #suspects = new Map<BrokerId, number>()
   /** Since when the leader of a tablet counts as lost. */
   readonly #lostMs = new Map<string, number>()
+  readonly #handovers: Handovers
+  /** Since when a tablet's preferred leader could lead it in place of this broker. */
+  readonly #preferredMs = new Map<string, number>()
+  /** Not before then is one handed over again whose replica here moves away. */
+  readonly #movedMs = new Map<string, number>()
+  #leaving = false
   #listener: Listener | undefined
   #sessionIds = 0
   #timer: Timer | undefined
@@ -70,6 +88,7 @@ export class Replication {
     this.lagMsMax = lagMsMax
     this.#changes = new Changes(store, world.clock, log)
     this.#copyRate = new CopyRate(world.clock, options.copyBytesPerSecond)
+    this.#handovers = new Handovers(world.clock)
     this.#peers = new Peers(world.clock, store, broker => this.#gone(broker))
   }
 
@@ -97,11 +116,47 @@ export class Replication {
     await this.#listener?.close()
   }
 
+  /**
+   * Hands over what is led here and leaves the sets, as far as others can take that. Resolves when nobody counts on this broker any more; after 25 s what is
+   * left is left to those who find this broker gone.
+   */
+  async leave(): Promise<void> {
+    const { log } = this.#options
+    const { clock } = this.#options.world
+    this.#leaving = true
+    const departure = new Departure({
+      self: this.self,
+      handovers: this.#handovers,
+      wish: this.wish,
+      isReleased: followed => this.#fetchers.get(followed.leader)?.isReleased(followed) ?? false,
+    })
+    const startedMs = clock.monotonicMs()
+    while (!this.#stopped) {
+      this.#handovers.look()
+      const left = departure.look(this.#replicas.values())
+      const tookMs = Math.round(clock.monotonicMs() - startedMs)
+      if (left.leads + left.inSync + left.awaited === 0)
+        return log.info({ tookMs }, 'handed over what others can take')
+      if (tookMs >= leaveMsMax)
+        return log.warn(
+          { ...left, tookMs },
+          'stops without having handed over everything: others take the rest when they find this broker gone',
+        )
+      await new Promise<void>(resolve => clock.after(leaveLookMs, resolve))
+    }
+  }
+
+  /** The tablet's preferred leader gets it as soon as it could lead, if it is led here. */
+  restore(tablet: TabletKey): void {
+    const key = keyOf(tablet)
+    if (this.#led.has(key)) this.#preferredMs.set(key, -Infinity)
+  }
+
   wish = (wish: Wish): void => this.#changes.wish(wish)
   askedMs = (broker: BrokerId): number => this.#peers.askedMs(broker)
   isGone = (broker: BrokerId): boolean => this.#peers.isGone(broker)
   runOf = (broker: BrokerId): Incarnation | undefined => this.#peers.runOf(broker)
-  isLeaving = (): boolean => this.#peers.isLeaving()
+  isLeaving = (broker: BrokerId): boolean => this.#peers.isLeaving(broker)
 
   /** On the same disk, with nothing lost that had been said to be there: what was synced, or all of it. */
   mayRenew = (entry: InSync, synced: boolean): boolean =>
@@ -113,8 +168,11 @@ export class Replication {
     const key = keyOf(replica)
     const { led, followed } = replica
     this.#lostMs.delete(key)
-    if (led === undefined) this.#led.delete(key)
-    else this.#led.set(key, led)
+    if (led === undefined) {
+      this.#led.delete(key)
+      this.#preferredMs.delete(key)
+      this.#movedMs.delete(key)
+    } else this.#led.set(key, led)
     const before = this.#followed.get(key)
     if (before !== undefined && before.followed !== followed) this.#unfollow(key)
     if (replica.role === 'offline') this.#withdraw(replica)
@@ -241,12 +299,44 @@ export class Replication {
     const nowMs = clock.monotonicMs()
     if (this.#isAnyoneSuspect(nowMs))
       for (const [key, { fetcher }] of this.#followed) this.#lookAfter(key, fetcher, nowMs)
+    this.#handovers.look()
     if (nowMs - this.#reviewedMs >= reviewMs) {
       this.#reviewedMs = nowMs
       for (const led of this.#led.values()) led.review()
       for (const fetcher of this.#fetchers.values()) fetcher.hurry(nowMs)
+      if (!this.#leaving) this.#giveAway(nowMs)
     }
     this.#timer = clock.after(lookMs, () => this.#look())
+  }
+
+  /** After a broker was away its tablets come back to it, and from where a replica moves away its leadership goes first; a few at a time. */
+  #giveAway(nowMs: number): void {
+    for (const [key, led] of this.#led) {
+      const assignment = this.#replicas.get(key)?.assignment
+      if (assignment === undefined || led.handingTo !== undefined) continue
+      if (led.mustHandOver) this.#moveAway(key, led, assignment, nowMs)
+      else this.#restorePreferred(key, led, assignment, nowMs)
+    }
+  }
+
+  #moveAway(key: string, led: Led, assignment: TabletAssignment, nowMs: number): void {
+    if (nowMs < (this.#movedMs.get(key) ?? nowMs)) return
+    const able = led.successors(behindMsMax)
+    const staying = targetOf(assignment).filter(broker => able.includes(broker))
+    if (this.#handovers.begin(led, staying, false)) this.#movedMs.set(key, nowMs + moveAgainMs)
+  }
+
+  #restorePreferred(key: string, led: Led, { replicas }: TabletAssignment, nowMs: number): void {
+    const [preferred] = replicas
+    if (preferred === undefined || preferred === this.self.broker) return
+    const sinceMs = this.#preferredMs.get(key) ?? nowMs
+    if (!led.successors(behindMsMax).includes(preferred)) {
+      this.#preferredMs.delete(key)
+      return
+    }
+    this.#preferredMs.set(key, sinceMs)
+    if (nowMs - sinceMs < this.#options.restoreMs) return
+    if (this.#handovers.begin(led, [preferred], false)) this.#preferredMs.set(key, nowMs + restoreAgainMs)
   }
 
   #suspect(broker: BrokerId): void {

@@ -22,9 +22,18 @@ export type Rules = {
   ): number | undefined
   /** Does a replica whose log ends at `end` hold what the others in sync hold? */
   isCaughtUp(end: Offset, mark: { readonly highWatermark: Offset; readonly epochStart: Offset }): boolean
+  /** May who leads give the tablet to a successor now? It takes no appends meanwhile, since `waitedMs`. */
+  mayHandOver(at: {
+    readonly successorEnd: Offset
+    readonly highWatermark: Offset
+    readonly logEnd: Offset
+    readonly waitedMs: number
+  }): boolean
   /** May this run lead when the leader is lost? */
   mayClaim(assignment: TabletAssignment, self: BrokerId, run: Incarnation): boolean
 }
+
+const othersMsMax = 200
 
 export const soundRules: Rules = {
   setsInForce: (committed, inFlight) =>
@@ -49,6 +58,9 @@ export const soundRules: Rules = {
   },
 
   isCaughtUp: (end, { highWatermark, epochStart }) => end >= highWatermark && end >= epochStart,
+  // Also what acks=1 has acknowledged goes with it; the others in sync are waited for, so that nobody is left without an answer, but not for long.
+  mayHandOver: ({ successorEnd, highWatermark, logEnd, waitedMs }) =>
+    successorEnd >= logEnd && (highWatermark >= logEnd || waitedMs >= othersMsMax),
 
   mayClaim: ({ isr }, self, run) =>
     isr.some(({ broker, incarnation }) => broker === self && incarnation === run),

@@ -2,10 +2,17 @@
  * From a request to the tablet that serves it. In come topic names and partitions from the doors, out come tablets led here, or the refusal that
  * says why not; and every change of topics and settings, which resolves when this broker serves it.
  */
+import { assert } from '../../base/assert.ts'
 import { MIB, type BrokerId, type Epoch, type Incarnation } from '../../base/quantities.ts'
 import { Refusal } from '../../base/refusals.ts'
 import type { World } from '../../base/world.ts'
-import { isInternal, offsetsTopic, type Broker, type Topic } from '../../control/model.ts'
+import {
+  isInternal,
+  offsetsTopic,
+  type Broker,
+  type TabletAssignment,
+  type Topic,
+} from '../../control/model.ts'
 import { moveReplicas, type WantedMove } from './moves.ts'
 import type { AddOptions, ControlStore, NewTopic, SettingsChange, WriteOptions } from '../../control/store.ts'
 import type { Groups } from '../groups/groups.ts'
@@ -34,6 +41,8 @@ export type RouterOptions = {
   readonly dataDirectory: string
   /** As given on the command line and in the configuration file. */
   readonly staticSettings: Readonly<Record<string, string>>
+  /** Undefined where every tablet has one replica. */
+  readonly replication?: { restore(tablet: { readonly topicId: string; readonly partition: number }): void }
 }
 
 export type LogDirectory = {
@@ -140,19 +149,42 @@ export class Router {
     return this.#options.store.brokers().get(id)
   }
 
+  /** @throws Refusal UNKNOWN_TOPIC_OR_PARTITION */
+  assignment(topic: string, partition: number): TabletAssignment {
+    const known = this.topics().get(topic)
+    if (known === undefined) throw new Refusal('UNKNOWN_TOPIC_OR_PARTITION', `there is no topic ${topic}`)
+    const assignment = known.tablets[partition]
+    if (assignment !== undefined) return assignment
+    const last = known.tablets.length - 1
+    const why = `topic ${topic} has partitions 0 to ${last}, not ${partition}`
+    throw new Refusal('UNKNOWN_TOPIC_OR_PARTITION', why)
+  }
+
+  /**
+   * Answers whether the tablet is led by its first replica. If not, and it is led here, it goes there at once; another leader does that by itself within seconds.
+   * @throws Refusal UNKNOWN_TOPIC_OR_PARTITION, PREFERRED_LEADER_NOT_AVAILABLE
+   */
+  prefer(topic: string, partition: number): boolean {
+    const { leader, replicas, isr } = this.assignment(topic, partition)
+    const [preferred] = replicas
+    assert(preferred !== undefined, 'a tablet has replicas')
+    if (leader === preferred) return true
+    const broker = this.broker(preferred)
+    const inSync = isr.find(member => member.broker === preferred)?.incarnation === broker?.incarnation
+    if (broker === undefined || !inSync || broker.leaving === true) {
+      const why = `broker ${preferred}, the preferred leader of ${topic}-${partition}, is not in sync`
+      throw new Refusal('PREFERRED_LEADER_NOT_AVAILABLE', why)
+    }
+    const topicId = this.topics().get(topic)?.id
+    if (topicId !== undefined) this.#options.replication?.restore({ topicId, partition })
+    return false
+  }
+
   /** @throws Refusal UNKNOWN_TOPIC_OR_PARTITION, NOT_LEADER_OR_FOLLOWER, KAFKA_STORAGE_ERROR */
   leading(topic: string, partition: number): Tablet {
     const tablet = this.find(topic, partition)
     if (tablet?.role === 'leader') return tablet
-    const known = this.topics().get(topic)
-    if (known === undefined) throw new Refusal('UNKNOWN_TOPIC_OR_PARTITION', `there is no topic ${topic}`)
-    if (known.tablets[partition] === undefined) {
-      throw new Refusal(
-        'UNKNOWN_TOPIC_OR_PARTITION',
-        `topic ${topic} has partitions 0 to ${known.tablets.length - 1}, not ${partition}`,
-      )
-    }
-    const leader = known.tablets[partition]?.leader
+    const { leader } = this.assignment(topic, partition)
     if (leader !== undefined && leader !== this.self)
       throw new Refusal('NOT_LEADER_OR_FOLLOWER', `broker ${leader} leads ${topic}-${partition}`)
     if (tablet?.offlineReason !== undefined) {

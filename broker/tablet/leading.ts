@@ -14,7 +14,7 @@ import {
   lastOffsetOf,
   leaderEpochOf,
 } from '../../protocol/kafka/record-batch.ts'
-import { Leadership, type Limits, type Liveness } from '../replication/leadership.ts'
+import { Leadership, type HandOver, type Limits, type Liveness } from '../replication/leadership.ts'
 import type { Wish } from '../replication/changes.ts'
 import type { Diverging, FollowerRun, Led, LedEvent, Replica } from '../replication/replica.ts'
 import type { Rules } from '../replication/rules.ts'
@@ -30,12 +30,12 @@ export type LeadingOwner = {
   readonly durableEnd: Offset
   readonly limits: Limits
   readonly nowMs: number
+  /** What came in this turn stands in the log. */
+  flush(): void
   /** The high watermark may go up to `leadership.highWatermark`. */
   advanced(): void
   /** The set is too small for acks=all now: whoever waits is told. */
   tooFew(): void
-  /** Writes what was gathered. */
-  flush(): void
 }
 
 /** What replication is to the tablets, and what they are to it. */
@@ -50,9 +50,6 @@ export type AroundTablets = Liveness & {
   changed(replica: Replica): void
 }
 
-/** So long nothing is appended before another leads; then again after a while. */
-const quietMs = { max: 1_000, again: 5_000 }
-
 export class Leading implements Led {
   readonly leadership: Leadership
   readonly epoch: Epoch
@@ -63,10 +60,10 @@ export class Leading implements Led {
   readonly #around: AroundTablets
   readonly #listeners = new Set<(event: LedEvent) => void>()
   #wishing = false
+  #handOver: HandOver | undefined
+  /** Those who came with records during the hand-over; undefined when they are sent away at once. */
+  #waiting: (() => void)[] | undefined
   #over = false
-  /** Since when nothing is appended, and when that may be tried again. */
-  #quietSinceMs: number | undefined
-  #quietAgainMs = -Infinity
 
   /** The leadership that `assignment` grants begins at the end of the log. */
   static begin(
@@ -140,6 +137,8 @@ export class Leading implements Led {
     const diverging = this.#parting(at, lastEpoch)
     if (diverging !== undefined) return diverging
     if (at < this.copyStart || at > this.logEnd) return 'OFFSET_OUT_OF_RANGE'
+    // It waits to hear this before it stops.
+    if (this.#isOnItsWay(who) && !this.leadership.counts(who)) return 'INELIGIBLE_REPLICA'
     this.leadership.fetched(who, at, nowMs)
     this.#advance()
     if (
@@ -148,7 +147,7 @@ export class Leading implements Led {
       )
     )
       this.review()
-    else if (this.isQuiet) this.review()
+    if (who.broker === this.handingTo) this.review()
     return 'taken'
   }
 
@@ -176,17 +175,58 @@ export class Leading implements Led {
     this.#setChanged()
   }
 
-  /** It is about to go, or may have gone already: nothing is appended now. */
-  get isQuiet(): boolean {
-    return this.leadership.isQuiet
+  get handingTo(): BrokerId | undefined {
+    return this.#handOver?.to
+  }
+
+  get mustHandOver(): boolean {
+    const { assignment, limits } = this.#owner
+    return assignment !== undefined && this.leadership.mustHandOver(assignment, limits)
+  }
+
+  get hasHeirs(): boolean {
+    return this.leadership.hasHeirs(this.#around)
+  }
+
+  successors(behindMsMax: number): readonly BrokerId[] {
+    return this.leadership.successors(this.#around, this.#owner.nowMs, behindMsMax)
+  }
+
+  handOver(to: BrokerId, leaves: boolean): void {
+    if (this.#over || this.#handOver !== undefined) return
+    this.#owner.flush()
+    this.#handOver = { to, leaves, sinceMs: this.#owner.nowMs }
+    this.#waiting = []
+    this.review()
+  }
+
+  keep(): void {
+    this.#sendAway()
+    if (!this.leadership.isGivingUp) this.#handOver = undefined
+  }
+
+  /**
+   * Whether it takes no records, because another may lead by now: then it calls `sendAway`, at once, or, while it is being handed over, when another leads
+   * or that has taken too long.
+   */
+  keepsOut(sendAway: () => void): boolean {
+    const { isStale } = this
+    if (this.#handOver === undefined && !isStale) return false
+    if (this.#waiting === undefined || isStale) sendAway()
+    else this.#waiting.push(sendAway)
+    return true
+  }
+
+  #sendAway(): void {
+    const waiting = this.#waiting ?? []
+    this.#waiting = undefined
+    for (const sendAway of waiting) sendAway()
   }
 
   review(): void {
     if (this.#over || this.#wishing || this.leadership.isChanging) return
     const { assignment } = this.#owner
-    if (assignment === undefined) return
-    this.#beQuiet(this.leadership.mustHandOver(assignment, this.#owner.limits))
-    if (this.#wanted(assignment) === undefined) return
+    if (assignment === undefined || this.#wanted(assignment) === undefined) return
     this.#wishing = true
     const { topicId, partition } = this
     this.#around.wish({
@@ -207,31 +247,20 @@ export class Leading implements Led {
     })
   }
 
-  /** While it is to hand over it appends nothing for a while, so that the next leader can have all of the log. */
-  #beQuiet(mustHandOver: boolean): void {
-    const { nowMs } = this.#owner
-    const sinceMs = this.#quietSinceMs
-    if (sinceMs === undefined && (!mustHandOver || nowMs < this.#quietAgainMs)) return
-    if (sinceMs === undefined) {
-      this.#quietSinceMs = nowMs
-      this.leadership.isQuiet = true
-      this.#owner.flush()
-    } else if (!mustHandOver || nowMs - sinceMs > quietMs.max) {
-      this.#quietSinceMs = undefined
-      this.#quietAgainMs = nowMs + quietMs.again
-      this.leadership.isQuiet = false
-    }
-  }
-
   /** Another leads, or nobody. */
   end(): void {
     this.#over = true
+    this.#handOver = undefined
+    this.#sendAway()
     this.#tell('ended')
     this.#listeners.clear()
   }
 
   #wanted(now: TabletAssignment): TabletAssignment | undefined {
     const { nowMs, limits } = this.#owner
+    const handOver =
+      this.#handOver && this.leadership.handsOver(now, this.#handOver, this.#around, nowMs, limits)
+    if (handOver !== undefined) return handOver
     return this.leadership.wants(now, this.#around, nowMs, limits)
   }
 
@@ -245,6 +274,11 @@ export class Leading implements Led {
     if (!this.leadership.advance(this.#owner.limits)) return
     this.#owner.advanced()
     this.#tell('moved')
+  }
+
+  /** The run that asks is the one that leaves: one that has just begun is not known here yet. */
+  #isOnItsWay({ broker, incarnation }: FollowerRun): boolean {
+    return this.#around.isLeaving(broker) && this.#around.runOf(broker) === incarnation
   }
 
   /** Where a log that ends at `at` in epoch `lastEpoch` leaves this one; undefined when it is a part of it (KIP-595). */

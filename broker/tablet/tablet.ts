@@ -361,10 +361,9 @@ export class Tablet implements Kept, Replica {
   ): void {
     const appends = this.#appends
     if (this.#role !== 'leader' || appends === undefined) return appending.refused(slot, this.#notLeading())
+    if (this.#leads?.keepsOut(() => appending.refused(slot, this.#notLeading())) === true) return
     const { assignment } = this
     assert(assignment !== undefined, 'a leader has an assignment')
-    if (this.#leads?.isStale === true || this.#leads?.isQuiet === true)
-      return appending.refused(slot, this.#notLeading())
     const enough = Math.min(this.#settings.minInsyncReplicas, countedReplicas(assignment))
     const inSync = this.#leads?.leadership.inSyncAtLeast ?? assignment.isr.length
     if (acks === -1 && inSync < enough && !this.limits.alone) {
@@ -383,10 +382,8 @@ export class Tablet implements Kept, Replica {
     const state = this.#state
     if (this.#role !== 'leader' || state === undefined) throw this.#notLeading()
     if (from < this.logStart || from > state.log.end.offset) {
-      throw new Refusal(
-        'OFFSET_OUT_OF_RANGE',
-        `offset ${from} of ${this.#name()} is not there: it holds ${this.logStart} to ${this.highWatermark}`,
-      )
+      const why = `offset ${from} of ${this.#name()} is not there: it holds ${this.logStart} to ${this.highWatermark}`
+      throw new Refusal('OFFSET_OUT_OF_RANGE', why)
     }
     if (this.#leads?.isStale === true) throw this.#notLeading()
     if (from >= this.highWatermark) return noBatches
@@ -427,10 +424,8 @@ export class Tablet implements Kept, Replica {
   async deleteRecordsBefore(before: Offset): Promise<Offset> {
     this.#leading()
     if (before < 0 || before > this.highWatermark) {
-      throw new Refusal(
-        'OFFSET_OUT_OF_RANGE',
-        `${before} is not between 0 and the high watermark ${this.highWatermark} of ${this.#name()}`,
-      )
+      const why = `${before} is not between 0 and the high watermark ${this.highWatermark} of ${this.#name()}`
+      throw new Refusal('OFFSET_OUT_OF_RANGE', why)
     }
     try {
       await this.#keeping?.startAt(before, 'records were deleted on request')

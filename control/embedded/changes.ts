@@ -166,6 +166,11 @@ export function announceAddresses(draft: Draft, id: BrokerId, run: Incarnation, 
   draft.putBroker({ ...broker, addresses })
 }
 
+export function leaving(draft: Draft, id: BrokerId, run: Incarnation): void {
+  const broker = draft.brokers.get(id)
+  if (broker?.incarnation === run) draft.putBroker({ ...broker, leaving: true })
+}
+
 function topicOf(state: State, id: string): Topic {
   const topic = state.topicsById.get(id)
   if (topic === undefined) throw new Refusal('UNKNOWN_TOPIC_ID', `there is no topic with the id ${id}`)

@@ -110,8 +110,9 @@ class EmbeddedStore implements ControlStore {
     return this.#change(draft => changes.announceAddresses(draft, broker, run, addresses))
   }
 
-  /** There is nobody else to know. */
-  async leaving(): Promise<void> {}
+  leaving(broker: BrokerId, run: Incarnation) {
+    return this.#change(draft => changes.leaving(draft, broker, run))
+  }
 
   async close(): Promise<void> {
     await this.#work

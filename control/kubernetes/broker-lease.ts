@@ -45,7 +45,9 @@ export function brokerIn(lease: Lease): Broker | undefined {
   if (text === undefined) return undefined
   try {
     const read = shape.safeParse(JSON.parse(text))
-    return read.success ? toBroker(read.data) : undefined
+    if (!read.success) return undefined
+    const isLeaving = lease.metadata.annotations?.[annotations.leaving] === 'true'
+    return { ...toBroker(read.data), ...(isLeaving && { leaving: true }) }
   } catch (error) {
     if (error instanceof SyntaxError) return undefined
     throw error

@@ -14,6 +14,7 @@ import { describeConfigs } from './apis/describe-configs.ts'
 import { describeGroups } from './apis/describe-groups.ts'
 import { describeLogDirs } from './apis/describe-log-dirs.ts'
 import { describeTopicPartitions } from './apis/describe-topic-partitions.ts'
+import { electLeaders } from './apis/elect-leaders.ts'
 import { fetch } from './apis/fetch.ts'
 import { findCoordinator } from './apis/find-coordinator.ts'
 import { heartbeat } from './apis/heartbeat.ts'
@@ -69,6 +70,7 @@ export const registry: readonly Spoken[] = [
   speak(describeLogDirs, '1-4'),
   speak(createPartitions, '0-3'),
   speak(deleteGroups, '0-2'),
+  speak(electLeaders, '0-2'),
   speak(incrementalAlterConfigs, '0-1'),
   speak(alterPartitionReassignments, '0-1'),
   speak(listPartitionReassignments, '0-0'),

@@ -8,7 +8,7 @@ import { brokerId, incarnation } from '../../base/quantities.ts'
 import { Refusal } from '../../base/refusals.ts'
 import { claimLeadership } from '../../control/model.ts'
 import type { TabletAssignment, TabletChange, Topic } from '../../control/model.ts'
-import type { ControlEvent } from '../../control/store.ts'
+import type { ControlEvent, ControlStore } from '../../control/store.ts'
 import { controlStoreModel } from './control-store.model.ts'
 import { created, startOf, stateOf, wanted, withBrokers } from './control-store.opened.ts'
 import type { Open } from './control-store.opened.ts'
@@ -337,6 +337,25 @@ function brokersContract(open: Open): void {
     await store.announceAddresses(brokerId(1), second, addresses)
     expect(store.brokers().get(brokerId(1))?.addresses).toEqual(addresses)
     expect((await reopen()).store.brokers().get(brokerId(1))?.addresses).toEqual(addresses)
+  })
+
+  test('a run that leaves says so to all, and the next one does not', async () => {
+    const { store, reopen } = await withBrokers(open, 2)
+    const { incarnation: run } = await store.registerBroker(startOf(1))
+    const events: ControlEvent[] = []
+    store.watch(event => events.push(event))
+    const leaves = (of: ControlStore) => [1, 2].map(id => of.brokers().get(brokerId(id))?.leaving)
+    await store.leaving(brokerId(1), incarnation(run - 1))
+    expect([leaves(store), events]).toEqual([[undefined, undefined], []])
+    await store.leaving(brokerId(1), run)
+    expect(leaves(store)).toEqual([true, undefined])
+    expect(events).toEqual([
+      { kind: 'broker-changed', broker: { ...startOf(1), incarnation: run, leaving: true } },
+    ])
+    const again = (await reopen()).store
+    expect(leaves(again)).toEqual([true, undefined])
+    await again.registerBroker(startOf(1))
+    expect(leaves(again)).toEqual([undefined, undefined])
   })
 }
 

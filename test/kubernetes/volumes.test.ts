@@ -99,9 +99,10 @@ describe.runIf(isRig)('a volume', () => {
   })
 
   test('does not shrink', async () => {
-    await expect(change({ storage: { size: '32Mi' } })).rejects.toThrow(
-      'spec.storage.size cannot shrink: volumes only grow; keep it, or move the topics',
-    )
+    await change({ storage: { size: '32Mi' } })
+    await until('the reason', async () => (await degraded())?.reason === 'VolumeCannotShrink', { explain })
+    await change({ storage: { size: '64Mi' } })
+    await until('the reason to go', async () => (await degraded())?.reason === 'Healthy', { explain })
   })
 
   test('that was kept and is larger than a cluster made again asks for is kept as it is', async () => {

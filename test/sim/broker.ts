@@ -69,6 +69,8 @@ export type InCluster = {
   /** Another one after each power cut. */
   readonly bootId: string
   readonly lagMsMax: number
+  /** Preferred leaders get nothing back when it is not given. */
+  readonly restoreMs?: number
   readonly rules?: Rules
   storeOf(world: World, self: BrokerId): ControlStore
 }
@@ -129,6 +131,7 @@ export async function startSimBroker(
       keptSince: kept ? before.incarnation : incarnation,
       lagMsMax: cluster.lagMsMax,
       copyBytesPerSecond: () => resolveBroker({ dynamic: store.brokerSettings(), static: settings }).copyRate,
+      restoreMs: cluster.restoreMs ?? Infinity,
       ...(cluster.rules && { rules: cluster.rules }),
     })
   const groupCommit = new GroupCommit()
@@ -147,7 +150,15 @@ export async function startSimBroker(
   const resolved = resolveBroker({ dynamic: store.brokerSettings(), static: settings })
   const replicationIsGiven = 'offsets.topic.replication.factor' in settings
   const groups = new Groups({ world, store, tablets, log, settings: resolved, replicationIsGiven })
-  const router = new Router({ world, store, tablets, groups, staticSettings: settings, ...identity })
+  const router = new Router({
+    world,
+    store,
+    tablets,
+    groups,
+    staticSettings: settings,
+    ...identity,
+    ...(replication && { replication }),
+  })
   await directory.begin()
   if (cluster !== undefined && replication !== undefined) {
     const { port } = await replication.start({ host: cluster.host, port: replicationPort })
@@ -159,6 +170,8 @@ export async function startSimBroker(
   router.begin()
   const stop = async (): Promise<boolean> => {
     router.end()
+    if (cluster !== undefined) await store.leaving(self, incarnation)
+    await replication?.leave()
     groups.end()
     await replication?.stop()
     const clean = await tablets.stop()

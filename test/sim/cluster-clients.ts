@@ -1,6 +1,7 @@
 /** Clients of a simulated cluster, as real ones behave: they ask again until they know, and go by the newest leader they have heard of. What they are told goes into the history. */
 import { offset } from '../../base/quantities.ts'
 import { Refusal } from '../../base/refusals.ts'
+import type { Acks } from '../../broker/tablet/appending.ts'
 import type { Tablet } from '../../broker/tablet/tablet.ts'
 import { batchBytesOf, checkBatch } from '../../protocol/kafka/record-batch.ts'
 import { buildBatch, readRecords } from '../../protocol/kafka/records.ts'
@@ -64,7 +65,7 @@ class Client {
 
 const always = { alive: true }
 
-/** A producer with idempotence and acks=all: sends one batch after the other, each until it is answered. */
+/** A producer with idempotence, and acks=all where nothing else is said: sends one batch after the other, each until it is answered. */
 export class Producer extends Client {
   readonly #id: number
   readonly #tell: (told: Told) => void
@@ -73,6 +74,9 @@ export class Producer extends Client {
   /** A batch is on its way. */
   busy = false
   acknowledged = 0
+  /** How long a batch waited at most, from when it was first sent. */
+  longestMs = 0
+  readonly acks: Acks
 
   constructor(
     cluster: SimCluster,
@@ -80,8 +84,10 @@ export class Producer extends Client {
     partition: number,
     id: number,
     tell: (told: Told) => void,
+    acks: Acks = -1,
   ) {
     super(cluster, topicId, partition)
+    this.acks = acks
     this.#id = id
     this.#tell = tell
   }
@@ -107,13 +113,15 @@ export class Producer extends Client {
       timestamp: clock.nowMs(),
     }))
     const batch = buildBatch(records, { producer: { id: this.#id, epoch: 0, baseSequence: this.#sequence } })
+    const sentMs = clock.monotonicMs()
     while (true) {
       const answer: Appended | undefined = await this.ask(tablet =>
-        append(tablet, Buffer.from(batch), -1, tablet.nowMs + 500),
+        append(tablet, Buffer.from(batch), this.acks, tablet.nowMs + 500),
       )
       if (answer !== undefined && 'baseOffset' in answer) {
         this.#tell({ kind: 'acknowledged', tablet: this.tablet, baseOffset: answer.baseOffset, values })
         this.acknowledged += count
+        this.longestMs = Math.max(this.longestMs, clock.monotonicMs() - sentMs)
         this.#sequence += count
         return
       }
@@ -134,6 +142,7 @@ const retriable = new Set([
   'REQUEST_TIMED_OUT',
   'KAFKA_STORAGE_ERROR',
   'UNKNOWN_TOPIC_OR_PARTITION',
+  'BROKER_STOPPING',
 ])
 
 /** A consumer that is assigned the tablet and goes on where it was. */

@@ -2,6 +2,7 @@
 import { readFile } from '../../base/files.ts'
 import { offset, type BrokerId } from '../../base/quantities.ts'
 import type { Rules } from '../../broker/replication/rules.ts'
+import type { Acks } from '../../broker/tablet/appending.ts'
 import type { Tablet } from '../../broker/tablet/tablet.ts'
 import type { Topic } from '../../control/model.ts'
 import { isMoving, movedBack, movedTo } from '../../control/moves.ts'
@@ -12,9 +13,18 @@ import { Producer, Reader, recordsIn } from './cluster-clients.ts'
 export type HistoryOptions = { readonly seed: number; readonly rules?: Rules; readonly steps?: number }
 
 const lagMsMax = 600
+const stopLooksMax = 150
 const settings = { 'log.segment.bytes': '6000', 'log.index.interval.bytes': '400' }
 
-type Wanted = { readonly name: string; readonly settings: Record<string, string> }
+type Wanted = { readonly name: string; readonly settings: Record<string, string>; readonly acks?: Acks }
+
+export type Rolled = {
+  readonly acknowledged: number
+  /** How long an acks=all write waited at most, from when it was first sent. */
+  readonly longestMs: number
+  /** Tablets that still counted on a broker when it had stopped. */
+  readonly counted: readonly string[]
+}
 
 export class ClusterHistory {
   readonly cluster: SimCluster
@@ -30,12 +40,15 @@ export class ClusterHistory {
   readonly deeds: string[] = []
 
   constructor({ seed, rules, steps = 14 }: HistoryOptions) {
+    const restoreMs = 300 + (seed % 5) * 300
     // With a fourth broker there is somewhere to move to.
+    const brokers = seed % 2 === 0 ? 4 : 3
     this.cluster = new SimCluster({
       seed,
-      brokers: seed % 2 === 0 ? 4 : 3,
+      brokers,
       settings,
       lagMsMax,
+      restoreMs,
       ...(rules && { rules }),
     })
     this.#steps = steps
@@ -65,16 +78,59 @@ export class ClusterHistory {
     return this.#producers.reduce((sum, { acknowledged }) => sum + acknowledged, 0)
   }
 
+  /** Each broker in turn is stopped in order and started again, under load, and in the end the preferred leaders lead. */
+  async roll(): Promise<Rolled> {
+    const { cluster } = this
+    const { random, nodes } = cluster
+    await cluster.startAll()
+    if (random.chance(0.5)) cluster.shared.network.delayMs = { min: 0.05, max: random.between(1, 40) }
+    // Nothing is lost by who stops in order: so not even what one replica has acknowledged alone.
+    for (const acks of [-1, -1, 1] as const)
+      await this.#make({ name: `t${this.#topics.length}`, settings: { 'min.insync.replicas': '2' }, acks })
+    const counted: string[] = []
+    for (const node of nodes) {
+      await this.#pass(random.between(100, 1_000))
+      node.stop()
+      for (let looks = 0; node.isStopping; looks++) {
+        if (looks === stopLooksMax) throw new Error(`${node.host} does not come to its stop`)
+        await this.#pass(20)
+      }
+      for (const { name, assignment } of this.#assignments())
+        if (assignment.isr.some(({ broker }) => broker === node.id)) counted.push(`${name} on ${node.id}`)
+      await this.#pass(random.between(0, 500))
+      node.start()
+      await cluster.until(() => this.#assignments().every(({ assignment }) => assignment.isr.length === 3))
+    }
+    const preferred = (): boolean =>
+      this.#assignments().every(({ assignment: { leader, replicas } }) => leader === replicas[0])
+    await cluster.until(preferred)
+    await this.#end()
+    const all = this.#producers.filter(({ acks }) => acks === -1)
+    return {
+      acknowledged: this.#producers.reduce((sum, { acknowledged }) => sum + acknowledged, 0),
+      longestMs: Math.max(...all.map(({ longestMs }) => longestMs)),
+      counted,
+    }
+  }
+
+  #assignments() {
+    return this.#topics.flatMap(({ id, name }) => {
+      const assignment = this.cluster.control.state.topicsById.get(id)?.tablets[0]
+      return assignment === undefined ? [] : [{ name, assignment }]
+    })
+  }
+
   get #keepsPower(): boolean {
     return this.cluster.options.seed % 3 === 0
   }
 
-  async #make({ name, settings: own }: Wanted): Promise<void> {
+  async #make({ name, settings: own, acks }: Wanted): Promise<void> {
     const { cluster } = this
     const topic = await cluster.makeTopic(name, own, 1, 3)
     this.#topics.push(topic)
     const tell = (told: Told): void => void this.told.push(told)
-    for (let n = 0; n < 2; n++) this.#begin(new Producer(cluster, topic.id, 0, 100 + this.#clients++, tell))
+    for (let n = 0; n < 2; n++)
+      this.#begin(new Producer(cluster, topic.id, 0, 100 + this.#clients++, tell, acks))
     this.#begin(new Reader(cluster, topic.id, 0, `reader ${this.#clients++}`, tell))
   }
 
@@ -136,6 +192,10 @@ export class ClusterHistory {
       kill: () => {
         node.kill()
         if (random.chance(0.6)) node.start()
+      },
+      stop: () => {
+        if (node.paused) return
+        node.stop()
       },
       power: () => {
         if (this.#keepsPower) return node.kill()
@@ -288,6 +348,7 @@ export class ClusterHistory {
     }
     // What was under way on failing disks fails before the nodes are looked at.
     await this.#pass(200)
+    await cluster.until(() => cluster.nodes.every(({ isStopping }) => !isStopping))
     for (const node of cluster.nodes) {
       // What a failing disk took out of service comes back with the next run.
       if (node.isAiling) node.kill()
@@ -357,6 +418,7 @@ const often: [string, ...string[]] = [
   'start',
   ...Array.from({ length: 4 }, () => 'start'),
   ...Array.from({ length: 4 }, () => 'kill'),
+  ...Array.from({ length: 3 }, () => 'stop'),
   ...Array.from({ length: 3 }, () => 'power'),
   ...Array.from({ length: 3 }, () => 'isolate'),
   ...Array.from({ length: 3 }, () => 'join'),

@@ -1,6 +1,7 @@
 /** A simulated cluster at work: what users see of copies, and of a leader that is gone. */
 import { expect, test } from 'vitest'
 import { batchOf } from '../../broker/log/log.fixture.ts'
+import type { Topic } from '../../control/model.ts'
 import type { Tablet } from '../../broker/tablet/tablet.ts'
 import { append } from './broker.ts'
 import { SimCluster } from './cluster.ts'
@@ -117,4 +118,138 @@ test('a replica whose directory is gone is copied anew, and never leads what it 
   await cluster.until(() => cluster.replicas(topic.id).every(({ tablet }) => tablet.highWatermark === 5))
   await cluster.until(() => inSync() === 3)
   expect(leader().leader).not.toBe(loser?.id)
+})
+
+const assignments = (cluster: SimCluster, id: string) =>
+  cluster.control.state.topicsById.get(id)?.tablets ?? []
+
+test('a broker that leads many tablets hands them over a few slices at a time, and each is without a leader only shortly', async () => {
+  const cluster = new SimCluster({ seed: 7, brokers: 3 })
+  await cluster.startAll()
+  const topics: Topic[] = []
+  for (let n = 0; n < 20; n++)
+    topics.push(await cluster.makeTopic(`t${n}`, { 'min.insync.replicas': '2' }, 6))
+  const all = () => topics.flatMap(({ id }) => assignments(cluster, id))
+  await cluster.until(() => all().every(({ isr }) => isr.length === 3))
+  const [node] = cluster.nodes
+  if (node === undefined) throw new Error('there is no broker')
+  const led = () => all().filter(({ leader }) => leader === node.id).length
+  const before = led()
+  expect(before).toBeGreaterThan(30)
+  let most = 0
+  const paused = (): number =>
+    [...(node.broker?.tablets.all() ?? [])].filter(({ led: one }) => one?.handingTo !== undefined).length
+  node.stop()
+  await cluster.until(() => {
+    most = Math.max(most, paused())
+    return !node.isStopping
+  })
+  expect(most).toBeGreaterThan(0)
+  expect(most).toBeLessThan(before)
+  expect(led()).toBe(0)
+  expect(all().every(({ isr }) => isr.length === 2)).toBe(true)
+})
+
+test('who comes with records during a hand-over is sent to the new leader, once there is one', async () => {
+  const { cluster, topic, leader } = await three(8)
+  await cluster.until(() => assignments(cluster, topic.id)[0]?.isr.length === 3)
+  const first = leader()
+  await cluster.until(() => first.led?.successors(Infinity).length === 2)
+  const [successor] = first.led?.successors(Infinity) ?? []
+  if (successor === undefined) throw new Error('nobody could lead next')
+  const written = append(first, batchOf({ value: 'before' }), 1)
+  first.led?.handOver(successor, false)
+  const late = append(first, batchOf({ value: 'late' }), -1)
+  expect(await cluster.clock.finish(written)).toEqual({ baseOffset: 0 })
+  expect(await cluster.clock.finish(late)).toMatchObject({ refusal: { code: 'NOT_LEADER_OR_FOLLOWER' } })
+  expect(assignments(cluster, topic.id)[0]).toMatchObject({ leader: successor, epoch: 1 })
+  expect(assignments(cluster, topic.id)[0]?.isr).toHaveLength(3)
+  await cluster.until(() => cluster.leader(topic.id)?.epoch === 1)
+  expect(await cluster.clock.finish(append(leader(), batchOf({ value: 'after' }), -1))).toEqual({
+    baseOffset: 1,
+  })
+})
+
+test('a successor that cannot be reached is not waited for: the leader leads on', async () => {
+  const { cluster, topic, leader } = await three(9)
+  await cluster.until(() => assignments(cluster, topic.id)[0]?.isr.length === 3)
+  const first = leader()
+  await cluster.until(() => first.led?.successors(Infinity).length === 2)
+  const [successor] = first.led?.successors(Infinity) ?? []
+  await cluster.clock.finish(append(first, batchOf({ value: 'a' }), -1))
+  cluster.shared.network.cut(`broker-${first.leader}`, `broker-${successor}`)
+  await cluster.clock.finish(append(first, batchOf({ value: 'b' }), 1))
+  const node = cluster.nodes.find(({ id }) => id === first.leader)
+  node?.stop()
+  await cluster.until(() => first.led?.handingTo === successor)
+  const late = await cluster.clock.finish(append(first, batchOf({ value: 'c' }), -1))
+  expect(late).toMatchObject({ refusal: { code: 'NOT_LEADER_OR_FOLLOWER' } })
+  await cluster.until(() => node?.isStopping === false)
+  // The other one had everything.
+  expect(assignments(cluster, topic.id)[0]?.leader).not.toBe(successor)
+  expect(leader().logEnd).toBe(2)
+})
+
+test('one that others need in their sets stays there, and a tablet of one copy stays where it is', async () => {
+  const cluster = new SimCluster({ seed: 10, brokers: 2 })
+  await cluster.startAll()
+  const both = await cluster.makeTopic('both', { 'min.insync.replicas': '2' }, 2)
+  const alone = await cluster.makeTopic('alone', {}, 2, 1)
+  await cluster.until(() => assignments(cluster, both.id).every(({ isr }) => isr.length === 2))
+  const [node] = cluster.nodes
+  const stoppedMs = cluster.clock.monotonicMs()
+  node?.stop()
+  await cluster.until(() => node?.isStopping === false)
+  expect(cluster.clock.monotonicMs() - stoppedMs).toBeLessThan(1_000)
+  expect(assignments(cluster, both.id)).toMatchObject([{ leader: 1 }, { leader: 1 }])
+  expect(new Set(assignments(cluster, alone.id).map(({ leader }) => leader))).toEqual(new Set([0, 1]))
+})
+
+test('a preferred leader that is back gets its tablets again, and at once when somebody asks for that', async () => {
+  const cluster = new SimCluster({ seed: 11, brokers: 3, restoreMs: 4_000 })
+  await cluster.startAll()
+  const topic = await cluster.makeTopic('t', { 'min.insync.replicas': '2' }, 6)
+  const now = () => assignments(cluster, topic.id)
+  const isPreferred = () =>
+    now().every(({ leader, replicas, isr }) => leader === replicas[0] && isr.length === 3)
+  await cluster.until(isPreferred)
+  const restart = async (): Promise<void> => {
+    const [node] = cluster.nodes
+    node?.stop()
+    await cluster.until(() => node?.isStopping === false)
+    expect(isPreferred()).toBe(false)
+    node?.start()
+    await cluster.until(() => now().every(({ isr }) => isr.length === 3))
+  }
+  await restart()
+  const backMs = cluster.clock.monotonicMs()
+  await cluster.until(isPreferred)
+  expect(cluster.clock.monotonicMs() - backMs).toBeGreaterThan(3_000)
+  await restart()
+  await cluster.run(100)
+  const againMs = cluster.clock.monotonicMs()
+  await cluster.until(() => {
+    for (const { broker } of cluster.nodes)
+      for (const partition of now().keys()) broker?.router.prefer('t', partition)
+    return isPreferred()
+  })
+  expect(cluster.clock.monotonicMs() - againMs).toBeLessThan(1_500)
+})
+
+test('a leader that has not heard yet that a broker is back does not keep it out for good', async () => {
+  const { cluster, topic, leader } = await three(12)
+  const inSync = () => assignments(cluster, topic.id)[0]?.isr.length
+  await cluster.until(() => leader().led?.successors(Infinity).length === 2)
+  const led = leader().leader
+  const node = cluster.nodes.find(({ id }) => id !== led)
+  if (node === undefined || led === undefined) throw new Error('nobody follows')
+  node.stop()
+  await cluster.until(() => !node.isStopping)
+  expect(inSync()).toBe(2)
+  cluster.control.cutOff(led)
+  node.start()
+  await cluster.until(() => node.runs)
+  await cluster.run(1_000)
+  cluster.control.heal()
+  await cluster.until(() => inSync() === 3)
 })

@@ -1,4 +1,5 @@
 /** A whole cluster in one process: brokers on their own disks, a network and a control store between them, everything from one seed. */
+import { InvariantViolation } from '../../base/assert.ts'
 import { brokerId, type BrokerId } from '../../base/quantities.ts'
 import type { Rules } from '../../broker/replication/rules.ts'
 import type { Tablet } from '../../broker/tablet/tablet.ts'
@@ -13,6 +14,7 @@ export type ClusterOptions = {
   readonly brokers: number
   readonly settings?: Readonly<Record<string, string>>
   readonly lagMsMax?: number
+  readonly restoreMs?: number
   readonly rules?: Rules
 }
 
@@ -26,6 +28,8 @@ export class SimNode {
   #starting = 0
   #boots = 1
   paused = false
+  /** It is about to stop in order. */
+  isStopping = false
   /** There is a process, perhaps one that still recovers. */
   isUp = false
 
@@ -47,6 +51,7 @@ export class SimNode {
       host: this.host,
       bootId: `boot-${this.#boots}`,
       lagMsMax: options.lagMsMax ?? 3_000,
+      ...(options.restoreMs !== undefined && { restoreMs: options.restoreMs }),
       ...(options.rules && { rules: options.rules }),
       storeOf: control.storeOf.bind(control),
     }
@@ -68,6 +73,21 @@ export class SimNode {
 
   get runs(): boolean {
     return this.broker !== undefined
+  }
+
+  /** Stops it in order, unless it is killed before it comes to that. */
+  stop(): void {
+    const { broker } = this
+    const run = this.#starting
+    if (broker === undefined || this.isStopping) return
+    this.isStopping = true
+    const end = (): void => {
+      if (run === this.#starting) this.kill()
+    }
+    broker.stop().then(end, (error: unknown) => {
+      if (error instanceof InvariantViolation) this.#cluster.failed(error)
+      end()
+    })
   }
 
   kill(): void {
@@ -103,6 +123,7 @@ export class SimNode {
     this.#starting++
     this.broker = undefined
     this.paused = false
+    this.isStopping = false
     this.isUp = false
   }
 }

@@ -29,6 +29,8 @@ export class SimControl {
   readonly #away = new Set<BrokerId>()
   /** This share of changes is not answered, landed or not. */
   lostAnswers = 0
+  /** No broker hears that another one is about to stop. */
+  forgetsLeaving = false
   delayMs = { min: 0.2, max: 3 }
   state: State = emptyState
 
@@ -152,7 +154,9 @@ class View implements ControlStore {
     this.#ask(draft => changes.registerBroker(draft, start), true)
   announceAddresses: ControlStore['announceAddresses'] = (broker, run, addresses) =>
     this.#ask(draft => changes.announceAddresses(draft, broker, run, addresses), true)
-  leaving = () => Promise.resolve()
+  leaving: ControlStore['leaving'] = async (broker, run) => {
+    if (!this.#control.forgetsLeaving) await this.#ask(draft => changes.leaving(draft, broker, run), true)
+  }
   close = () => Promise.resolve()
 
   /** Asked once: the change may land now, later or never, and the answer may get lost. */

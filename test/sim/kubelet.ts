@@ -273,6 +273,33 @@ export class SimKubelets {
       if (this.#kube.peek(leases, key) === undefined) this.#register(pod)
       else this.#kube.set(leases, key, now => now && { ...now, spec: { ...now.spec, renewTime } })
     }
+    this.#catchUp()
+  }
+
+  /** Replicas whose brokers are ready have copied what there is, unless nobody is in sync. */
+  #catchUp(): void {
+    for (const slice of this.#kube.peekAll(tabletSlices)) {
+      const cluster = slice.metadata.labels?.[labels.cluster] ?? ''
+      const namespace = slice.metadata.namespace ?? ''
+      const runOf = (id: number): number | undefined => {
+        const name = `${cluster}-broker-${id}`
+        const pod = this.#kube.peek(pods, { namespace, name: `${name}-0` })
+        if (pod?.status?.containerStatuses?.[0]?.ready !== true) return undefined
+        return recordOf(this.#kube.peek(leases, { namespace, name })) || undefined
+      }
+      const caught = slice.tablets.map(tablet => {
+        const { isr, replicas } = tablet
+        const others = replicas.filter(id => !isr.some(({ broker }) => broker === id))
+        const joining = others.flatMap(broker => {
+          const incarnation = isr.length > 0 ? runOf(broker) : undefined
+          return incarnation === undefined ? [] : [{ broker, incarnation }]
+        })
+        if (joining.length === 0) return tablet
+        return { ...tablet, isr: [...isr, ...joining], version: tablet.version + 1 }
+      })
+      if (caught.some((tablet, at) => tablet !== slice.tablets[at]))
+        this.#kube.set(tabletSlices, keyOf(slice), now => now && { ...now, tablets: caught })
+    }
   }
 
   #status(pod: Pod, status: unknown): void {

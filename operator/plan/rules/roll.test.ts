@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { brokerId, incarnation } from '../../../base/quantities.ts'
 import {
   byName,
   clusterOf,
@@ -63,13 +64,37 @@ test('not before its StatefulSet would make the pod that is wanted', () => {
 })
 
 test('what has its only copy in sync there is announced', () => {
-  const slice = sliceOf(topicOf('a', 9), [tabletOn(1), tabletOn(1, 2), tabletOn(0)])
+  const slice = sliceOf(topicOf('a', 9), [tabletOn(1), tabletOn(1), tabletOn(0)])
   const [step] = roll(seenOf(changed([1], { slices: byName([slice]) })))
   expect(step?.event).toMatchObject({
     type: 'Warning',
     reason: 'BrokerRestartsWithOnlyCopies',
     note: expect.stringContaining('2 tablets have their only copy in sync there') as string,
   })
+})
+
+/** Who is restarted first when 1 and 2 should be, with a topic of one tablet on `replicas` of which `inSync` are in sync. */
+function first(
+  replicas: readonly number[],
+  inSync: readonly number[],
+  min: number,
+  at: Partial<Observed> = {},
+) {
+  const topic = topicOf('a', 9, { config: { 'min.insync.replicas': min } })
+  const isr = inSync.map(id => ({ broker: brokerId(id), incarnation: incarnation(1) }))
+  const slice = sliceOf(topic, [{ ...tabletOn(...replicas), isr }])
+  const topics = byName([topic])
+  return namesOf(roll(seenOf(changed([1, 2], { topics, slices: byName([slice]), ...at }))))[0]?.slice(-3)
+}
+
+test('a broker that acks=all needs waits until other replicas are in sync; another one goes first', () => {
+  expect(first([0, 1, 2], [0, 1, 2], 2)).toBe('1-0')
+  expect(first([0, 1, 2], [0, 1], 2)).toBe('2-0')
+  expect(first([1, 2], [1], 1)).toBe('2-0')
+  expect(first([0, 1, 2], [1, 2], 2)).toBeUndefined()
+  // What can never spare it is no reason to wait.
+  expect(first([1, 2], [1, 2], 2)).toBe('1-0')
+  expect(first([1], [1], 1)).toBe('1-0')
 })
 
 test('a pod of another revision that recovers is given time, and not for ever', () => {

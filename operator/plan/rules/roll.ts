@@ -1,17 +1,20 @@
 import { pods } from '../../../kube/resources.ts'
+import { waitingToSpare } from '../../judge/minimum.ts'
 import { isOutdated } from '../../judge/revision.ts'
 import { holdsDeleted, type Member } from '../../observe/members.ts'
 import { isLeaving, type Seen } from '../../observe/seen.ts'
 import { keyOf, type Step } from '../step.ts'
 
 /**
- * Restarts brokers whose pods are not what is wanted: one at a time, and only while all others are ready. So it stops at the first broker
- * that does not come back. What has a single copy in sync is away meanwhile, and is announced.
+ * Restarts brokers whose pods are not what is wanted: one at a time, only while all others are ready, and only one that every tablet can spare, now that
+ * its other replicas are in sync. So it stops at the first broker that does not come back. What can never spare it is away meanwhile, and is announced.
  */
 export function roll(seen: Seen): Step[] {
   const staying = seen.members.filter(member => !isLeaving(member))
   if (!staying.every(member => member.ready)) return []
-  const next = staying.find(member => isOutdated(seen, member) && !holdsDeleted(member))
+  const next = staying.find(
+    member => isOutdated(seen, member) && !holdsDeleted(member) && waitingToSpare(seen, member.id) === 0,
+  )
   return next?.pod === undefined ? [] : [restart(seen, next, next.pod)]
 }
 

@@ -2,6 +2,7 @@
 import { apiVersions } from '../../../protocol/kafka/apis/api-versions.ts'
 import { describeCluster } from '../../../protocol/kafka/apis/describe-cluster.ts'
 import { describeLogDirs } from '../../../protocol/kafka/apis/describe-log-dirs.ts'
+import { electLeaders } from '../../../protocol/kafka/apis/elect-leaders.ts'
 import { findCoordinator } from '../../../protocol/kafka/apis/find-coordinator.ts'
 import { initProducerId } from '../../../protocol/kafka/apis/init-producer-id.ts'
 import { produce } from '../../../protocol/kafka/apis/produce.ts'
@@ -94,6 +95,24 @@ const brokers: Theme = async i => {
   }
 }
 
+const elections: Theme = async i => {
+  await i.topic('elected', 2)
+  for (const version of versionsOf(electLeaders)) {
+    const elect = (
+      what: string,
+      topicPartitions: { topic: string; partitions: number[] }[] | null,
+      type = 0,
+    ) => i.ask(what, electLeaders, version, { electionType: type, topicPartitions, timeoutMs: 5_000 })
+    for (const type of version < 1 ? [0] : [0, 1]) {
+      const kind = type === 0 ? 'preferred' : 'unclean'
+      await elect(`${kind} ones that lead`, [{ topic: 'elected', partitions: [0, 1] }], type)
+      await elect(`${kind}, not there`, [{ topic: 'elected', partitions: [2, -1] }], type)
+      await elect(`${kind}, nowhere`, [{ topic: 'nowhere', partitions: [0] }], type)
+      await elect(`${kind}, none`, [], type)
+    }
+  }
+}
+
 /** Codes of those who are only not ready yet. */
 const notYet = new Set([14, 15, 16, 51])
 
@@ -134,5 +153,5 @@ const coordinators: Theme = async i => {
 }
 
 export const cluster: Theme = async (i: Interview) => {
-  for (const theme of [versions, strange, brokers, coordinators]) await theme(i)
+  for (const theme of [versions, strange, brokers, elections, coordinators]) await theme(i)
 }

@@ -102,9 +102,9 @@ export const listed: readonly Listed[] = [
     places: keys({ DescribeClientQuotas: 48, AlterClientQuotas: 49 }),
   },
   {
-    title: 'Leaders are not elected on request',
-    reason: 'Elections come later; a broker has one directory, so replicas do not move between directories.',
-    places: keys({ AlterReplicaLogDirs: 34, ElectLeaders: 43 }),
+    title: 'A broker has one directory',
+    reason: 'Replicas do not move between directories.',
+    places: keys({ AlterReplicaLogDirs: 34 }),
   },
   {
     title: 'There is no quorum of controllers',

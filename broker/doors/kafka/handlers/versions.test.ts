@@ -12,6 +12,7 @@ import { describeConfigs } from '../../../../protocol/kafka/apis/describe-config
 import { describeGroups } from '../../../../protocol/kafka/apis/describe-groups.ts'
 import { describeLogDirs } from '../../../../protocol/kafka/apis/describe-log-dirs.ts'
 import { describeTopicPartitions } from '../../../../protocol/kafka/apis/describe-topic-partitions.ts'
+import { electLeaders } from '../../../../protocol/kafka/apis/elect-leaders.ts'
 import { fetch } from '../../../../protocol/kafka/apis/fetch.ts'
 import { findCoordinator } from '../../../../protocol/kafka/apis/find-coordinator.ts'
 import { heartbeat } from '../../../../protocol/kafka/apis/heartbeat.ts'
@@ -91,6 +92,22 @@ const cases: Case[] = [
         minVersion: advertised.min,
         maxVersion: advertised.max,
       })),
+    }),
+  ),
+  everyVersion(
+    electLeaders,
+    () => ({ topicPartitions: [{ topic: 'known', partitions: [0, 3] }], timeoutMs: 1_000 }),
+    () => ({
+      errorCode: 0,
+      replicaElectionResults: [
+        {
+          topic: 'known',
+          partitionResult: [
+            { partitionId: 0, errorCode: 84 },
+            { partitionId: 3, errorCode: 3 },
+          ],
+        },
+      ],
     }),
   ),
   everyVersion(

@@ -1,0 +1,82 @@
+import { Refusal } from '../../../../base/refusals.ts'
+import type { Clock } from '../../../../base/world.ts'
+import { electLeaders } from '../../../../protocol/kafka/apis/elect-leaders.ts'
+import type { RequestOf } from '../../../../protocol/kafka/schema.ts'
+import type { Router } from '../../../router/router.ts'
+import { attempt, codeOf, plain, type Desk, type Handler } from './handler.ts'
+
+type Asked = NonNullable<RequestOf<typeof electLeaders>['topicPartitions']>[number]
+type Result = { partitionId: number; errorCode: number; errorMessage: string | null }
+
+const types = { preferred: 0, unclean: 1 }
+const lookMs = 20
+
+export const electLeadersHandler = (desk: Desk): Handler =>
+  plain(
+    desk,
+    electLeaders,
+    async ({ electionType, topicPartitions, timeoutMs }, call) => {
+      const { router } = desk
+      const { clock } = desk.world
+      if (timeoutMs <= 0 && topicPartitions?.length !== 0)
+        throw new Refusal('REQUEST_TIMED_OUT', 'no time was given for elections')
+      const deadlineMs = clock.monotonicMs() + timeoutMs
+      const elect = async (topic: string, partitionId: number): Promise<Result> => {
+        const outcome = await attempt(call, 'ElectLeaders', () => {
+          if (electionType === types.preferred) return prefer(router, clock, topic, partitionId, deadlineMs)
+          if (electionType === types.unclean) return refuseUnclean(router, topic, partitionId)
+          throw new Refusal('INVALID_REQUEST', `there is no election of type ${electionType}`)
+        })
+        if ('value' in outcome) return { partitionId, errorCode: 0, errorMessage: null }
+        return { partitionId, ...outcome }
+      }
+      const results = (topicPartitions ?? everything(router)).map(async ({ topic, partitions }) => ({
+        topic,
+        partitionResult: await Promise.all(partitions.map(partition => elect(topic, partition))),
+      }))
+      const told = await Promise.all(results)
+      if (topicPartitions !== null) return { replicaElectionResults: told }
+      // As Kafka does: who asks for all is told of those where there was something to do.
+      const done = ({ errorCode }: Result): boolean => errorCode !== codeOf('ELECTION_NOT_NEEDED')
+      return {
+        replicaElectionResults: told.map(({ topic, partitionResult }) => ({
+          topic,
+          partitionResult: partitionResult.filter(done),
+        })),
+      }
+    },
+    ({ errorCode }) => ({ errorCode, replicaElectionResults: [] }),
+  )
+
+const everything = (router: Router): Asked[] =>
+  [...router.topics().values()].map(({ name, tablets }) => ({
+    topic: name,
+    partitions: [...tablets.keys()],
+  }))
+
+/** Resolves when the preferred leader leads. */
+async function prefer(
+  router: Router,
+  clock: Clock,
+  topic: string,
+  partition: number,
+  deadlineMs: number,
+): Promise<void> {
+  if (router.prefer(topic, partition))
+    throw new Refusal('ELECTION_NOT_NEEDED', `${topic}-${partition} is led by its preferred leader`)
+  do {
+    if (clock.monotonicMs() >= deadlineMs)
+      throw new Refusal('REQUEST_TIMED_OUT', `${topic}-${partition} goes to its preferred leader later`)
+    await new Promise<void>(resolve => clock.after(lookMs, resolve))
+  } while (!router.prefer(topic, partition))
+}
+
+function refuseUnclean(router: Router, topic: string, partition: number): never {
+  const { leader } = router.assignment(topic, partition)
+  if (leader !== undefined)
+    throw new Refusal('ELECTION_NOT_NEEDED', `broker ${leader} leads ${topic}-${partition}`)
+  throw new Refusal(
+    'ELIGIBLE_LEADERS_NOT_AVAILABLE',
+    `nobody who was in sync can lead ${topic}-${partition}, and no other may`,
+  )
+}
