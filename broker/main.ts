@@ -4,7 +4,7 @@
  */
 import type { Logger } from 'pino'
 import { collectDefaultMetrics, Registry } from 'prom-client'
-import { MIB, brokerId } from '../base/quantities.ts'
+import { MIB, brokerId, type BrokerId } from '../base/quantities.ts'
 import type { World } from '../base/world.ts'
 import { openEmbeddedStore } from '../control/embedded/store.ts'
 import type { Addresses } from '../control/model.ts'
@@ -265,7 +265,8 @@ async function openTablets(
   })
   const identity = { self: brokerId(self), incarnation, clusterId, dataDirectory: directory.path }
   const groups = new Groups({ world, store, tablets, log, settings })
-  const router = new Router({ world, store, tablets, groups, staticSettings, ...identity })
+  const isDown = (broker: BrokerId): boolean => replication?.isDown(broker) === true
+  const router = new Router({ world, store, tablets, groups, staticSettings, isDown, ...identity })
   return { router, tablets, checkpoints, replication }
 }
 

@@ -33,6 +33,8 @@ export type RouterOptions = {
   readonly dataDirectory: string
   /** As given on the command line and in the configuration file. */
   readonly staticSettings: Readonly<Record<string, string>>
+  /** Whether the process of a broker is known not to be there now; without it none is. */
+  readonly isDown?: (broker: BrokerId) => boolean
 }
 
 export type LogDirectory = {
@@ -129,10 +131,16 @@ export class Router {
     return this.#options.tablets.find(topic, partition)
   }
 
-  /** Who leads the tablet, as far as is known here; undefined while nobody does. */
+  /** Who leads the tablet, as far as is known here; undefined while nobody does, or who does is not there any more. */
   leaderOf(topic: string, partition: number): { readonly id: BrokerId; readonly epoch: Epoch } | undefined {
     const tablet = this.topics().get(topic)?.tablets[partition]
-    return tablet?.leader === undefined ? undefined : { id: tablet.leader, epoch: tablet.epoch }
+    if (tablet?.leader === undefined || this.isDown(tablet.leader)) return undefined
+    return { id: tablet.leader, epoch: tablet.epoch }
+  }
+
+  /** Clients that are told of a leader that is gone wait for it, and do not ask again who leads. */
+  isDown(broker: BrokerId): boolean {
+    return broker !== this.self && this.#options.isDown?.(broker) === true
   }
 
   broker(id: BrokerId): Broker | undefined {

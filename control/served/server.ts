@@ -29,6 +29,7 @@ export class StoreServer {
   readonly #served: Served
   readonly #guests = new Map<BrokerId, Guest>()
   #timer: Timer | undefined
+  #stopped = false
   #lookedMs: number
   /** Since when this process has been awake: what it could not hear before does not count. */
   #awakeMs: number
@@ -45,16 +46,20 @@ export class StoreServer {
     this.#guests.set(broker, guest)
     channel.ended = () => {
       guest.end()
-      if (this.#guests.get(broker) === guest) this.#guests.delete(broker)
+      if (this.#guests.get(broker) !== guest) return
+      this.#guests.delete(broker)
+      this.#show()
     }
   }
 
   stop(): void {
+    this.#stopped = true
     this.#timer?.cancel()
     for (const guest of this.#guests.values()) guest.end()
   }
 
   #show(): void {
+    this.#timer?.cancel()
     const { clock, store } = this.#served
     const nowMs = clock.monotonicMs()
     if (nowMs - this.#lookedMs > 2 * showMs) this.#awakeMs = nowMs
@@ -64,7 +69,7 @@ export class StoreServer {
       return [broker, guest ? nowMs - Math.max(guest.heardMs, this.#awakeMs) : Infinity] as const
     })
     for (const guest of this.#guests.values()) guest.show(ages)
-    this.#timer = clock.after(showMs, () => this.#show())
+    if (!this.#stopped) this.#timer = clock.after(showMs, () => this.#show())
   }
 }
 
@@ -75,7 +80,7 @@ class Guest {
   readonly #channel: Channel<ToBroker, ToStore>
   readonly #unwatch: () => void
   #changes: Change[] = []
-  #showing = false
+  #showing = 0
 
   constructor(served: Served, channel: Channel<ToBroker, ToStore>) {
     const { store, clock, clusterId } = served
@@ -99,11 +104,11 @@ class Guest {
     this.#unwatch()
   }
 
-  /** Who is stopped and reads nothing is not sent more and more. */
+  /** Who is paused and reads nothing is not sent more and more. */
   show(ages: readonly (readonly [BrokerId, number])[]): void {
-    if (this.#showing) return
-    this.#showing = true
-    this.#channel.send({ kind: 'seen', ages }, () => (this.#showing = false))
+    if (this.#showing >= 4) return
+    this.#showing++
+    this.#channel.send({ kind: 'seen', ages }, () => this.#showing--)
   }
 
   /** Those of one write go together. */

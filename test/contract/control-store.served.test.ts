@@ -119,7 +119,7 @@ describe('with time in our hands', () => {
   test('a broker whose process has ended is silent at once', async () => {
     const { clock, members } = await three()
     members[0]?.wire.cut()
-    await clock.runFor(600)
+    await clock.runFor(1)
     expect(members[1]?.store.isSilent(brokerId(0))).toBe(true)
     expect(members[1]?.store.isSilent(brokerId(2))).toBe(false)
   })
