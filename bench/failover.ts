@@ -14,7 +14,7 @@ import { residentBytes, ThreeBrokers } from './three-brokers.ts'
 
 const MiB = 1024 * 1024
 const topic = 'failover'
-/** What is printed as no figure of this machine's load would be read as one. */
+/** A producer that has no acknowledgement for so long has lost its way. */
 const limitMs = 60_000
 
 type Case = {
@@ -49,7 +49,6 @@ async function pauses(kills: number, silent: number): Promise<void> {
     'HTTP, by any broker': overHttp(three),
   }
   const stalls = fork(join(import.meta.dirname, 'stalls-process.ts'))
-  for (const client of Object.values(clients)) await client.pauseSince(Date.now() - 1_000)
   const ran: Record<'SIGKILL' | 'SIGSTOP', Case[]> = { SIGKILL: [], SIGSTOP: [] }
   for (const [signal, rounds] of [
     ['SIGKILL', kills],
@@ -67,7 +66,10 @@ async function pauses(kills: number, silent: number): Promise<void> {
   const row = (name: string, of: (one: Case) => number): string[] => [
     name,
     ...[median, (all: readonly number[]) => Math.max(...all)].flatMap(figure =>
-      [ran.SIGKILL, ran.SIGSTOP].map(all => (all.length === 0 ? '-' : shown(figure(all.map(of))))),
+      [ran.SIGKILL, ran.SIGSTOP].map(all => {
+        const found = all.map(of).filter(value => !Number.isNaN(value))
+        return found.length === 0 ? '-' : shown(figure(found))
+      }),
     ),
   ]
   table(
@@ -105,6 +107,8 @@ type Client = {
   /** It never waits for an answer of the old leader. */
   readonly asksAnew: boolean
   pauseSince(sinceMs: number): Promise<number>
+  /** Begins anew, and has had its first acknowledgement when this resolves. */
+  renew?(): Promise<void>
   stop(): void
 }
 
@@ -115,6 +119,7 @@ async function once(
   stalls: ChildProcess,
 ): Promise<Case> {
   const [tablet] = await three.allInSync(topic)
+  for (const client of Object.values(clients)) await client.renew?.()
   await passed(500 + Math.random() * 1_000)
   const leader = tablet?.leader ?? 0
   const atMs = Date.now()
@@ -152,42 +157,60 @@ function kafkajs(three: ThreeBrokers): Client {
   }
 }
 
+/**
+ * A new one for each kill: librdkafka waits up to 10 s before it connects again to a broker that was away, and the one that leads next was killed a few
+ * seconds ago.
+ */
 function librdkafka(three: ThreeBrokers): Client {
-  const child = spawn('kcat', ['-b', three.kafka, '-P', '-t', topic, '-vvv'], {
-    stdio: ['pipe', 'ignore', 'pipe'],
-  })
-  process.once('exit', () => child.kill('SIGKILL'))
   const acknowledged = new Acknowledgements()
   let failed = 0
-  child.stderr.on('data', (chunk: Buffer) => {
-    const text = chunk.toString()
-    for (let n = text.split('Message delivered to').length; n > 1; n--) acknowledged.note()
-    if (text.includes('Delivery failed')) failed++
-  })
-  const feed = setInterval(() => child.stdin.write(`${'x'.repeat(100)}\n`), 5)
+  let stop = (): void => undefined
+  const start = (): void => {
+    const child = spawn('kcat', ['-b', three.kafka, '-P', '-t', topic, '-vvv'], {
+      stdio: ['pipe', 'ignore', 'pipe'],
+    })
+    const end = (): void => void child.kill('SIGKILL')
+    process.once('exit', end)
+    child.stdin.on('error', () => undefined)
+    child.stderr.on('data', (chunk: Buffer) => {
+      const text = chunk.toString()
+      for (let n = text.split('Message delivered to').length; n > 1; n--) acknowledged.note()
+      if (text.includes('Delivery failed')) failed++
+    })
+    // It reads 1,024 bytes at a time, and reports what was acknowledged when it has read some.
+    const feed = setInterval(() => child.stdin.write(`${'x'.repeat(1_023)}\n`), 5)
+    stop = () => {
+      clearInterval(feed)
+      process.off('exit', end)
+      end()
+    }
+  }
+  const pauseSince = async (sinceMs: number): Promise<number> => {
+    for (const endMs = Date.now() + limitMs; Date.now() < endMs; await passed(10)) {
+      if (failed > 0) throw new Error('a producer was told an error')
+      const pauseMs = acknowledged.pauseSince(sinceMs)
+      if (pauseMs !== undefined) return pauseMs
+    }
+    throw new Error('librdkafka has no acknowledgement any more')
+  }
   return {
     asksAnew: false,
-    async pauseSince(sinceMs) {
-      for (const endMs = Date.now() + limitMs; Date.now() < endMs; await passed(10)) {
-        if (failed > 0) throw new Error('a producer was told an error')
-        const pauseMs = acknowledged.pauseSince(sinceMs)
-        if (pauseMs !== undefined) return pauseMs
-      }
-      throw new Error('librdkafka has no acknowledgement any more')
+    pauseSince,
+    async renew() {
+      stop()
+      start()
+      await pauseSince(Date.now())
     },
-    stop() {
-      clearInterval(feed)
-      child.kill('SIGKILL')
-    },
+    stop: () => stop(),
   }
 }
 
 /** Asks one broker after the other, each time anew: what it waits for is the cluster alone, not an answer that it was to get from the old leader. */
 function overHttp(three: ThreeBrokers): Client {
   const acknowledged = new Acknowledgements()
-  let running = true
+  const running = { on: true }
   const send = async (): Promise<void> => {
-    for (let n = 0; running; n++) {
+    for (let n = 0; running.on; n++) {
       const { http } = three.member(n % 3)
       const signal = AbortSignal.timeout(250)
       const body = 'x'.repeat(100)
@@ -209,7 +232,7 @@ function overHttp(three: ThreeBrokers): Client {
       }
       throw new Error('nobody takes records over HTTP any more')
     },
-    stop: () => void (running = false),
+    stop: () => void (running.on = false),
   }
 }
 
@@ -243,11 +266,14 @@ async function manyTablets(tablets: number): Promise<void> {
   await three.allInSync(topic)
   const rows: string[][] = []
   for (let round = 0; round < 3; round++) {
-    const led = (await three.tablets(topic)).filter(({ leader }) => leader === round).length
+    const before = await three.tablets(topic)
+    // Each time they all go to the first in sync.
+    const victim = before[0]?.leader ?? 0
+    const led = before.filter(({ leader }) => leader === victim).length
     const writes = three.controlWrites
     const beganMs = Date.now()
-    three.signal(round, 'SIGKILL')
-    await three.until(topic, now => now.every(({ leader }) => leader !== null && leader !== round), round)
+    three.signal(victim, 'SIGKILL')
+    await three.until(topic, now => now.every(({ leader }) => leader !== null && leader !== victim), victim)
     const ledMs = Date.now() - beganMs
     const claimed = three.controlWrites - writes
     await three.allInSync(topic)
@@ -259,7 +285,6 @@ async function manyTablets(tablets: number): Promise<void> {
       shown(backMs),
       String(three.controlWrites - writes),
     ])
-    // They all go to the next one, so that it leads all of them.
   }
   heading(`A broker that leads many of ${tablets} tablets is killed`)
   table(

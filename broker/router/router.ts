@@ -20,6 +20,7 @@ import {
 } from '../settings/resolve.ts'
 import type { Tablet } from '../tablet/tablet.ts'
 import type { Tablets } from '../tablet/tablets.ts'
+import { IsrChanges } from './isr-changes.ts'
 import { ProducerIds } from './producer-ids.ts'
 
 export type RouterOptions = {
@@ -54,6 +55,7 @@ export class Router {
   readonly incarnation: Incarnation
   /** From the name of a group to its coordinator. */
   readonly groups: Groups
+  readonly isrChanges: IsrChanges
   readonly #options: RouterOptions
   readonly #producerIds: ProducerIds
   readonly #creating = new Map<string, Promise<Topic>>()
@@ -66,10 +68,12 @@ export class Router {
     this.self = options.self
     this.incarnation = options.incarnation
     this.groups = options.groups
+    this.isrChanges = new IsrChanges(options.self)
     this.#producerIds = new ProducerIds(options.self, options.incarnation)
     this.#settings = resolveBroker(this.#sources())
     options.store.watch(event => {
       if (event.kind === 'broker-settings-changed') this.#settings = resolveBroker(this.#sources())
+      this.isrChanges.seen(event)
     })
   }
 
