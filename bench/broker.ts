@@ -14,7 +14,7 @@ const otherBuild = process.env['STELE_BENCH_BUILD']
 /** Which broker runs, to be said beside every number. */
 export const brokerMeasured = otherBuild ?? 'dist/ of this checkout'
 
-const bundle = otherBuild ?? makeBundle()
+export const bundle = otherBuild ?? makeBundle()
 
 export type StartOptions = {
   /** Where its data lies; without it a new directory that `stop` removes. */

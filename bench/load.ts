@@ -69,7 +69,10 @@ export class Load {
   }
 
   /** Starts clients on `broker`; when this resolves each has had an answer. */
-  static async start(broker: Broker, specs: readonly (ProduceSpec | FetchSpec)[]): Promise<Load> {
+  static async start(
+    broker: Pick<Broker, 'kafkaPort'>,
+    specs: readonly (ProduceSpec | FetchSpec)[],
+  ): Promise<Load> {
     const load = new Load(specs.map(spec => ({ ...spec, port: broker.kafkaPort })))
     await load.#told(told => 'ready' in told)
     return load

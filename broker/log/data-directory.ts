@@ -151,6 +151,11 @@ function makeMeta(world: World, path: string, brokerId: BrokerId, clusterId: str
   const foreign = disk
     .list(path)
     .filter(name => !['lock', 'tablets', 'meta.json.tmp', 'reserve', 'lost+found'].includes(name))
+  if (foreign.includes('cluster.json')) {
+    throw new DataDirectoryRefused(
+      `${path} holds a cluster of several brokers. Start it with --brokers, or use another --data directory for one alone.`,
+    )
+  }
   if (foreign.length > 0 || disk.list(`${path}/tablets`).length > 0) {
     throw new DataDirectoryRefused(
       `${path} is not empty and has no meta.json, so it is not a data directory of Stele` +

@@ -70,7 +70,10 @@ export class Peers implements Liveness {
     if (run !== undefined && counts !== undefined && counts > run) return true
     if (fetcher === undefined) return false
     const nowMs = this.#clock.monotonicMs()
-    if (fetcher.downMs !== undefined && nowMs - fetcher.downMs >= backMs) return true
+    if (fetcher.downMs !== undefined) {
+      // Whom the control store has not seen either does not come back so soon.
+      if (nowMs - fetcher.downMs >= backMs || this.#store.isSilent(leader)) return true
+    }
     return (
       fetcher.silentMs !== undefined && nowMs - fetcher.silentMs >= silentMs && this.#store.isSilent(leader)
     )

@@ -156,6 +156,9 @@ export class Replication {
   askedMs = (broker: BrokerId): number => this.#peers.askedMs(broker)
   isGone = (broker: BrokerId): boolean => this.#peers.isGone(broker)
   runOf = (broker: BrokerId): Incarnation | undefined => this.#peers.runOf(broker)
+  /** Whether its process is not there now, as far as can be told from here. */
+  isDown = (broker: BrokerId): boolean =>
+    this.#fetchers.get(broker)?.downMs !== undefined || this.#peers.isGone(broker)
   isLeaving = (broker: BrokerId): boolean => this.#peers.isLeaving(broker)
 
   /** On the same disk, with nothing lost that had been said to be there: what was synced, or all of it. */

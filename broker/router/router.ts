@@ -28,6 +28,7 @@ import {
 } from '../settings/resolve.ts'
 import type { Tablet } from '../tablet/tablet.ts'
 import type { Tablets } from '../tablet/tablets.ts'
+import { IsrChanges } from './isr-changes.ts'
 import { ProducerIds } from './producer-ids.ts'
 
 export type RouterOptions = {
@@ -43,6 +44,8 @@ export type RouterOptions = {
   readonly staticSettings: Readonly<Record<string, string>>
   /** Undefined where every tablet has one replica. */
   readonly replication?: { restore(tablet: { readonly topicId: string; readonly partition: number }): void }
+  /** Whether the process of a broker is known not to be there now; without it none is. */
+  readonly isDown?: (broker: BrokerId) => boolean
 }
 
 export type LogDirectory = {
@@ -62,6 +65,7 @@ export class Router {
   readonly incarnation: Incarnation
   /** From the name of a group to its coordinator. */
   readonly groups: Groups
+  readonly isrChanges: IsrChanges
   readonly #options: RouterOptions
   readonly #producerIds: ProducerIds
   readonly #creating = new Map<string, Promise<Topic>>()
@@ -74,10 +78,12 @@ export class Router {
     this.self = options.self
     this.incarnation = options.incarnation
     this.groups = options.groups
+    this.isrChanges = new IsrChanges(options.self)
     this.#producerIds = new ProducerIds(options.self, options.incarnation)
     this.#settings = resolveBroker(this.#sources())
     options.store.watch(event => {
       if (event.kind === 'broker-settings-changed') this.#settings = resolveBroker(this.#sources())
+      this.isrChanges.seen(event)
     })
   }
 
@@ -139,10 +145,16 @@ export class Router {
     return this.#options.tablets.find(topic, partition)
   }
 
-  /** Who leads the tablet, as far as is known here; undefined while nobody does. */
+  /** Who leads the tablet, as far as is known here; undefined while nobody does, or who does is not there any more. */
   leaderOf(topic: string, partition: number): { readonly id: BrokerId; readonly epoch: Epoch } | undefined {
     const tablet = this.topics().get(topic)?.tablets[partition]
-    return tablet?.leader === undefined ? undefined : { id: tablet.leader, epoch: tablet.epoch }
+    if (tablet?.leader === undefined || this.isDown(tablet.leader)) return undefined
+    return { id: tablet.leader, epoch: tablet.epoch }
+  }
+
+  /** Clients that are told of a leader that is gone wait for it, and do not ask again who leads. */
+  isDown(broker: BrokerId): boolean {
+    return broker !== this.self && this.#options.isDown?.(broker) === true
   }
 
   broker(id: BrokerId): Broker | undefined {

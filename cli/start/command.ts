@@ -1,10 +1,10 @@
-import { Command, Option } from 'commander'
-import { examples, hostAndPort, several } from '../options.ts'
+import { Command, InvalidArgumentError, Option } from 'commander'
+import { examples, hostAndPort, several, wholeNumber } from '../options.ts'
 
 /** `stele start`: what can be said; `start.ts` does it. */
 export function startCommand(): Command {
   return new Command('start')
-    .description('run a broker in the foreground until Ctrl-C')
+    .description('run a broker, or several with --brokers, in the foreground until Ctrl-C')
     .option('-d, --data <dir>', 'where the log lives; made when missing', './data')
     .option('--kafka <host:port>', 'where Kafka clients connect (default: localhost:9092)', hostAndPort)
     .option('--http <host:port>', 'where HTTP clients connect (default: localhost:8080)', hostAndPort)
@@ -13,7 +13,13 @@ export function startCommand(): Command {
     .addOption(
       new Option('--control <where>', 'where topics and assignments are kept')
         .choices(['embedded', 'kubernetes'])
-        .default('embedded'),
+        .default('embedded')
+        .argParser(controlPlace),
+    )
+    .option(
+      '--brokers <n>',
+      'so many brokers on this machine, each a process, to try a cluster; --kafka and --http are those of the first, each further one has the next ports',
+      wholeNumber(1),
     )
     .option('--json', 'print one line of JSON when ready')
     .addHelpText(
@@ -23,7 +29,19 @@ export function startCommand(): Command {
         'stele start --data /var/lib/stele --kafka 0.0.0.0:9092 --http :8080',
         'stele start --set log.retention.hours=24 --set stele.log.level=debug',
         'stele start --config stele.properties --set stele.log.file=stele.log',
+        'stele start --brokers 3 --data ./cluster',
+        'stele start --brokers 3 --data ./cluster --kafka localhost:19092 --http localhost:18080',
       ),
     )
-    .action(async options => (await import('./start.ts')).start(options))
+    .action(async options => {
+      // Whoever keeps the control store of several brokers needs no broker, and little memory.
+      if (options.brokers !== undefined) return (await import('./cluster.ts')).startCluster(options)
+      return (await import('./start.ts')).start(options)
+    })
+}
+
+/** `parent` is what a broker is told that `--brokers` has started; nobody else says it. */
+function controlPlace(text: string): string {
+  if (['embedded', 'kubernetes', 'parent'].includes(text)) return text
+  throw new InvalidArgumentError('Allowed choices are embedded, kubernetes.')
 }

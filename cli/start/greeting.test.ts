@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { greeting, readyLine } from './greeting.ts'
+import { clusterGreeting, clusterReadyLine, greeting, readyLine } from './greeting.ts'
 
 const local = { kafka: ['127.0.0.1:9092', '[::1]:9092'], http: ['127.0.0.1:8080', '[::1]:8080'] }
 
@@ -30,6 +30,37 @@ describe('what is printed when the broker is ready', () => {
     expect(JSON.parse(readyLine({ kafka: ['10.0.0.1:1'], http: [] }, 17))).toMatchObject({
       kafka: '10.0.0.1:1',
       http: null,
+    })
+  })
+})
+
+describe('what is printed when several brokers are ready', () => {
+  const members = [0, 1, 2].map(id => ({
+    id,
+    pid: 100 + id,
+    doors: {
+      kafka: [`127.0.0.1:${9092 + id}`, `[::1]:${9092 + id}`],
+      http: [`127.0.0.1:${8080 + id}`, `[::1]:${8080 + id}`],
+    },
+  }))
+
+  test('all addresses, and how to see a failover', () => {
+    const text = clusterGreeting(members, '/data', 'npx stele')
+    for (const { id, pid } of members)
+      expect(text).toMatch(new RegExp(`broker ${id} +Kafka localhost:${9092 + id} .*${8080 + id} .*${pid}`))
+    expect(text).toContain('kcat -b localhost:9092,localhost:9093,localhost:9094 -P')
+    expect(text).toContain('npx stele topic describe greetings --server http://localhost:8082')
+    expect(text).toContain('kill -9 100')
+  })
+
+  test('for programs one line of JSON', () => {
+    const line = clusterReadyLine(members, 1)
+    expect(line.split('\n')).toHaveLength(2)
+    expect(JSON.parse(line)).toMatchObject({
+      ready: true,
+      pid: 1,
+      kafka: 'localhost:9092,localhost:9093,localhost:9094',
+      brokers: [{ id: 0, pid: 100 }, {}, { http: 'http://localhost:8082' }],
     })
   })
 })

@@ -1,39 +1,35 @@
-import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { startBroker } from '../../broker/main.ts'
-import { readSettings } from '../../broker/settings/file.ts'
+import { realClock } from '../../broker/world/clock.ts'
 import { resolveBroker } from '../../broker/settings/resolve.ts'
-import { usageFailure } from '../failure.ts'
 import { openLog } from '../logger.ts'
 import { write } from '../output.ts'
 import { versionText } from '../version.ts'
+import { command } from './command-name.ts'
+import { settingsOf, type Given } from './given-settings.ts'
 import { greeting, readyLine } from './greeting.ts'
 import { inKubernetes } from './in-kubernetes.ts'
+import { joinParent } from './member.ts'
 import { startFailure } from './start-failure.ts'
 import { stopSignal } from './stop-signal.ts'
 
-type Options = {
+type Options = Given & {
   readonly data: string
   readonly kafka?: string
   readonly http?: string
-  readonly set?: string[]
-  readonly config?: string
   readonly json?: true
-  readonly control: 'embedded' | 'kubernetes'
+  readonly control: 'embedded' | 'kubernetes' | 'parent'
 }
-
-/** How this command is said where it runs from. */
-const command = import.meta.url.includes('/node_modules/') ? 'npx stele' : 'npm run -s stele --'
 
 /** Runs a broker until a signal stops it; then everything is on disk and the process ends with 0. */
 export async function start(options: Options): Promise<void> {
-  const stopped = stopSignal()
-  const settings = readSettings({
-    ...(options.config !== undefined && { file: readConfig(options.config) }),
-    set: options.set ?? [],
-  })
-  const { logLevel, logFile } = resolveBroker({ dynamic: {}, static: settings })
-  const log = await openLog({ level: logLevel, file: logFile, terminal: process.stderr.isTTY })
+  const signal = stopSignal()
+  const member = options.control === 'parent' ? await joinParent(realClock) : undefined
+  const stopped = member === undefined ? signal : Promise.race([signal, member.orphaned])
+  const settings = settingsOf(options)
+  const { logLevel, logFile, brokerId } = resolveBroker({ dynamic: {}, static: settings })
+  const opened = await openLog({ level: logLevel, file: logFile, terminal: process.stderr.isTTY })
+  const log = member === undefined ? opened : opened.child({ broker: brokerId })
   const dataDirectory = resolve(options.data)
   const { kafka, http } = options
   process.on('uncaughtExceptionMonitor', err =>
@@ -47,6 +43,7 @@ export async function start(options: Options): Promise<void> {
   const started = startBroker({
     dataDirectory,
     ...(options.control === 'kubernetes' && { cluster: inKubernetes(process.env, lost) }),
+    ...(member && { cluster: member.cluster }),
     kafka,
     http,
     settings,
@@ -60,16 +57,12 @@ export async function start(options: Options): Promise<void> {
     log.info({ signal: broker }, 'stopped while starting: the next start recovers')
     process.exit(0)
   }
-  await write(options.json ? readyLine(broker, process.pid) : greeting(broker, dataDirectory, command))
-  log.info({ signal: await stopped }, 'stopping')
+  if (member === undefined)
+    await write(options.json ? readyLine(broker, process.pid) : greeting(broker, dataDirectory, command))
+  else member.ready(broker)
+  const why = await stopped
+  if (why === 'orphaned') log.error('the process that keeps the control store has ended: stopping')
+  else log.info({ signal: why }, 'stopping')
   await broker.stop()
-  process.exit(0)
-}
-
-function readConfig(path: string): { path: string; text: string } {
-  try {
-    return { path, text: readFileSync(path, 'utf8') }
-  } catch (error) {
-    throw usageFailure(`${path} cannot be read: ${(error as Error).message}`, 'Check --config.')
-  }
+  process.exit(why === 'orphaned' ? 1 : 0)
 }

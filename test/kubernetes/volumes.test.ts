@@ -101,6 +101,7 @@ describe.runIf(isRig)('a volume', () => {
   test('does not shrink', async () => {
     await change({ storage: { size: '32Mi' } })
     await until('the reason', async () => (await degraded())?.reason === 'VolumeCannotShrink', { explain })
+    expect((await degraded())?.message).toContain('set it to 64Mi or more')
     await change({ storage: { size: '64Mi' } })
     await until('the reason to go', async () => (await degraded())?.reason === 'Healthy', { explain })
   })

@@ -159,6 +159,18 @@ export const brokerFamilies: readonly (Omit<Family, 'value'> & {
       ).length,
   },
   {
+    name: 'kafka_server_replicamanager_isrshrinks_total',
+    type: 'counter',
+    help: 'How often the set in sync of a partition that this broker leads became smaller.',
+    value: (_tablets, { router }) => router.isrChanges.shrinks,
+  },
+  {
+    name: 'kafka_server_replicamanager_isrexpands_total',
+    type: 'counter',
+    help: 'How often the set in sync of a partition that this broker leads became larger.',
+    value: (_tablets, { router }) => router.isrChanges.expands,
+  },
+  {
     name: 'kafka_log_logcleanermanager_max_dirty_percent',
     type: 'gauge',
     help: 'The largest part of a compacted partition that was not compacted yet, in percent, as of the last look.',

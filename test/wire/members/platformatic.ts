@@ -1,4 +1,4 @@
-/** A member of a group, as a process: `node platformatic.ts HOST:PORT GROUP TOPIC`. Prints `partition offset value`; SIGTERM makes it leave. */
+/** A member of a group, as a process: `node platformatic.ts HOST:PORT,… GROUP TOPIC`. Prints `partition offset value`; SIGTERM makes it leave. */
 import {
   Consumer,
   MessagesStreamFallbackModes,
@@ -9,7 +9,7 @@ import {
 const [kafka = '', groupId = '', topic = ''] = process.argv.slice(2)
 const consumer = new Consumer({
   clientId: 'platformatic-member',
-  bootstrapBrokers: [kafka],
+  bootstrapBrokers: kafka.split(','),
   groupId,
   deserializers: stringDeserializers,
   sessionTimeout: 6_000,

@@ -22,7 +22,9 @@ export function describeTablet(
 ) {
   const here = tablet.leader === router.self
   const served =
-    tablet.leader !== undefined && (!here || router.find(topic.name, partitionIndex)?.role === 'leader')
+    tablet.leader !== undefined &&
+    !router.isDown(tablet.leader) &&
+    (!here || router.find(topic.name, partitionIndex)?.role === 'leader')
   return {
     errorCode: served ? 0 : codeOf('LEADER_NOT_AVAILABLE'),
     partitionIndex,

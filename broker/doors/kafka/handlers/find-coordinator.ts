@@ -45,6 +45,6 @@ async function find(keyType: number, key: string, call: Call) {
   const untilMs = world.clock.monotonicMs() + soonMs
   const nodeId = await soon(world.clock, untilMs, router.groups.coordinatorId(key), making)
   const place = brokerPlaces(call).find(broker => broker.nodeId === nodeId)
-  if (place !== undefined) return place
+  if (place !== undefined && !router.isDown(nodeId)) return place
   throw new Refusal('COORDINATOR_NOT_AVAILABLE', `broker ${nodeId}, which coordinates ${key}, is away`)
 }

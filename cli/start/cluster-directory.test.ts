@@ -1,0 +1,66 @@
+import { expect, test } from 'vitest'
+import { brokerId } from '../../base/quantities.ts'
+import { DataDirectory } from '../../broker/log/data-directory.ts'
+import { simWorld } from '../../test/sim/world.ts'
+import { openClusterDirectory } from './cluster-directory.ts'
+
+function setUp() {
+  const { world } = simWorld({ seed: 1 })
+  const open = (brokers: number) => {
+    const directory = openClusterDirectory(world, '/data', brokers)
+    directory.release()
+    return directory
+  }
+  const put = (path: string) => world.disk.open(path, 'create').close()
+  return { world, open, put }
+}
+
+test('a cluster keeps its id and grows, and never shrinks', () => {
+  const { open, put } = setUp()
+  const { clusterId, control, of } = open(3)
+  put(control)
+  expect(of(2)).toBe('/data/broker-2')
+  expect(open(3).clusterId).toBe(clusterId)
+  expect(open(5).clusterId).toBe(clusterId)
+  expect(() => open(3)).toThrow(/cluster of 5 brokers/)
+})
+
+test('it is open once', () => {
+  const { world } = setUp()
+  openClusterDirectory(world, '/data', 3)
+  expect(() => openClusterDirectory(world, '/data', 3)).toThrow(/in use/)
+})
+
+test('one broker’s directory, and what is not ours, are left alone', () => {
+  const { world, put } = setUp()
+  DataDirectory.open(world, '/alone', brokerId(0)).release()
+  expect(() => openClusterDirectory(world, '/alone', 3)).toThrow(/one broker alone/)
+  world.disk.makeDirectory('/diary')
+  put('/diary/letters')
+  expect(() => openClusterDirectory(world, '/diary', 3)).toThrow(/it holds letters/)
+})
+
+test('a cluster’s directory is not one broker’s', () => {
+  const { world, open } = setUp()
+  open(3)
+  expect(() => DataDirectory.open(world, '/data', brokerId(0))).toThrow(/Start it with --brokers/)
+})
+
+test('without its control store it does not begin anew, except before there was anything', () => {
+  const { world, open } = setUp()
+  open(3)
+  open(3)
+  world.disk.makeDirectory('/data/broker-1/tablets/orders-0.x')
+  expect(() => open(3)).toThrow(/control\.json is missing/)
+})
+
+test('a damaged or newer cluster.json is refused', () => {
+  const { world, open } = setUp()
+  open(3)
+  const file = world.disk.open('/data/cluster.json', 'write')
+  file.truncate(3)
+  expect(() => open(3)).toThrow(/damaged/)
+  file.truncate(0)
+  file.write([Buffer.from('{"formatVersion":2,"clusterId":"x","brokers":3}')], 0)
+  expect(() => open(3)).toThrow(/format 2/)
+})

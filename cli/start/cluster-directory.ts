@@ -1,0 +1,113 @@
+import { readFile, replaceFileNow } from '../../base/files.ts'
+import { randomUuid } from '../../base/uuid.ts'
+import type { World } from '../../base/world.ts'
+import { Failure } from '../failure.ts'
+
+/** Written by whoever keeps the control store; the number of brokers only grows. */
+type ClusterFile = { readonly formatVersion: number; readonly clusterId: string; readonly brokers: number }
+
+const formatVersion = 1
+
+export type ClusterDirectory = {
+  readonly clusterId: string
+  /** The control store's file. */
+  readonly control: string
+  /** Where broker `id` has its data. */
+  readonly of: (id: number) => string
+  readonly release: () => void
+}
+
+/**
+ * The directory of several brokers on one machine: `cluster.json` says that it is one, `control.json` is the control store, `broker-N` is the data directory of broker N.
+ * @throws Failure when it is something else, in use, or has more brokers than are asked for
+ */
+export function openClusterDirectory(world: World, path: string, brokers: number): ClusterDirectory {
+  const { disk } = world
+  disk.makeDirectory(path)
+  const lock = disk.lock(`${path}/lock`)
+  if (lock === undefined)
+    throw new Failure(
+      `${path} is in use by another running broker.`,
+      'Stop that one first, or start with another --data directory.',
+    )
+  try {
+    const { clusterId } = claim(world, path, brokers)
+    return {
+      clusterId,
+      control: `${path}/control.json`,
+      of: id => `${path}/broker-${id}`,
+      release: () => lock.release(),
+    }
+  } catch (error) {
+    lock.release()
+    throw error
+  }
+}
+
+function claim(world: World, path: string, brokers: number): ClusterFile {
+  const { disk } = world
+  const file = `${path}/cluster.json`
+  const before = readCluster(world, path)
+  if (before === undefined) requireEmpty(world, path)
+  else if (before.brokers > brokers) {
+    throw new Failure(
+      `${path} holds a cluster of ${before.brokers} brokers: with ${brokers} some of its partitions would have no place.`,
+      `Start it with --brokers ${before.brokers}, or use another --data directory.`,
+    )
+  } else requireControlStore(world, path, before.brokers)
+  const now = { formatVersion, clusterId: before?.clusterId ?? randomUuid(world.random), brokers }
+  if (before?.brokers !== brokers)
+    replaceFileNow(disk, file, Buffer.from(`${JSON.stringify(now, undefined, 2)}\n`))
+  return now
+}
+
+function readCluster({ disk }: World, path: string): ClusterFile | undefined {
+  const file = `${path}/cluster.json`
+  const content = readFile(disk, file)
+  if (content === undefined) return undefined
+  let found: Partial<ClusterFile>
+  try {
+    found = JSON.parse(content.toString()) as Partial<ClusterFile>
+  } catch {
+    found = {}
+  }
+  const { formatVersion: version, clusterId, brokers } = found
+  if (typeof version === 'number' && version > formatVersion)
+    throw new Failure(`${file} has format ${version}; this Stele reads up to format ${formatVersion}.`)
+  if (typeof version !== 'number' || typeof clusterId !== 'string' || typeof brokers !== 'number')
+    throw new Failure(
+      `${file} is damaged, or was not written by Stele.`,
+      'Restore it from a backup, or use another --data directory.',
+    )
+  return { formatVersion: version, clusterId, brokers }
+}
+
+/** Only an empty directory becomes ours: what we did not write we do not touch. */
+function requireEmpty({ disk }: World, path: string): void {
+  const foreign = disk
+    .list(path)
+    .filter(name => !['lock', 'lost+found', 'cluster.json.tmp', 'control.json.tmp'].includes(name))
+  if (foreign.length === 0) return
+  if (foreign.includes('meta.json'))
+    throw new Failure(
+      `${path} holds the data of one broker alone.`,
+      'Start it without --brokers, or use another --data directory for several.',
+    )
+  throw new Failure(
+    `${path} is not empty and has no cluster.json, so it is not the directory of several brokers (it holds ${foreign.slice(0, 3).join(', ')}).`,
+    'Use an empty or new --data directory.',
+  )
+}
+
+/** Without it every topic would be gone. */
+function requireControlStore({ disk }: World, path: string, brokers: number): void {
+  if (disk.stat(`${path}/control.json`) !== undefined) return
+  for (let id = 0; id < brokers; id++) {
+    const tablets = `${path}/broker-${id}/tablets`
+    if (disk.stat(tablets) === undefined || disk.list(tablets).length === 0) continue
+    throw new Failure(
+      `${path}/control.json is missing, and ${tablets} holds tablets whose topics only it knows.`,
+      'Restore it from a backup, or use another --data directory.',
+    )
+  }
+}
