@@ -319,8 +319,8 @@ export class ClusterHistory {
   async #makeAgain(): Promise<void> {
     const { cluster } = this
     const { control, random } = cluster
-    const node = cluster.nodes.find(({ id, runs, paused }) => runs && !paused && !control.isAway(id))
-    const first = cluster.nodes.find(({ runs, paused }) => runs && !paused)
+    const [first] = cluster.able
+    const node = cluster.able.find(({ id }) => !control.isAway(id))
     if (node?.broker === undefined || node !== first || random.chance(0.5)) return
     const topic = this.#topics[0]
     if (topic === undefined) return

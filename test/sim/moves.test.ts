@@ -97,7 +97,7 @@ test('the only copy moves, and its writes are answered all the way', async () =>
   expect(now()).toMatchObject({ replicas: [1], leader: 1, isr: [{ broker: 1 }] })
   await write(1)
   expect(leader().highWatermark).toBe(51)
-  expect(cluster.replicas(topic.id).map(({ node }) => node.id)).toEqual([1])
+  await cluster.until(() => cluster.replicas(topic.id).every(({ node }) => node.id === 1))
 })
 
 test('a move that is taken back drops the new copy; taken up again it begins anew', async () => {
