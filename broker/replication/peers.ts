@@ -70,13 +70,16 @@ export class Peers implements Liveness {
     if (run !== undefined && counts !== undefined && counts > run) return true
     if (fetcher === undefined) return false
     const nowMs = this.#clock.monotonicMs()
-    if (fetcher.downMs !== undefined) {
-      // Whom the control store has not seen either does not come back so soon.
-      if (nowMs - fetcher.downMs >= backMs || this.#store.isSilent(leader)) return true
-    }
+    // Whom the control store has not seen either does not come back so soon.
+    if (this.isAway(fetcher) || (fetcher.downMs !== undefined && this.#store.isSilent(leader))) return true
     return (
       fetcher.silentMs !== undefined && nowMs - fetcher.silentMs >= silentMs && this.#store.isSilent(leader)
     )
+  }
+
+  /** Nobody answers at the leader's place, and that for longer than a lost connection takes to come back. */
+  isAway({ downMs }: Fetcher): boolean {
+    return downMs !== undefined && this.#clock.monotonicMs() - downMs >= backMs
   }
 
   #of(broker: BrokerId): Peer {

@@ -128,7 +128,10 @@ export class Replication {
       self: this.self,
       handovers: this.#handovers,
       wish: this.wish,
-      isReleased: followed => this.#fetchers.get(followed.leader)?.isReleased(followed) ?? false,
+      isReleased: followed => {
+        const fetcher = this.#fetchers.get(followed.leader)
+        return fetcher !== undefined && (fetcher.isReleased(followed) || this.#peers.isAway(fetcher))
+      },
     })
     const startedMs = clock.monotonicMs()
     while (!this.#stopped) {

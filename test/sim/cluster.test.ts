@@ -253,3 +253,14 @@ test('a leader that has not heard yet that a broker is back does not keep it out
   cluster.control.heal()
   await cluster.until(() => inSync() === 3)
 })
+
+test('when all stop at once none waits for one that has stopped already', async () => {
+  const cluster = new SimCluster({ seed: 13, brokers: 3 })
+  await cluster.startAll()
+  const topic = await cluster.makeTopic('t', {}, 12)
+  await cluster.until(() => assignments(cluster, topic.id).every(({ isr }) => isr.length === 3))
+  const stoppedMs = cluster.clock.monotonicMs()
+  for (const node of cluster.nodes) node.stop()
+  await cluster.until(() => cluster.nodes.every(({ isStopping }) => !isStopping))
+  expect(cluster.clock.monotonicMs() - stoppedMs).toBeLessThan(3_000)
+})
