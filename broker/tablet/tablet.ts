@@ -7,13 +7,12 @@ import { assert, InvariantViolation } from '../../base/assert.ts'
 import { epoch, offset, type BrokerId, type Epoch, type Offset } from '../../base/quantities.ts'
 import { Refusal } from '../../base/refusals.ts'
 import { LimitedLog } from '../../base/limited-log.ts'
-import type { World } from '../../base/world.ts'
 import type { InSync, TabletAssignment } from '../../control/model.ts'
 import { countedReplicas } from '../../control/moves.ts'
-import type { Checkpoints, TabletCheckpoint } from '../log/checkpoint.ts'
+import type { TabletCheckpoint } from '../log/checkpoint.ts'
 import type { Cleaner } from '../log/compaction/cleaner.ts'
 import type { Compaction, PassLimits } from '../log/compaction/compaction.ts'
-import type { LogPosition, LogShared } from '../log/log.ts'
+import type { LogPosition } from '../log/log.ts'
 import { noBatches, type Batches } from '../log/read.ts'
 import type { Limits } from '../replication/leadership.ts'
 import type { Followed, Led, Replica } from '../replication/replica.ts'
@@ -22,33 +21,14 @@ import { Appends, type TabletState } from './appends.ts'
 import type { Acks, Appending } from './appending.ts'
 import { Durable } from './durable.ts'
 import { Following } from './following.ts'
-import { isOutOfDescriptors, type GroupCommit } from './group-commit.ts'
+import { isOutOfDescriptors } from './group-commit.ts'
 import { Keeping, type Kept } from './keeping.ts'
-import { Leading, type AroundTablets } from './leading.ts'
+import { Leading } from './leading.ts'
 import { Marks } from './marks.ts'
 import { Reading } from './reading.ts'
 import { closings, nextRole, type Closing, type Role } from './role.ts'
+import type { TabletIdentity, TabletShared } from './shared.ts'
 import type { TimestampedOffset } from './timestamps.ts'
-
-/** What the tablets of a broker share. */
-export type TabletShared = {
-  readonly world: World
-  readonly log: Logger
-  readonly logs: LogShared
-  readonly groupCommit: GroupCommit
-  readonly checkpoints: Checkpoints
-  /** Undefined where every tablet has one replica. */
-  readonly replication?: AroundTablets
-}
-
-/** Who it is. `name` is the name of its directory. */
-export type TabletIdentity = {
-  readonly topic: string
-  readonly topicId: string
-  readonly partition: number
-  readonly name: string
-  readonly directory: string
-}
 
 const syncAgainMs = 100
 

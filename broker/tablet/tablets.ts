@@ -17,7 +17,8 @@ import { tabletDirectory, topicIdIn } from '../log/segment-names.ts'
 import type { TopicSettings } from '../settings/resolve.ts'
 import { openTablet } from './open-tablet.ts'
 import { lostWith, missingWith, stanceOf } from './stance.ts'
-import { Tablet, type TabletShared } from './tablet.ts'
+import type { TabletShared } from './shared.ts'
+import { Tablet } from './tablet.ts'
 
 export type TabletsOptions = {
   readonly shared: TabletShared
