@@ -287,9 +287,12 @@ export class Tablets {
     const there = new Set(shared.world.disk.list(`${dataDirectory}/tablets`))
     await eachAtOnce(tablets, openedAtOnce, async tablet => {
       const lost = this.#lost(tablet, there)
-      if (lost === undefined)
+      if (lost === undefined) {
+        const { name } = tablet.identity
+        // What is noted is of a replica that was here before, and moved away.
+        if (!there.has(name)) await forgotten(shared, name)
         await openTablet(shared, tablet, clean, bytes => (this.progress.bytesDone += bytes))
-      else tablet.fail(lost)
+      } else tablet.fail(lost)
       this.progress.tabletsDone++
     })
   }
@@ -443,6 +446,17 @@ async function eachAtOnce<T>(
     for (const item of rest) await work(item)
   }
   await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, worker))
+}
+
+async function forgotten({ checkpoints, log }: TabletShared, name: string): Promise<void> {
+  try {
+    await checkpoints.delete(name)
+  } catch (error) {
+    log.warn(
+      { tablet: name, reason: String(error) },
+      'a checkpoint could not be deleted; the next one does that',
+    )
+  }
 }
 
 /** Directories whose topic nobody knows are neither adopted nor deleted; those of deleted tablets go for good. */

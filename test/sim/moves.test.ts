@@ -117,6 +117,22 @@ test('a move that is taken back drops the new copy; taken up again it begins ane
   expect(cluster.replicas(topic.id).map(({ node }) => node.id)).toEqual([0, 2])
 })
 
+test('a broker that dies while it deletes a replica that was moved away makes a new one when that comes back', async () => {
+  const { cluster, topic, now, write, move, moved, directories } = await placed(7, 3, [0, 1, 2])
+  const { clock, nodes } = cluster
+  await write(30)
+  for (const tablet of nodes[2]?.broker?.tablets.all() ?? []) await clock.finish(tablet.checkpoint())
+  move(0, 1)
+  await cluster.until(() => directories(2).every(name => name.includes('.deleted')))
+  nodes[2]?.kill()
+  move(0, 1, 2)
+  nodes[2]?.start()
+  await moved()
+  await write(1)
+  expect(now().replicas).toEqual([0, 1, 2])
+  await cluster.until(() => cluster.replicas(topic.id).every(({ tablet }) => tablet.highWatermark === 31))
+})
+
 test('nobody goes while the new one is not in sync, and more replicas do not stop writes before they are there', async () => {
   const { cluster, now, write, move, moved } = await placed(5, 3, [0])
   await write(5)
