@@ -82,6 +82,8 @@ export type FetchFrom = {
 export type Followed = TabletKey & {
   readonly leader: BrokerId
   readonly epoch: Epoch
+  /** The leader has answered in this epoch: its directory of the tablet is there. */
+  readonly isAnswered: boolean
   /** Undefined while what it has taken is not as durable as the topic wants, or while its log is being cut. */
   next(): FetchFrom | undefined
   /**

@@ -47,6 +47,7 @@ export class Following implements Followed {
   readonly #keeping: Keeping
   readonly #clock: Clock
   readonly #rules: Rules
+  isAnswered = false
   #ready: () => void = () => undefined
   #cutting: Promise<void> | undefined
 
@@ -130,6 +131,7 @@ export class Following implements Followed {
   }
 
   learn(highWatermark: Offset, logStart: Offset): void {
+    this.isAnswered = true
     this.#owner.learned(highWatermark)
     const start = offset(Math.min(logStart, this.#owner.highWatermark))
     if (start <= this.#owner.logStart) return
