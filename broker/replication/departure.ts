@@ -46,7 +46,7 @@ export class Departure {
       } else if (followed !== undefined && assignment !== undefined) {
         if (this.#without(assignment, replica) !== undefined) {
           inSync++
-          this.#leave(replica)
+          if (isLed(assignment, replica)) this.#leave(replica)
         } else if (!this.#isMember(assignment) && !isReleased(followed)) awaited++
       }
     }
@@ -63,7 +63,7 @@ export class Departure {
     this.#options.wish({
       topicId,
       partition,
-      wanted: now => this.#without(now, replica),
+      wanted: now => (isLed(now, replica) ? this.#without(now, replica) : undefined),
       answered: answer => {
         if (answer !== 'unknown') this.#wishes.delete(key)
       },
@@ -81,3 +81,10 @@ export class Departure {
     return isr.some(({ broker }) => broker === this.#options.self.broker)
   }
 }
+
+/**
+ * Whether the leader has shown itself in this epoch. Until then those who would stay may all be brokers that have never opened the tablet: then nobody who has
+ * it would be in the set, and nobody could begin. A leader that is lost is not left but replaced.
+ */
+const isLed = ({ epoch, leader }: TabletAssignment, { followed }: Replica): boolean =>
+  followed?.isAnswered === true && followed.epoch === epoch && followed.leader === leader

@@ -86,6 +86,8 @@ export type Followed = TabletKey & {
   readonly epoch: Epoch
   /** Nobody waits for the records of one that is not: its copying is held back. */
   readonly isInSync: boolean
+  /** The leader has answered in this epoch: its directory of the tablet is there. */
+  readonly isAnswered: boolean
   /** Undefined while what it has taken is not as durable as the topic wants, or while its log is being cut. */
   next(): FetchFrom | undefined
   /**

@@ -49,6 +49,7 @@ export class Following implements Followed {
   readonly #keeping: Keeping
   readonly #clock: Clock
   readonly #around: Pick<AroundTablets, 'self' | 'rules'>
+  isAnswered = false
   #ready: () => void = () => undefined
   #cutting: Promise<void> | undefined
 
@@ -138,6 +139,7 @@ export class Following implements Followed {
   }
 
   learn(highWatermark: Offset, logStart: Offset): void {
+    this.isAnswered = true
     this.#owner.learned(highWatermark)
     const start = offset(Math.min(logStart, this.#owner.highWatermark))
     if (start <= this.#owner.logStart) return

@@ -53,7 +53,7 @@ function newTopic(draft: Draft, wanted: NewTopic, random: Random): Topic {
           brokers: new Set(draft.brokers.keys()),
           replication: undefined,
         })
-      : place(draft.loads(), wanted.tablets, wanted.replication)
+      : placeNew(draft, wanted.tablets, wanted.replication)
   return {
     name,
     id: unusedId(draft, random),
@@ -76,6 +76,14 @@ const newTablets = (state: State, places: readonly (readonly BrokerId[])[]): Tab
     assertSound(tablet)
     return tablet
   })
+
+/** As in Kafka, nothing new goes to a broker that is about to stop, as far as the others are enough. */
+function placeNew(draft: Draft, tablets: number, replication: number): BrokerId[][] {
+  const loads = draft.loads()
+  const mayLead = (id: BrokerId): boolean => draft.brokers.get(id)?.leaving !== true
+  const staying = new Map([...loads].filter(([id]) => mayLead(id)))
+  return place(staying.size >= replication ? staying : loads, tablets, replication, { mayLead })
+}
 
 function runOf(state: State, id: BrokerId): Incarnation {
   const broker = state.brokers.get(id)
@@ -122,7 +130,7 @@ export function addTablets(draft: Draft, id: string, total: number, { replicas }
         replicas.map((ids, at) => ({ tablet: now + at, replicas: ids })),
         { first: now, brokers, replication },
       )
-    : place(draft.loads(), total - now, replication)
+    : placeNew(draft, total - now, replication)
   const grown = { ...topic, tablets: [...topic.tablets, ...newTablets(draft, places)] }
   draft.putTopic(grown)
   return grown

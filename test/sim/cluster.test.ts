@@ -205,6 +205,23 @@ test('one that others need in their sets stays there, and a tablet of one copy s
   expect(new Set(assignments(cluster, alone.id).map(({ leader }) => leader))).toEqual(new Set([0, 1]))
 })
 
+test('who alone has opened a new tablet does not leave its set to those who never did', async () => {
+  const cluster = new SimCluster({ seed: 13, brokers: 3 })
+  await cluster.startAll()
+  const [first, second, third] = cluster.nodes
+  first?.kill()
+  third?.kill()
+  const topic = await cluster.makeTopic('t', { 'min.insync.replicas': '2' })
+  expect(topic.tablets[0]).toMatchObject({ leader: 0, isr: [{ broker: 0 }, { broker: 1 }, { broker: 2 }] })
+  await cluster.until(() => cluster.replicas(topic.id).some(({ tablet }) => tablet.isOpen))
+  second?.stop()
+  await cluster.until(() => second?.isStopping === false)
+  expect(assignments(cluster, topic.id)[0]?.isr).toContainEqual({ broker: 1, incarnation: 1 })
+  await cluster.startAll()
+  await cluster.until(() => cluster.leader(topic.id) !== undefined)
+  await cluster.until(() => assignments(cluster, topic.id)[0]?.isr.length === 3)
+})
+
 test('a preferred leader that is back gets its tablets again, and at once when somebody asks for that', async () => {
   const cluster = new SimCluster({ seed: 11, brokers: 3, restoreMs: 4_000 })
   await cluster.startAll()
