@@ -10,7 +10,7 @@ import type { Fault } from '../judge/fault.ts'
 import { isBroken } from '../judge/pod.ts'
 import { isOutdated } from '../judge/revision.ts'
 import { groundOf, tabletCount, topicFault } from '../judge/topic.ts'
-import { removalOf } from '../observe/removal.ts'
+import { dyingIn } from '../observe/removal.ts'
 import { isGrowing } from '../judge/volume.ts'
 import { isLeaving, podOf, type Seen } from '../observe/seen.ts'
 import { isPaused } from '../plan/plan.ts'
@@ -110,7 +110,7 @@ function progressing(seen: Seen, faults: readonly Fault[]): Judgement {
   if (isPaused(cluster)) {
     return says('False', 'Paused', 'the annotation stele.dev/paused stops all changes: remove it to go on')
   }
-  if (removalOf(seen) !== undefined) {
+  if (dyingIn(seen).size > 0) {
     const message =
       'the data of the LogCluster of this name that was deleted under deletionPolicy Delete are being removed: brokers are made when they are gone'
     return says('True', 'RemovingData', message)

@@ -172,6 +172,24 @@ test('a LogCluster made again at once waits, keeps the LogTopics that were made 
   expect(namesOf(all.kube.peekAll(configMaps))).not.toContain('events-deletion')
 })
 
+test.each([0, 300])(
+  'a LogTopic under Retain that is made again with its LogCluster %d ms after both were deleted begins anew',
+  async ms => {
+    const all = await made('Delete')
+    const before = all.clusterNow()?.status?.clusterId
+    remove(all)
+    all.kube.set(logTopics, { namespace, name: 'payments' }, () => undefined)
+    await all.clock.runFor(ms)
+    all.cluster({ deletionPolicy: 'Delete' })
+    all.topic('payments', { tablets: 3, deletionPolicy: 'Retain' })
+    await all.clock.runUntil(() => all.condition('Progressing')?.reason === 'RemovingData')
+    expect(all.clusterNow()?.status?.clusterId).toBeUndefined()
+    await all.converged()
+    expect(all.topicNow('payments')?.status).toMatchObject({ tablets: 3, led: 3 })
+    expect(all.clusterNow()?.status?.clusterId).not.toBe(before)
+  },
+)
+
 test('a LogCluster that a restoration brings back keeps its data, whatever was begun', async () => {
   const all = await made('Delete')
   const cluster = all.clusterNow()
