@@ -175,7 +175,7 @@ function drainFaults(seen: Seen): Fault[] {
 }
 
 /** The first of them in order, and how many more there are. */
-function fewOf(names: Iterable<string>): string {
+export function fewOf(names: Iterable<string>): string {
   const sorted = [...names].sort()
   const more = sorted.length > 5 ? ` and ${sorted.length - 5} more` : ''
   return `${sorted.slice(0, 5).join(', ')}${more}`
