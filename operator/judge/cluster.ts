@@ -116,7 +116,7 @@ function accountFault(seen: Seen, member: Member): Fault | undefined {
   return isLockedOut(seen, member)
     ? {
         reason: 'AccountReplaced',
-        message: `the ServiceAccount ${accountName(seen.cluster.metadata.name)} was deleted and is made again, but the API server refuses the tokens of the one before: brokers are restarted one by one to get new ones; leave the ServiceAccount alone`,
+        message: `the ServiceAccount ${accountName(seen.cluster.metadata.name)} was deleted and is made again, and the API server refuses the tokens of the one before: who has no new ones yet and falls silent is restarted, one by one; leave the ServiceAccount alone`,
       }
     : undefined
 }

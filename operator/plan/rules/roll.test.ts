@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { brokerId, incarnation } from '../../../base/quantities.ts'
+import { annotations } from '../../../control/kubernetes/resources/names.ts'
 import {
   byName,
   clusterOf,
@@ -118,6 +119,22 @@ test('an entry of a broker’s run before counts as little as one that is not th
     reason: 'Rolling',
     message: '1 of 3 brokers are still to be restarted: they wait until other replicas are in sync of a-0',
   })
+})
+
+test('whoever has lost his ServiceAccount and is silent is restarted, whatever he leads: nobody else can change the sets', () => {
+  const topic = topicOf('a', 9, { config: { 'min.insync.replicas': 2 } })
+  const isr = [0, 1].map(id => ({ broker: brokerId(id), incarnation: incarnation(1) }))
+  const slices = byName([sliceOf(topic, [{ ...tabletOn(0, 1, 2), isr }])])
+  const all = changed([], { topics: byName([topic]), slices })
+  const had = { [annotations.account]: 'the one before' }
+  const pods = [...all.pods.values()].map(pod => ({
+    ...pod,
+    metadata: { ...pod.metadata, annotations: { ...pod.metadata.annotations, ...had } },
+  }))
+  const before = { ...all, pods: byName(pods) }
+  expect(roll(seenOf(before))).toEqual([])
+  const silent = new Set([0, 1, 2].map(id => `events-broker-${id}`))
+  expect(namesOf(roll(seenOf({ ...before, silent })))).toEqual(['events-broker-0-0'])
 })
 
 test('what a deleted LogTopic has left is not waited for', () => {
