@@ -74,7 +74,8 @@ export function reconciler({ api, clock, watches, events, log, image }: Reconcil
           const applied = await apply(steps, { api, cluster, wrote, deleted, record, signal })
           if (applied.refused.length === 0) fights.took(key, steps)
           found.push(...applied.refused)
-          moved ||= applied.moved
+          moved ||= applied.moved || applied.undefinedKind
+          if (applied.undefinedKind) watches.doubt(key, removalOf(observed)?.uid)
           unsettled ||= applied.stale
           if (from + stepsAtOnce < due.length)
             await reportCluster(await watches.observe(key, image), [...found, ...refused], reporting(signal))

@@ -38,7 +38,7 @@ const applying: Step = { kind: 'apply', resource: configMaps, object: wanted, is
 
 test('what is missing is made, its answer handed on, its event told', async () => {
   const { kube, run, wrote, told } = open()
-  expect(await run(applying)).toEqual({ moved: true, stale: false, refused: [] })
+  expect(await run(applying)).toEqual({ moved: true, stale: false, undefinedKind: false, refused: [] })
   expect(wrote).toEqual([kube.peek(configMaps, key)])
   expect(told).toEqual(['Told'])
 })
@@ -97,6 +97,7 @@ test('what the API server refuses is told, what it cannot do now is thrown, what
   expect(await run({ kind: 'patch', resource: configMaps, key, patch, reason: '' })).toEqual({
     moved: false,
     stale: true,
+    undefinedKind: false,
     refused: [],
   })
   expect(await run({ kind: 'create', resource: configMaps, object: wanted, reason: '' })).toMatchObject({

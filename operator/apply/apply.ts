@@ -22,8 +22,16 @@ export type ApplyOptions = {
   readonly signal: AbortSignal
 }
 
-/** `moved`: something is different now. `stale`: what was seen is not how it is. */
-export type Applied = { readonly moved: boolean; readonly stale: boolean; readonly refused: readonly Fault[] }
+/**
+ * `moved`: something is different now. `stale`: what was seen is not how it is. `undefinedKind`: whether a LogCluster is there could not be asked, as the
+ * API server knows no such kind.
+ */
+export type Applied = {
+  readonly moved: boolean
+  readonly stale: boolean
+  readonly undefinedKind: boolean
+  readonly refused: readonly Fault[]
+}
 
 type Applying = ApplyOptions & {
   /** The LogTopics and LogClusters of a namespace as the API server has them now. */
@@ -31,7 +39,7 @@ type Applying = ApplyOptions & {
   readonly clusterUids: (namespace: string) => Promise<ReadonlySet<string>>
 }
 
-type Outcome = 'done' | 'nothing' | 'stale' | Fault
+type Outcome = 'done' | 'nothing' | 'stale' | 'undefined kind' | Fault
 
 /** As many writes at once as a small API server takes without noticing. */
 export const writesAtOnce = 16
@@ -47,6 +55,7 @@ export async function apply(steps: readonly Step[], options: ApplyOptions): Prom
   return {
     moved: outcomes.includes('done'),
     stale: outcomes.includes('stale'),
+    undefinedKind: outcomes.includes('undefined kind'),
     refused: outcomes.filter(outcome => typeof outcome === 'object'),
   }
 }
@@ -83,6 +92,8 @@ function judge(step: Step, error: ApiError): Fault | 'stale' {
 async function take(step: Step, options: Applying): Promise<Outcome> {
   const { api } = options
   if (step.kind === 'apply') return applyObject(step, options)
+  const guarded = await guard(step, options)
+  if (guarded !== undefined) return guarded
   if (step.kind === 'delete') return remove(step, options)
   const made =
     step.kind === 'create'
@@ -90,6 +101,18 @@ async function take(step: Step, options: Applying): Promise<Outcome> {
       : await api.patch(step.resource, step.key, step.patch)
   options.wrote(step.resource, made)
   return 'done'
+}
+
+/** What keeps a step from being taken that is for a LogCluster that is gone; undefined when nothing does. */
+async function guard(step: Step, options: Applying): Promise<'stale' | 'undefined kind' | undefined> {
+  if ((step.kind !== 'create' && step.kind !== 'delete') || step.unlessCluster === undefined) return undefined
+  const { namespace } = step.kind === 'create' ? keyOf(step.object) : step.key
+  try {
+    return (await options.clusterUids(namespace)).has(step.unlessCluster) ? 'stale' : undefined
+  } catch (error) {
+    if (error instanceof ApiError && error.code === 404) return 'undefined kind'
+    throw error
+  }
 }
 
 async function applyObject(step: Step & { kind: 'apply' }, options: ApplyOptions): Promise<Outcome> {
@@ -109,9 +132,7 @@ async function applyObject(step: Step & { kind: 'apply' }, options: ApplyOptions
 
 async function remove(step: Step & { kind: 'delete' }, options: Applying): Promise<Outcome> {
   const { api } = options
-  const { resource, key, uid, resourceVersion, unlessTopic, unlessCluster } = step
-  if (unlessCluster !== undefined && (await options.clusterUids(key.namespace)).has(unlessCluster))
-    return 'stale'
+  const { resource, key, uid, resourceVersion, unlessTopic } = step
   if (unlessTopic !== undefined) {
     const uids = await options.topicUids(key.namespace)
     if (unlessTopic.some(one => uids.has(one))) return 'stale'

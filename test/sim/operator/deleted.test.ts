@@ -190,6 +190,31 @@ test.each([0, 300])(
   },
 )
 
+test.each(['before the removal begins', 'after it has begun'])(
+  'with the definitions, gone %s, no data go: a LogCluster that comes back with them has all of its volumes',
+  async when => {
+    const all = await made('Delete')
+    const claims = () => all.kube.peekAll(persistentVolumeClaims).map(({ metadata }) => metadata.uid)
+    const before = claims()
+    const isBegun = () => namesOf(all.kube.peekAll(configMaps)).includes('events-deletion')
+    for (const topic of ['orders', 'payments'])
+      all.kube.set(logTopics, { namespace, name: topic }, () => undefined)
+    remove(all)
+    if (when.startsWith('after')) await all.clock.runUntil(isBegun)
+    all.kube.onCall = ({ client, verb, plural }) =>
+      client === 'operator' && verb === 'list' && plural === logClusters.plural
+        ? { code: 404, reason: 'NotFound' }
+        : undefined
+    await all.clock.runFor(300_000)
+    expect(isBegun()).toBe(false)
+    expect(toldOf(all, 'DataKept')[0]?.note).toContain('deleted with the definition of all LogClusters')
+    all.kube.onCall = undefined
+    all.cluster({ deletionPolicy: 'Delete' })
+    await all.converged()
+    expect(claims()).toEqual(before)
+  },
+)
+
 test('a LogCluster that a restoration brings back keeps its data, whatever was begun', async () => {
   const all = await made('Delete')
   const cluster = all.clusterNow()
