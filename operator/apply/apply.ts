@@ -73,9 +73,23 @@ async function outcomeOf(step: Step, options: Applying): Promise<Outcome> {
     return outcome
   } catch (error) {
     if (!(error instanceof ApiError)) throw error
+    if (step.kind === 'create' && error.code === 409 && (await isTaken(step, options.api)))
+      return notOurs(step)
     return judge(step, error)
   }
 }
+
+/** Whether somebody else has made what is there: it has not the labels that ours would have. */
+async function isTaken({ resource, object }: Step & { kind: 'create' }, api: KubeApi): Promise<boolean> {
+  const there = await api.get(resource, keyOf(object))
+  const labels = Object.entries(object.metadata.labels ?? {})
+  return there !== undefined && labels.some(([name, value]) => there.metadata.labels?.[name] !== value)
+}
+
+const notOurs = (step: Step): Fault => ({
+  reason: 'NotOurs',
+  message: `there is a ${targetOf(step)} that the operator did not make, and it leaves it alone: rename or delete it, or rename the LogCluster`,
+})
 
 /** What an answer that is no success means for the step. Of what passes by itself the queue tries again. */
 function judge(step: Step, error: ApiError): Fault | 'stale' {
@@ -120,10 +134,7 @@ async function applyObject(step: Step & { kind: 'apply' }, options: ApplyOptions
   const { resource, object } = step
   const there = step.isNew ? await api.get(resource, keyOf(object)) : undefined
   if (there !== undefined && (cluster === undefined || !isOurs(there, cluster))) {
-    return {
-      reason: 'NotOurs',
-      message: `there is a ${targetOf(step)} that the operator did not make, and it leaves it alone: rename or delete it, or rename the LogCluster`,
-    }
+    return notOurs(step)
   }
   if (there?.metadata.deletionTimestamp !== undefined) return 'nothing'
   options.wrote(resource, await api.apply(resource, object, { manager, force: true }))

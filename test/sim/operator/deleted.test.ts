@@ -215,6 +215,21 @@ test.each(['before the removal begins', 'after it has begun'])(
   },
 )
 
+test('a removal that somebody else’s ConfigMap stands in the way of says so, and goes on without it', async () => {
+  const all = await made('Delete')
+  const key = { namespace, name: 'events-deletion' }
+  all.kube.set(configMaps, key, () => ({ apiVersion: 'v1', kind: 'ConfigMap', metadata: key }))
+  remove(all)
+  await all.clock.runUntil(() => toldOf(all, 'NotOurs').length > 0)
+  await all.clock.runFor(120_000)
+  expect(toldOf(all, 'NotOurs')).toMatchObject([{ regarding: { kind: 'LogCluster', name: 'events' } }])
+  expect(toldOf(all, 'NotOurs')[0]?.note).toContain('ConfigMap events-deletion')
+  all.cluster({ deletionPolicy: 'Delete' })
+  await all.clock.runUntil(() => all.condition('Degraded')?.reason === 'NotOurs')
+  all.kube.set(configMaps, key, () => undefined)
+  await all.converged()
+})
+
 test('a LogCluster that a restoration brings back keeps its data, whatever was begun', async () => {
   const all = await made('Delete')
   const cluster = all.clusterNow()
