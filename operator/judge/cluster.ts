@@ -81,11 +81,14 @@ const classesText = ({ storageClasses }: Seen): string =>
   storageClasses.size === 0 ? '' : `, there are ${[...storageClasses.keys()].sort().slice(0, 10).join(', ')}`
 
 function volumeFault(seen: Seen, member: Member, size: string): Fault | undefined {
-  const { problem, size: now } = sizeOf(seen, member)
+  const { problem, size: now, least } = sizeOf(seen, member)
   if (problem === 'shrinks') {
     return {
       reason: 'VolumeCannotShrink',
-      message: `spec.storage.size is ${size}, the volume has ${now} and volumes never shrink: set it to ${now} or more`,
+      message:
+        least === now
+          ? `spec.storage.size is ${size}, the volume has ${now} and volumes never shrink: set it to ${now} or more`
+          : `spec.storage.size is ${size}, the volume asks for ${now} and has ${least}, which it never falls back to: set it to more than ${least}`,
     }
   }
   if (problem === 'cannot grow') {

@@ -355,6 +355,32 @@ test('volumes grow, and never shrink', async () => {
   expect(all.ready).toBe(3)
 })
 
+test('a size that volumes could not grow to is taken back, down to more than they have', async () => {
+  const all = await three()
+  all.cluster({ storage: { size: '100Gi' } })
+  const requested = () =>
+    new Set(
+      all.kube.peekAll(persistentVolumeClaims).map(claim => claim.spec?.resources?.requests?.['storage']),
+    )
+  await all.clock.runUntil(() => requested().has('100Gi'))
+  for (const id of [0, 1, 2])
+    all.kube.set(
+      persistentVolumeClaims,
+      { namespace, name: `events-broker-${id}` },
+      now => now && { ...now, status: { ...now.status, capacity: { storage: '10Gi' } } },
+    )
+  await all.quiet()
+  all.cluster({ storage: { size: '10Gi' } })
+  await all.clock.runUntil(() => all.condition('Degraded')?.reason === 'VolumeCannotShrink')
+  expect(all.condition('Degraded')?.message).toContain('asks for 100Gi and has 10Gi')
+  expect(requested()).toEqual(new Set(['100Gi']))
+  all.cluster({ storage: { size: '15Gi' } })
+  await all.clock.runUntil(() => !requested().has('100Gi'))
+  await all.quiet()
+  expect(requested()).toEqual(new Set(['15Gi']))
+  expect(all.condition('Degraded')?.reason).toBe('Healthy')
+})
+
 test('under Retain a LogCluster that is made again has its brokers, its tablets and its id again', async () => {
   const all = await three()
   const before = all.clusterNow()?.status
