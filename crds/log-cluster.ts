@@ -140,7 +140,7 @@ const spec = object('What the cluster shall be.', {
   ),
   image: optional(
     text(
-      "The image of the brokers. Without it they keep the one they have, that of status.image; a new cluster gets the operator's. So an upgrade of the operator restarts no broker.",
+      "The image of the brokers. Without it they keep the one they have, that of status.image; a new cluster gets the operator's. So an upgrade of the operator does not change the brokers' version.",
       {
         minLength: 1,
         maxLength: 1024,

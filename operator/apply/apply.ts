@@ -97,8 +97,10 @@ function judge(step: Step, error: ApiError): Fault | 'stale' {
   const guarded = step.kind === 'patch' && error.code === 422
   if (guarded || error.code === 404 || error.code === 409) return 'stale'
   if (![400, 403, 422].includes(error.code)) throw error
+  // A quota answers as missing rights do.
+  const isForbidden = error.code === 403 && !error.message.includes('exceeded quota')
   return {
-    reason: error.code === 403 ? 'Forbidden' : 'Rejected',
+    reason: isForbidden ? 'Forbidden' : 'Rejected',
     message: `${target}: the API server refuses it: ${error.message}`,
   }
 }
