@@ -42,4 +42,5 @@ test('a change reaches the brokers, also where a webhook adds to every StatefulS
     1_800_000,
   )
   await all.clock.runUntil(() => all.condition('Degraded')?.reason === 'Contested')
+  expect(all.condition('Degraded')?.message).toContain('StatefulSet events-broker-')
 })
