@@ -82,11 +82,14 @@ const classesText = ({ storageClasses }: Seen): string =>
   storageClasses.size === 0 ? '' : `, there are ${[...storageClasses.keys()].sort().slice(0, 10).join(', ')}`
 
 function volumeFault(seen: Seen, member: Member, size: string): Fault | undefined {
-  const { problem, size: now } = sizeOf(seen, member)
+  const { problem, size: now, least } = sizeOf(seen, member)
   if (problem === 'shrinks') {
     return {
       reason: 'VolumeCannotShrink',
-      message: `spec.storage.size is ${size}, the volume has ${now} and volumes never shrink: set it to ${now} or more`,
+      message:
+        least === now
+          ? `spec.storage.size is ${size}, the volume has ${now} and volumes never shrink: set it to ${now} or more`
+          : `spec.storage.size is ${size}, the volume asks for ${now} and has ${least}, which it never falls back to: set it to more than ${least}`,
     }
   }
   if (problem === 'cannot grow') {
@@ -117,7 +120,7 @@ function accountFault(seen: Seen, member: Member): Fault | undefined {
   return isLockedOut(seen, member)
     ? {
         reason: 'AccountReplaced',
-        message: `the ServiceAccount ${accountName(seen.cluster.metadata.name)} was deleted and is made again, but the API server refuses the tokens of the one before: brokers are restarted one by one to get new ones; leave the ServiceAccount alone`,
+        message: `the ServiceAccount ${accountName(seen.cluster.metadata.name)} was deleted and is made again, and the API server refuses the tokens of the one before: who has no new ones yet and falls silent is restarted, one by one; leave the ServiceAccount alone`,
       }
     : undefined
 }
@@ -181,7 +184,7 @@ function drainFaults(seen: Seen): Fault[] {
 }
 
 /** The first of them in order, and how many more there are. */
-function fewOf(names: Iterable<string>): string {
+export function fewOf(names: Iterable<string>): string {
   const sorted = [...names].sort()
   const more = sorted.length > 5 ? ` and ${sorted.length - 5} more` : ''
   return `${sorted.slice(0, 5).join(', ')}${more}`

@@ -188,10 +188,12 @@ test('what is added by hand is taken away again: also what server-side apply lea
   expect(all.writes.slice(writes)).toEqual([])
 })
 
-test('a ServiceAccount that was deleted is made again, and brokers roll: tokens of the one before are refused for good', async () => {
+test('a ServiceAccount that was deleted is made again, and brokers that it has silenced roll, whatever they have in sync', async () => {
   const all = await three()
   const key = { namespace, name: 'events-broker' }
   const before = all.kube.peek(serviceAccounts, key)?.metadata.uid
+  all.topic('orders', { replication: 2, config: { 'min.insync.replicas': 2 } })
+  await all.converged()
   const down: number[] = []
   all.kubelets.onPodDown = () => down.push(all.ready)
   all.kube.set(serviceAccounts, key, () => undefined)
@@ -208,12 +210,24 @@ test('a ServiceAccount that was deleted is made again, and brokers roll: tokens 
   expect(all.condition('Degraded')?.reason).toBe('Healthy')
 })
 
+test('brokers that have got tokens of the new ServiceAccount are not restarted', async () => {
+  const all = await three()
+  const uids = () => all.kube.peekAll(pods).map(({ metadata }) => metadata.uid)
+  const before = uids()
+  all.kubelets.renewedTokens = true
+  all.kube.set(serviceAccounts, { namespace, name: 'events-broker' }, () => undefined)
+  await all.clock.runFor(300_000)
+  expect(uids()).toEqual(before)
+  expect(all.condition('Progressing')?.reason).toBe('Converged')
+  expect(all.condition('Degraded')?.reason).toBe('Healthy')
+})
+
 test('brokers that the loss of their ServiceAccount has made unready are not waited for', async () => {
   const all = await three()
   for (const id of [0, 1, 2]) all.kubelets.recovering.add(id)
   await all.clock.runUntil(() => all.ready === 0)
   all.kube.set(serviceAccounts, { namespace, name: 'events-broker' }, () => undefined)
-  await all.clock.runFor(20_000)
+  await all.clock.runFor(40_000)
   for (const pod of all.kube.peekAll(pods))
     expect(pod.metadata.annotations?.[annotations.account]).toBe(
       all.kube.peek(serviceAccounts, { namespace, name: 'events-broker' })?.metadata.uid,
@@ -339,6 +353,32 @@ test('volumes grow, and never shrink', async () => {
   await all.clock.runUntil(() => all.condition('Degraded')?.reason === 'VolumeCannotShrink')
   expect(sizes()).toEqual(['20Gi', '20Gi', '20Gi'])
   expect(all.ready).toBe(3)
+})
+
+test('a size that volumes could not grow to is taken back, down to more than they have', async () => {
+  const all = await three()
+  all.cluster({ storage: { size: '100Gi' } })
+  const requested = () =>
+    new Set(
+      all.kube.peekAll(persistentVolumeClaims).map(claim => claim.spec?.resources?.requests?.['storage']),
+    )
+  await all.clock.runUntil(() => requested().has('100Gi'))
+  for (const id of [0, 1, 2])
+    all.kube.set(
+      persistentVolumeClaims,
+      { namespace, name: `events-broker-${id}` },
+      now => now && { ...now, status: { ...now.status, capacity: { storage: '10Gi' } } },
+    )
+  await all.quiet()
+  all.cluster({ storage: { size: '10Gi' } })
+  await all.clock.runUntil(() => all.condition('Degraded')?.reason === 'VolumeCannotShrink')
+  expect(all.condition('Degraded')?.message).toContain('asks for 100Gi and has 10Gi')
+  expect(requested()).toEqual(new Set(['100Gi']))
+  all.cluster({ storage: { size: '15Gi' } })
+  await all.clock.runUntil(() => !requested().has('100Gi'))
+  await all.quiet()
+  expect(requested()).toEqual(new Set(['15Gi']))
+  expect(all.condition('Degraded')?.reason).toBe('Healthy')
 })
 
 test('under Retain a LogCluster that is made again has its brokers, its tablets and its id again', async () => {
