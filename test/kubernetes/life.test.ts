@@ -97,10 +97,10 @@ test('a client outside of the pod network reads by NodePort', async () => {
 test('scaling up moves tablets onto the new brokers, and new ones are put there', async () => {
   await namespace.kubectl('scale', 'logcluster/events', '--replicas=5')
   await converged(5)
-  expect(await holders('orders')).toEqual(new Set([0, 1, 2, 3, 4]))
+  expect([...(await holders('orders'))]).toEqual(expect.arrayContaining([3, 4]))
   await namespace.apply(topic('clicks', 10, { deletionPolicy: 'Delete', replication: 2 }))
   await owned.topicReady('clicks')
-  expect(await holders('clicks')).toEqual(new Set([0, 1, 2, 3, 4]))
+  expect([...(await holders('clicks'))]).toEqual(expect.arrayContaining([3, 4]))
   await allRecordsAreThere()
 })
 
@@ -120,8 +120,11 @@ test('a broker that a topic needs is not removed, and the cluster says why', asy
 test('brokers that are too many are drained, then removed, and nothing is lost', async () => {
   await converged(3)
   expect((await seen()).status?.brokers?.map(({ id }) => id)).toEqual([0, 1, 2])
-  expect(await holders('orders')).toEqual(new Set([0, 1, 2]))
-  expect(await holders('clicks')).toEqual(new Set([0, 1, 2]))
+  for (const name of ['orders', 'clicks']) {
+    const left = [...(await holders(name))]
+    expect(left.filter(id => id > 2)).toEqual([])
+    expect(left.length).toBeGreaterThan(0)
+  }
   await allRecordsAreThere()
 })
 
