@@ -4,7 +4,7 @@
  */
 import type { Logger } from 'pino'
 import { collectDefaultMetrics, Registry } from 'prom-client'
-import { MIB, brokerId, type BrokerId } from '../base/quantities.ts'
+import { MIB, brokerId } from '../base/quantities.ts'
 import { Refusal } from '../base/refusals.ts'
 import type { World } from '../base/world.ts'
 import { openEmbeddedStore } from '../control/embedded/store.ts'
@@ -288,14 +288,12 @@ async function openTablets(
   const identity = { self: brokerId(self), incarnation, clusterId, dataDirectory: directory.path }
   const replicationIsGiven = 'offsets.topic.replication.factor' in staticSettings
   const groups = new Groups({ world, store, tablets, log, settings, replicationIsGiven })
-  const isDown = (broker: BrokerId): boolean => replication?.isDown(broker) === true
   const router = new Router({
     world,
     store,
     tablets,
     groups,
     staticSettings,
-    isDown,
     ...identity,
     ...(replication && { replication }),
   })

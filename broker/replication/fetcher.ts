@@ -96,8 +96,9 @@ export class Fetcher {
     this.#troubles = new LimitedLog(options.log, options.world.clock, 20)
   }
 
-  get count(): number {
-    return this.#copies.size
+  /** It copies nothing, and is not connected either. */
+  get isIdle(): boolean {
+    return this.#copies.size === 0 && this.#connection === undefined
   }
 
   /** Since when the leader's process is surely not there; monotonic. */

@@ -150,8 +150,12 @@ export class Replication {
   isGone = (broker: BrokerId): boolean => this.#peers.isGone(broker)
   runOf = (broker: BrokerId): Incarnation | undefined => this.#peers.runOf(broker)
   /** Whether its process is not there now, as far as can be told from here. */
-  isDown = (broker: BrokerId): boolean =>
-    this.#fetchers.get(broker)?.downMs !== undefined || this.#peers.isGone(broker)
+  isDown = (broker: BrokerId): boolean => {
+    const fetcher = this.#fetchers.get(broker)
+    if (fetcher !== undefined) return fetcher.downMs !== undefined
+    // Who has nothing to copy from here does not come back to ask.
+    return this.#peers.isGone(broker) && this.#options.store.isSilent(broker)
+  }
   isLeaving = (broker: BrokerId): boolean => this.#peers.isLeaving(broker)
 
   /** On the same disk, with nothing lost that had been said to be there: what was synced, or all of it. */
@@ -206,9 +210,15 @@ export class Replication {
     if (before === undefined) return
     this.#followed.delete(key)
     before.fetcher.remove(before.followed)
-    if (before.fetcher.count > 0) return
-    before.fetcher.stop()
-    this.#fetchers.delete(before.fetcher.leader)
+  }
+
+  /** One that copies nothing any more stays connected, and shows the other that this broker is there, until its connection ends. */
+  #endIdle(): void {
+    for (const [leader, fetcher] of this.#fetchers) {
+      if (!fetcher.isIdle) continue
+      fetcher.stop()
+      this.#fetchers.delete(leader)
+    }
   }
 
   /** A run that has lost nothing counts as the one before; only a leader lets anyone else in. */
@@ -298,6 +308,7 @@ export class Replication {
       this.#reviewedMs = nowMs
       for (const led of this.#led.values()) led.review()
       for (const fetcher of this.#fetchers.values()) fetcher.hurry(nowMs)
+      this.#endIdle()
       if (!this.#leaving) this.#restorePreferred(nowMs)
     }
     this.#timer = clock.after(lookMs, () => this.#look())

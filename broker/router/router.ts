@@ -42,9 +42,11 @@ export type RouterOptions = {
   /** As given on the command line and in the configuration file. */
   readonly staticSettings: Readonly<Record<string, string>>
   /** Undefined where every tablet has one replica. */
-  readonly replication?: { restore(tablet: { readonly topicId: string; readonly partition: number }): void }
-  /** Whether the process of a broker is known not to be there now; without it none is. */
-  readonly isDown?: (broker: BrokerId) => boolean
+  readonly replication?: {
+    restore(tablet: { readonly topicId: string; readonly partition: number }): void
+    /** Whether the process of a broker is known not to be there now. */
+    isDown(broker: BrokerId): boolean
+  }
 }
 
 export type LogDirectory = {
@@ -153,7 +155,7 @@ export class Router {
 
   /** Clients that are told of a leader that is gone wait for it, and do not ask again who leads. */
   isDown(broker: BrokerId): boolean {
-    return broker !== this.self && this.#options.isDown?.(broker) === true
+    return broker !== this.self && this.#options.replication?.isDown(broker) === true
   }
 
   broker(id: BrokerId): Broker | undefined {

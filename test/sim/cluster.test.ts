@@ -281,3 +281,27 @@ test('when all stop at once none waits for one that has stopped already', async 
   await cluster.until(() => cluster.nodes.every(({ isStopping }) => !isStopping))
   expect(cluster.clock.monotonicMs() - stoppedMs).toBeLessThan(3_000)
 })
+
+test('who has nothing to copy any more is neither down nor gone, and stays in the sets', async () => {
+  const cluster = new SimCluster({ seed: 6, brokers: 3, restoreMs: 5_000 })
+  await cluster.startAll()
+  const topic = await cluster.makeTopic('t', { 'min.insync.replicas': '2' })
+  const now = () => assignments(cluster, topic.id)[0]
+  await cluster.until(() => now()?.isr.length === 3 && cluster.leader(topic.id) !== undefined)
+  const first = cluster.nodes.find(({ id }) => id === now()?.leader)
+  first?.kill()
+  await cluster.until(() => now()?.leader !== first?.id)
+  const second = cluster.nodes.find(({ id }) => id === now()?.leader)
+  first?.start()
+  await cluster.until(() => now()?.leader === first?.id && now()?.isr.length === 3)
+  const { version } = now() ?? {}
+  await cluster.run(10_000)
+  for (const { broker } of cluster.nodes) expect(broker?.router.leaderOf('t', 0)?.id).toBe(first?.id)
+  // Nor is it left out when the second leads again.
+  const led = cluster.leader(topic.id)?.led
+  await cluster.until(() => second !== undefined && led?.successors(Infinity).includes(second.id) === true)
+  if (second !== undefined) led?.handOver(second.id, false)
+  await cluster.until(() => now()?.leader === second?.id)
+  await cluster.run(1_000)
+  expect(now()).toMatchObject({ version: (version ?? 0) + 1, isr: [{}, {}, {}] })
+})
