@@ -58,8 +58,8 @@ export type RunningBroker = {
   readonly kafka: readonly string[]
   readonly external: readonly string[]
   readonly http: readonly string[]
-  /** Finishes what is under way, brings everything to disk, closes. */
-  stop(): Promise<void>
+  /** Finishes what is under way, brings everything to disk, closes. One whose control store is gone for ever has nobody to hand over to. */
+  stop(how?: 'orphaned'): Promise<void>
 }
 
 /**
@@ -149,9 +149,9 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
     }))
     const compactions = compactionsOf(world, tablets, settings, log)
     if (settings.logCleanerEnable) compactions.start()
-    const stop = async (): Promise<void> => {
+    const stop = async (how?: 'orphaned'): Promise<void> => {
       router.end()
-      if (options.cluster !== undefined) await leave(world, store, router, replication, log)
+      if (options.cluster !== undefined && how === undefined) await leave(world, store, router, replication, log)
       await queues.end()
       router.groups.end()
       await kafka?.stop()
