@@ -151,7 +151,8 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
     if (settings.logCleanerEnable) compactions.start()
     const stop = async (how?: 'orphaned'): Promise<void> => {
       router.end()
-      if (options.cluster !== undefined && how === undefined) await leave(world, store, router, replication, log)
+      if (options.cluster !== undefined && how === undefined)
+        await leave(world, store, router, replication, log)
       await queues.end()
       router.groups.end()
       await kafka?.stop()
