@@ -17,7 +17,8 @@ import { tabletDirectory, topicIdIn } from '../log/segment-names.ts'
 import type { TopicSettings } from '../settings/resolve.ts'
 import { openTablet } from './open-tablet.ts'
 import { lostWith, missingWith, stanceOf } from './stance.ts'
-import { Tablet, type TabletShared } from './tablet.ts'
+import type { TabletShared } from './shared.ts'
+import { Tablet } from './tablet.ts'
 
 export type TabletsOptions = {
   readonly shared: TabletShared
@@ -228,7 +229,7 @@ export class Tablets {
         const { fileDeleteDelayMs } = this.#options.settingsOf(event.topic)
         if (event.kept === true) return this.#then(() => this.#shut(tablets))
         for (const tablet of tablets) tablet.close('UNKNOWN_TOPIC_OR_PARTITION')
-        this.#then(() => this.#removeDirectories(tablets, fileDeleteDelayMs))
+        this.#then(() => this.#removeDirectories(tablets, fileDeleteDelayMs, 'its topic was deleted'))
         return
       }
       case 'broker-settings-changed': {
@@ -286,9 +287,12 @@ export class Tablets {
     const there = new Set(shared.world.disk.list(`${dataDirectory}/tablets`))
     await eachAtOnce(tablets, openedAtOnce, async tablet => {
       const lost = this.#lost(tablet, there)
-      if (lost === undefined)
+      if (lost === undefined) {
+        const { name } = tablet.identity
+        // What is noted is of a replica that was here before, and moved away.
+        if (!there.has(name)) await forgotten(shared, name)
         await openTablet(shared, tablet, clean, bytes => (this.progress.bytesDone += bytes))
-      else tablet.fail(lost)
+      } else tablet.fail(lost)
       this.progress.tabletsDone++
     })
   }
@@ -315,15 +319,21 @@ export class Tablets {
     return undefined
   }
 
-  /** Replicas that other brokers have now: what is on the disk is set aside. */
+  /** Replicas that other brokers have now: a move that has ended takes what is on the disk along, anything else sets it aside. */
   #dropTaken(topic: Topic): void {
-    const { self, shared, dataDirectory } = this.#options
+    const { self, shared, dataDirectory, settingsOf } = this.#options
     const tablets = this.#byTopic.get(topic.name) ?? []
+    const moved: Tablet[] = []
     for (const tablet of tablets) {
       if (tablet?.topicId !== topic.id || topic.tablets[tablet.partition]?.replicas.includes(self) === true)
         continue
       tablets[tablet.partition] = undefined
+      const wasMoving = tablet.assignment?.removing.includes(self) === true
       tablet.close('NOT_LEADER_OR_FOLLOWER')
+      if (wasMoving) {
+        moved.push(tablet)
+        continue
+      }
       const { name } = tablet.identity
       this.#then(async () => {
         try {
@@ -333,6 +343,9 @@ export class Tablets {
         }
       })
     }
+    const { fileDeleteDelayMs } = settingsOf(topic)
+    if (moved.length > 0)
+      this.#then(() => this.#removeDirectories(moved, fileDeleteDelayMs, 'its replica was moved away'))
   }
 
   /** Brings the topic's opened tablets into the roles that it says, and claims what this run may lead. */
@@ -399,16 +412,18 @@ export class Tablets {
     })
   }
 
-  async #removeDirectories(tablets: Tablet[], delayMs: number): Promise<void> {
+  async #removeDirectories(tablets: readonly Tablet[], delayMs: number, why: string): Promise<void> {
     const { shared, dataDirectory } = this.#options
     const { disk, clock } = shared.world
     for (const { identity } of tablets) {
-      const doomed = `${identity.directory}.deleted`
+      let doomed = `${identity.directory}.deleted`
       try {
+        // One that was moved here and away again may be there already.
+        for (let i = 2; disk.stat(doomed) !== undefined; i++) doomed = `${identity.directory}.deleted.${i}`
         if (disk.stat(identity.directory) !== undefined) disk.rename(identity.directory, doomed)
         await disk.syncDirectory(`${dataDirectory}/tablets`)
         await shared.checkpoints.delete(identity.name)
-        shared.log.info({ topic: identity.topic, partition: identity.partition }, 'tablet deleted')
+        shared.log.info({ topic: identity.topic, partition: identity.partition, why }, 'tablet deleted')
         clock.after(delayMs, () => removeAway(shared, doomed))
       } catch (error) {
         shared.log.warn(
@@ -433,6 +448,17 @@ async function eachAtOnce<T>(
   await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, worker))
 }
 
+async function forgotten({ checkpoints, log }: TabletShared, name: string): Promise<void> {
+  try {
+    await checkpoints.delete(name)
+  } catch (error) {
+    log.warn(
+      { tablet: name, reason: String(error) },
+      'a checkpoint could not be deleted; the next one does that',
+    )
+  }
+}
+
 /** Directories whose topic nobody knows are neither adopted nor deleted; those of deleted tablets go for good. */
 function setAsideStrangers(
   shared: TabletShared,
@@ -441,7 +467,7 @@ function setAsideStrangers(
 ): void {
   for (const name of shared.world.disk.list(`${dataDirectory}/tablets`)) {
     if (isKnown(name) || /\.stray(?:\.\d+)?$/.test(name)) continue
-    if (name.endsWith('.deleted')) removeAway(shared, `${dataDirectory}/tablets/${name}`)
+    if (/\.deleted(?:\.\d+)?$/.test(name)) removeAway(shared, `${dataDirectory}/tablets/${name}`)
     else setAside(shared, dataDirectory, name, 'no topic has')
   }
 }

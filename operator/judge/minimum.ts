@@ -1,3 +1,4 @@
+import { countedReplicas } from '../../control/moves.ts'
 import { topicRows } from '../../control/settings/definitions.ts'
 import { dynamicConfigName } from '../../control/kubernetes/resources/names.ts'
 import type { SliceTablet } from '../../control/kubernetes/resources/tablet-slice.ts'
@@ -23,8 +24,9 @@ export function waitingToSpare(seen: Seen, id: number): number {
   return count
 }
 
-function mustWait({ isr, replicas }: SliceTablet, id: number, least: number): boolean {
+function mustWait(tablet: SliceTablet, id: number, least: number): boolean {
+  const { isr, replicas } = tablet
   const isWhole = isr.length >= replicas.length
   const others = isr.filter(({ broker }) => broker !== id).length
-  return !isWhole && others < isr.length && others < Math.min(least, replicas.length)
+  return !isWhole && others < isr.length && others < Math.min(least, countedReplicas(tablet))
 }

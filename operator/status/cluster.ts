@@ -7,6 +7,7 @@ import { bootstrapName, ports } from '../../control/kubernetes/resources/names.t
 import { countStates, judgedTablets } from '../../control/kubernetes/standing.ts'
 import { brokersText, clusterFaults } from '../judge/cluster.ts'
 import type { Fault } from '../judge/fault.ts'
+import { movesOf } from '../judge/moves.ts'
 import { isBroken } from '../judge/pod.ts'
 import { isOutdated } from '../judge/revision.ts'
 import { groundOf, tabletCount, topicFault } from '../judge/topic.ts'
@@ -153,6 +154,11 @@ function progressing(seen: Seen, faults: readonly Fault[]): Judgement {
       'AddressPending',
       'brokers wait for their addresses outside before they are told of them',
     )
+  }
+  const { left } = movesOf(seen)
+  if (left > 0) {
+    const tablets = left === 1 ? '1 tablet has' : `${left} tablets have`
+    return says('True', 'MovingTablets', `${tablets} replicas that are still to move to other brokers`)
   }
   if (staying.length < members.length) return says('True', 'Draining', 'brokers in excess are removed')
   const drain = faults.find(({ reason }) => reason === 'DrainBlocked')

@@ -20,6 +20,7 @@ import {
   type StatefulSet,
   storageClasses,
 } from '../../kube/resources.ts'
+import { copyTablets } from './copying.ts'
 import type { SimKube } from './kube.ts'
 
 const tickMs = 250
@@ -39,6 +40,8 @@ export class SimKubelets {
   readonly crashing = new Set<number>()
   /** Brokers that start and never get ready. */
   readonly recovering = new Set<number>()
+  /** Brokers copy what they are replicas of; otherwise only what moves. */
+  replicates = false
   /** Brokers that do not renew their Leases. */
   readonly silent = new Set<number>()
   /** Told of each pod that was ready and is no more. */
@@ -81,6 +84,7 @@ export class SimKubelets {
       if (pod.metadata.deletionTimestamp === undefined) this.#advance(pod)
       else this.#terminate(pod)
     }
+    copyTablets(this.#kube, this.replicates)
   }
 
   #givePort(

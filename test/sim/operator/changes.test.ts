@@ -286,21 +286,21 @@ test('of many brokers it is told how far it has come', async () => {
   expect(told.some(message => /^[1-9]\d* of 300 brokers are made; /.test(message))).toBe(true)
 }, 60_000)
 
-test('brokers come and go; ids are never given twice, and a broker with tablets stays', async () => {
+test('brokers come and go; ids are never given twice, and a broker whose tablets nobody can take stays', async () => {
   const all = await three()
   all.cluster({ brokers: 5 })
   await all.converged()
   expect(all.sets()).toHaveLength(5)
-  all.topic('more', { tablets: 4 })
+  all.topic('more', { tablets: 4, replication: 4 })
   await all.converged()
-  const placed = all.kube.peekAll(tabletSlices).flatMap(slice => slice.tablets.map(({ leader }) => leader))
+  const placed = all.kube.peekAll(tabletSlices).flatMap(slice => slice.tablets.flatMap(one => one.replicas))
   expect(new Set(placed)).toEqual(new Set([0, 1, 2, 3, 4]))
   all.cluster({ brokers: 3 })
   await all.clock.runUntil(() => all.condition('Progressing')?.reason === 'DrainBlocked')
   expect(all.condition('Degraded')?.message).toContain(
-    'brokers 3, 4 cannot be removed, 4 tablets of more are there',
+    'cannot be removed, 4 tablets of more are there and no other broker can take them (its tablets have 4 replicas)',
   )
-  expect(all.ready).toBe(5)
+  expect(all.ready).toBeGreaterThan(3)
   all.topic('more', { deletionPolicy: 'Retain' })
   await all.quiet()
   const kept = all.topicNow('more')?.status?.topicId ?? ''
@@ -355,12 +355,12 @@ test('under Retain a LogCluster that is made again has its brokers, its tablets 
   expect(all.kube.peekAll(tabletSlices)).toEqual(slices)
   all.cluster({ brokers: 2 })
   await all.clock.runUntil(() => all.ready === 3)
-  await all.quiet()
+  // The third, in excess now, brings back what it holds, and goes when that has moved.
+  await all.converged()
   expect(all.clusterNow()?.status?.clusterId).toBe(before?.clusterId)
   expect(all.clusterNow()?.status?.brokers?.map(({ id, phase }) => [id, phase])).toEqual([
     [0, 'Running'],
     [1, 'Running'],
-    [2, 'Draining'],
   ])
   expect(all.condition('Available')?.status).toBe('True')
 })
