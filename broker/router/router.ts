@@ -197,7 +197,7 @@ export class Router {
   /** @throws Refusal UNKNOWN_TOPIC_OR_PARTITION, NOT_LEADER_OR_FOLLOWER, KAFKA_STORAGE_ERROR */
   leading(topic: string, partition: number): Tablet {
     const tablet = this.find(topic, partition)
-    if (tablet?.role === 'leader') return tablet
+    if (tablet?.role === 'leader' && tablet.led?.isStale !== true) return tablet
     const { leader } = this.assignment(topic, partition)
     if (leader !== undefined && leader !== this.self)
       throw new Refusal('NOT_LEADER_OR_FOLLOWER', `broker ${leader} leads ${topic}-${partition}`)

@@ -1,5 +1,6 @@
 /** A simulated cluster at work: what users see of copies, and of a leader that is gone. */
 import { expect, test } from 'vitest'
+import { offset } from '../../base/quantities.ts'
 import { batchOf } from '../../broker/log/log.fixture.ts'
 import type { Topic } from '../../control/model.ts'
 import type { Tablet } from '../../broker/tablet/tablet.ts'
@@ -304,4 +305,39 @@ test('who has nothing to copy any more is neither down nor gone, and stays in th
   await cluster.until(() => now()?.leader === second?.id)
   await cluster.run(1_000)
   expect(now()).toMatchObject({ version: (version ?? 0) + 1, isr: [{}, {}, {}] })
+})
+
+test('a leader that may have been replaced says nothing of its offsets, and deletes nothing', async () => {
+  const { cluster, topic, leader } = await three(14)
+  await cluster.until(() => assignments(cluster, topic.id)[0]?.isr.length === 3)
+  const old = leader()
+  await cluster.clock.finish(append(old, batchOf({ value: 'a' }), -1))
+  const node = cluster.nodes.find(({ id }) => id === old.leader)
+  for (const { id, host } of cluster.nodes)
+    if (id !== old.leader) cluster.shared.network.cut(host, `broker-${old.leader}`)
+  if (node !== undefined) cluster.control.cutOff(node.id)
+  void append(old, batchOf({ value: 'b' }), 1)
+  await cluster.until(() => old.led?.isStale === true)
+  expect(old.role).toBe('leader')
+  const notLeader = expect.objectContaining({ code: 'NOT_LEADER_OR_FOLLOWER' })
+  expect(() => old.latest).toThrow(notLeader)
+  expect(() => old.endOfEpoch(0)).toThrow(notLeader)
+  expect(() => node?.broker?.router.leading('t', 0)).toThrow(notLeader)
+  await expect(old.deleteRecordsBefore(offset(1))).rejects.toThrow(notLeader)
+})
+
+test('a disk that fails to read for a follower ends nothing: the follower comes again', async () => {
+  const { cluster, topic, leader } = await three(15, { 'segment.bytes': '1048576' })
+  const follower = cluster.nodes.find(({ id }) => id !== leader().leader)
+  follower?.kill()
+  const node = cluster.nodes.find(({ id }) => id === leader().leader)
+  for (let n = 0; n < 5; n++)
+    await cluster.clock.finish(append(leader(), batchOf({ value: 'x'.repeat(500_000) }), -1))
+  node?.sim.disk.failShare('read', 1, 'EIO', /\.log$/)
+  const lines = node?.broker?.lines ?? []
+  follower?.start()
+  await cluster.until(() => lines.some(({ msg }) => msg === 'tablet could not be read'))
+  node?.sim.disk.heal()
+  await cluster.until(() => cluster.replicas(topic.id).every(({ tablet }) => tablet.logEnd === 5))
+  expect(node?.broker?.lines.filter(({ level }) => level > 50)).toEqual([])
 })
