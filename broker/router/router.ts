@@ -175,10 +175,22 @@ export class Router {
   }
 
   /**
-   * Answers whether the tablet is led by its first replica. If not, and it is led here, it goes there at once; another leader does that by itself within seconds.
+   * The same as `isPreferred`; and a tablet that another one than its first replica leads goes there at once, if it is led here. Another leader does that by
+   * itself within seconds.
    * @throws Refusal UNKNOWN_TOPIC_OR_PARTITION, PREFERRED_LEADER_NOT_AVAILABLE
    */
   prefer(topic: string, partition: number): boolean {
+    if (this.isPreferred(topic, partition)) return true
+    const topicId = this.topics().get(topic)?.id
+    if (topicId !== undefined) this.#options.replication?.restore({ topicId, partition })
+    return false
+  }
+
+  /**
+   * Whether the tablet is led by its first replica.
+   * @throws Refusal UNKNOWN_TOPIC_OR_PARTITION; PREFERRED_LEADER_NOT_AVAILABLE when it is not, and cannot be now
+   */
+  isPreferred(topic: string, partition: number): boolean {
     const { leader, replicas, isr } = this.assignment(topic, partition)
     const [preferred] = replicas
     assert(preferred !== undefined, 'a tablet has replicas')
@@ -189,8 +201,6 @@ export class Router {
       const why = `broker ${preferred}, the preferred leader of ${topic}-${partition}, is not in sync`
       throw new Refusal('PREFERRED_LEADER_NOT_AVAILABLE', why)
     }
-    const topicId = this.topics().get(topic)?.id
-    if (topicId !== undefined) this.#options.replication?.restore({ topicId, partition })
     return false
   }
 
