@@ -209,8 +209,8 @@ export class Fetcher {
   }
 
   #connect(): void {
-    if (this.#stopped || this.#copies.size === 0) return
     this.#retry = undefined
+    if (this.#stopped || this.#copies.size === 0) return
     const { world, target: find } = this.#options
     const target = find()
     this.#connectedTo = target
