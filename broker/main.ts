@@ -4,7 +4,7 @@
  */
 import type { Logger } from 'pino'
 import { collectDefaultMetrics, Registry } from 'prom-client'
-import { MIB, brokerId, type BrokerId } from '../base/quantities.ts'
+import { MIB, brokerId } from '../base/quantities.ts'
 import { Refusal } from '../base/refusals.ts'
 import type { World } from '../base/world.ts'
 import { openEmbeddedStore } from '../control/embedded/store.ts'
@@ -58,8 +58,8 @@ export type RunningBroker = {
   readonly kafka: readonly string[]
   readonly external: readonly string[]
   readonly http: readonly string[]
-  /** Finishes what is under way, brings everything to disk, closes. */
-  stop(): Promise<void>
+  /** Finishes what is under way, brings everything to disk, closes. One whose control store is gone for ever has nobody to hand over to. */
+  stop(how?: 'orphaned'): Promise<void>
 }
 
 /**
@@ -149,9 +149,10 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
     }))
     const compactions = compactionsOf(world, tablets, settings, log)
     if (settings.logCleanerEnable) compactions.start()
-    const stop = async (): Promise<void> => {
+    const stop = async (how?: 'orphaned'): Promise<void> => {
       router.end()
-      if (options.cluster !== undefined) await leave(world, store, router, replication, log)
+      if (options.cluster !== undefined && how === undefined)
+        await leave(world, store, router, replication, log)
       await queues.end()
       router.groups.end()
       await kafka?.stop()
@@ -290,14 +291,12 @@ async function openTablets(
   const identity = { self: brokerId(self), incarnation, clusterId, dataDirectory: directory.path }
   const replicationIsGiven = 'offsets.topic.replication.factor' in staticSettings
   const groups = new Groups({ world, store, tablets, log, settings, replicationIsGiven })
-  const isDown = (broker: BrokerId): boolean => replication?.isDown(broker) === true
   const router = new Router({
     world,
     store,
     tablets,
     groups,
     staticSettings,
-    isDown,
     ...identity,
     ...(replication && { replication }),
   })

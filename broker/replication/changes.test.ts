@@ -115,3 +115,12 @@ test('a store that fails has changed nothing', async () => {
   expect(heard).toEqual(['0 begun', '0 refused'])
   expect(tablets()[0]?.isr).toHaveLength(3)
 })
+
+test('one that is replaced before it was asked for is refused', async () => {
+  const { clock, changes, wish, heard } = world(1, [])
+  changes.wish(wish(0))
+  changes.wish(wish(0))
+  expect(heard).toEqual(['0 refused'])
+  await clock.runFor(10)
+  expect(heard).toEqual(['0 refused', '0 begun', '0 changed'])
+})

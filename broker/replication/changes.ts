@@ -36,7 +36,7 @@ export class Changes {
     this.#log = log
   }
 
-  /** A wish of the same tablet that is not under way yet is replaced. */
+  /** A wish of the same tablet that is not under way yet is replaced, and so refused; what hears that must not wish at once. */
   wish(wish: Wish): void {
     if (this.#stopped) return
     const number = Math.floor(wish.partition / sliceTablets)
@@ -83,10 +83,14 @@ class Slice {
   }
 
   add(wish: Wish): void {
-    this.#waiting.set(keyOf(wish), wish)
-    if (this.#scheduled || this.#underWay) return
-    this.#scheduled = true
-    this.#clock.endOfTurn(() => this.#send())
+    const key = keyOf(wish)
+    const replaced = this.#waiting.get(key)
+    this.#waiting.set(key, wish)
+    if (!this.#scheduled && !this.#underWay) {
+      this.#scheduled = true
+      this.#clock.endOfTurn(() => this.#send())
+    }
+    replaced?.answered?.('refused')
   }
 
   look(): void {

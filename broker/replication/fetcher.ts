@@ -99,8 +99,9 @@ export class Fetcher {
     this.#troubles = new LimitedLog(options.log, options.world.clock, 20)
   }
 
-  get count(): number {
-    return this.#copies.size
+  /** It copies nothing, and is not connected either. */
+  get isIdle(): boolean {
+    return this.#copies.size === 0 && this.#connection === undefined
   }
 
   /** Since when the leader's process is surely not there; monotonic. */
@@ -208,8 +209,8 @@ export class Fetcher {
   }
 
   #connect(): void {
-    if (this.#stopped || this.#copies.size === 0) return
     this.#retry = undefined
+    if (this.#stopped || this.#copies.size === 0) return
     const { world, target: find } = this.#options
     const target = find()
     this.#connectedTo = target

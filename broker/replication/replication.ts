@@ -63,6 +63,8 @@ export class Replication {
   readonly #followed = new Map<string, { readonly followed: Followed; readonly fetcher: Fetcher }>()
   readonly #fetchers = new Map<BrokerId, Fetcher>()
   readonly #sessions = new Set<Session>()
+  /** Those whose disk failed. */
+  readonly #failed = new Map<string, Replica>()
   /** Brokers whose run may be over, and until when that is looked at: between two looks nothing else is. */
   readonly #suspects = new Map<BrokerId, number>()
   /** Since when the leader of a tablet counts as lost. */
@@ -160,8 +162,12 @@ export class Replication {
   isGone = (broker: BrokerId): boolean => this.#peers.isGone(broker)
   runOf = (broker: BrokerId): Incarnation | undefined => this.#peers.runOf(broker)
   /** Whether its process is not there now, as far as can be told from here. */
-  isDown = (broker: BrokerId): boolean =>
-    this.#fetchers.get(broker)?.downMs !== undefined || this.#peers.isGone(broker)
+  isDown = (broker: BrokerId): boolean => {
+    const fetcher = this.#fetchers.get(broker)
+    if (fetcher !== undefined) return fetcher.downMs !== undefined
+    // Who has nothing to copy from here does not come back to ask.
+    return this.#peers.isGone(broker) && this.#options.store.isSilent(broker)
+  }
   isLeaving = (broker: BrokerId): boolean => this.#peers.isLeaving(broker)
 
   /** On the same disk, with nothing lost that had been said to be there: what was synced, or all of it. */
@@ -181,7 +187,10 @@ export class Replication {
     } else this.#led.set(key, led)
     const before = this.#followed.get(key)
     if (before !== undefined && before.followed !== followed) this.#unfollow(key)
-    if (replica.role === 'offline') this.#withdraw(replica)
+    if (replica.role === 'offline') {
+      this.#failed.set(key, replica)
+      this.#withdraw(replica)
+    } else this.#failed.delete(key)
     if (replica.role === 'leader' || replica.role === 'follower') this.#replicas.set(key, replica)
     else this.#replicas.delete(key)
     if (followed !== undefined && before?.followed !== followed) this.#follow(key, followed)
@@ -218,9 +227,15 @@ export class Replication {
     if (before === undefined) return
     this.#followed.delete(key)
     before.fetcher.remove(before.followed)
-    if (before.fetcher.count > 0) return
-    before.fetcher.stop()
-    this.#fetchers.delete(before.fetcher.leader)
+  }
+
+  /** One that copies nothing any more stays connected, and shows the other that this broker is there, until its connection ends. */
+  #endIdle(): void {
+    for (const [leader, fetcher] of this.#fetchers) {
+      if (!fetcher.isIdle) continue
+      fetcher.stop()
+      this.#fetchers.delete(leader)
+    }
   }
 
   /** A run that has lost nothing counts as the one before; only a leader lets anyone else in. */
@@ -249,7 +264,9 @@ export class Replication {
       if (isr.length === 0 || isr.length === now.isr.length) return undefined
       return { ...now, version: now.version + 1, leader: now.leader === broker ? undefined : now.leader, isr }
     }
-    this.#changes.wish({ topicId, partition, wanted: withdrawn })
+    const now = this.#options.store.topicById(topicId)?.tablets[partition]
+    if (now !== undefined && withdrawn(now) !== undefined)
+      this.#changes.wish({ topicId, partition, wanted: withdrawn })
   }
 
   #accept(connection: Connection): ConnectionEvents {
@@ -263,7 +280,10 @@ export class Replication {
       find: key => this.#find(key),
       refuse: who => this.#refuse(who),
       asked: who => {
-        if (!known) this.#peers.came(who.broker)
+        if (!known) {
+          this.#peers.came(who.broker)
+          this.#replaceSessions(who.broker, session)
+        }
         known = true
         this.#peers.asked(who.broker)
       },
@@ -278,6 +298,11 @@ export class Replication {
       received: bytes => session.received(bytes),
       closed: () => session.closed(),
     }
+  }
+
+  /** A broker has one connection to here: one that its side has given up may look open here for hours. */
+  #replaceSessions(broker: BrokerId, by: Session): void {
+    for (const session of this.#sessions) if (session !== by && session.broker === broker) session.close()
   }
 
   #find(key: TabletKey): Led | 'NOT_LEADER_OR_FOLLOWER' | 'UNKNOWN_TOPIC_ID' {
@@ -310,6 +335,9 @@ export class Replication {
       this.#reviewedMs = nowMs
       for (const led of this.#led.values()) led.review()
       for (const fetcher of this.#fetchers.values()) fetcher.hurry(nowMs)
+      // Who still counts on them may have been out of reach, or alone, before.
+      for (const replica of this.#failed.values()) this.#withdraw(replica)
+      this.#endIdle()
       if (!this.#leaving) this.#giveAway(nowMs)
     }
     this.#timer = clock.after(lookMs, () => this.#look())
@@ -337,7 +365,8 @@ export class Replication {
     if (preferred === undefined || preferred === this.self.broker) return
     const sinceMs = this.#preferredMs.get(key) ?? nowMs
     if (!led.successors(behindMsMax).includes(preferred)) {
-      this.#preferredMs.delete(key)
+      // What was asked for is done as soon as it can be.
+      if (sinceMs !== -Infinity) this.#preferredMs.delete(key)
       return
     }
     this.#preferredMs.set(key, sinceMs)

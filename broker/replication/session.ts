@@ -4,7 +4,7 @@
  */
 import type { Logger } from 'pino'
 import { InvariantViolation } from '../../base/assert.ts'
-import { epoch, offset, type Offset } from '../../base/quantities.ts'
+import { epoch, offset, type BrokerId, type Offset } from '../../base/quantities.ts'
 import { Refusal, refusals, type RefusalCode } from '../../base/refusals.ts'
 import type { Connection, Timer, World } from '../../base/world.ts'
 import { MalformedRequest } from '../../protocol/kafka/malformed.ts'
@@ -78,6 +78,11 @@ export class Session {
 
   constructor(options: SessionOptions) {
     this.#options = options
+  }
+
+  /** Who asks; undefined before the first fetch. */
+  get broker(): BrokerId | undefined {
+    return this.#who?.broker
   }
 
   received(bytes: Buffer): void {

@@ -43,9 +43,11 @@ export type RouterOptions = {
   /** As given on the command line and in the configuration file. */
   readonly staticSettings: Readonly<Record<string, string>>
   /** Undefined where every tablet has one replica. */
-  readonly replication?: { restore(tablet: { readonly topicId: string; readonly partition: number }): void }
-  /** Whether the process of a broker is known not to be there now; without it none is. */
-  readonly isDown?: (broker: BrokerId) => boolean
+  readonly replication?: {
+    restore(tablet: { readonly topicId: string; readonly partition: number }): void
+    /** Whether the process of a broker is known not to be there now. */
+    isDown(broker: BrokerId): boolean
+  }
 }
 
 export type LogDirectory = {
@@ -154,7 +156,7 @@ export class Router {
 
   /** Clients that are told of a leader that is gone wait for it, and do not ask again who leads. */
   isDown(broker: BrokerId): boolean {
-    return broker !== this.self && this.#options.isDown?.(broker) === true
+    return broker !== this.self && this.#options.replication?.isDown(broker) === true
   }
 
   broker(id: BrokerId): Broker | undefined {
@@ -173,10 +175,22 @@ export class Router {
   }
 
   /**
-   * Answers whether the tablet is led by its first replica. If not, and it is led here, it goes there at once; another leader does that by itself within seconds.
+   * The same as `isPreferred`; and a tablet that another one than its first replica leads goes there at once, if it is led here. Another leader does that by
+   * itself within seconds.
    * @throws Refusal UNKNOWN_TOPIC_OR_PARTITION, PREFERRED_LEADER_NOT_AVAILABLE
    */
   prefer(topic: string, partition: number): boolean {
+    if (this.isPreferred(topic, partition)) return true
+    const topicId = this.topics().get(topic)?.id
+    if (topicId !== undefined) this.#options.replication?.restore({ topicId, partition })
+    return false
+  }
+
+  /**
+   * Whether the tablet is led by its first replica.
+   * @throws Refusal UNKNOWN_TOPIC_OR_PARTITION; PREFERRED_LEADER_NOT_AVAILABLE when it is not, and cannot be now
+   */
+  isPreferred(topic: string, partition: number): boolean {
     const { leader, replicas, isr } = this.assignment(topic, partition)
     const [preferred] = replicas
     assert(preferred !== undefined, 'a tablet has replicas')
@@ -187,15 +201,13 @@ export class Router {
       const why = `broker ${preferred}, the preferred leader of ${topic}-${partition}, is not in sync`
       throw new Refusal('PREFERRED_LEADER_NOT_AVAILABLE', why)
     }
-    const topicId = this.topics().get(topic)?.id
-    if (topicId !== undefined) this.#options.replication?.restore({ topicId, partition })
     return false
   }
 
   /** @throws Refusal UNKNOWN_TOPIC_OR_PARTITION, NOT_LEADER_OR_FOLLOWER, KAFKA_STORAGE_ERROR */
   leading(topic: string, partition: number): Tablet {
     const tablet = this.find(topic, partition)
-    if (tablet?.role === 'leader') return tablet
+    if (tablet?.role === 'leader' && tablet.led?.isStale !== true) return tablet
     const { leader } = this.assignment(topic, partition)
     if (leader !== undefined && leader !== this.self)
       throw new Refusal('NOT_LEADER_OR_FOLLOWER', `broker ${leader} leads ${topic}-${partition}`)

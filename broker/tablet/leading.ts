@@ -36,6 +36,8 @@ export type LeadingOwner = {
   advanced(): void
   /** The set is too small for acks=all now: whoever waits is told. */
   tooFew(): void
+  /** What a follower is told when a read for it failed. */
+  readFailure(error: unknown): unknown
 }
 
 /** What replication is to the tablets, and what they are to it. */
@@ -127,8 +129,16 @@ export class Leading implements Led {
 
   read(from: Offset, bytesMax: number, atLeastOne: boolean): Batches | Promise<Batches> {
     const { log } = this.#state
-    const batches = log.read(from, log.end, bytesMax, atLeastOne)
-    return batches instanceof Promise ? batches.then(read => begunAt(read, from)) : begunAt(batches, from)
+    const begun = (batches: Batches): Batches => begunAt(batches, from)
+    const failed = (error: unknown): never => {
+      throw this.#owner.readFailure(error)
+    }
+    try {
+      const batches = log.read(from, log.end, bytesMax, atLeastOne)
+      return batches instanceof Promise ? batches.then(begun, failed) : begun(batches)
+    } catch (error) {
+      return failed(error)
+    }
   }
 
   fetched(who: FollowerRun, at: Offset, lastEpoch: number): 'taken' | Diverging | RefusalCode {

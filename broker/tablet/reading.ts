@@ -40,11 +40,11 @@ export class Reading {
       return batches.then(
         read => this.#pastEmpty(read, bytesMax, atLeastOne),
         (error: unknown) => {
-          throw this.#readFailure(error)
+          throw this.readFailure(error)
         },
       )
     } catch (error) {
-      throw this.#readFailure(error)
+      throw this.readFailure(error)
     }
   }
 
@@ -98,7 +98,8 @@ export class Reading {
     return batches
   }
 
-  #readFailure(error: unknown): unknown {
+  /** The same for a read of batches, where damage is counted. */
+  readFailure(error: unknown): unknown {
     if (error instanceof StoredBatchDamaged) {
       this.#owner.counters.damagedReads++
       this.#troubles.error({ path: error.path, position: error.position }, error.message)

@@ -115,6 +115,7 @@ export class Tablet implements Kept, Replica {
 
   /** The same for who asks where the newest records end. Refusal OFFSET_NOT_AVAILABLE: a leader before may have shown more than is known yet. */
   get latest(): Offset {
+    if (this.#leads?.isStale === true) throw this.#notLeading()
     if (this.#leads?.leadership.hasPassedStart === false)
       throw new Refusal(
         'OFFSET_NOT_AVAILABLE',
@@ -508,6 +509,10 @@ export class Tablet implements Kept, Replica {
     this.#appends?.refuseWaiting(new Refusal('NOT_ENOUGH_REPLICAS_AFTER_APPEND', why))
   }
 
+  readFailure(error: unknown): unknown {
+    return this.#reading.readFailure(error)
+  }
+
   /** For its following: the leader's high watermark. */
   learned(highWatermark: Offset): void {
     if (this.#marks.learned(highWatermark)) this.#readable()
@@ -551,7 +556,8 @@ export class Tablet implements Kept, Replica {
   }
 
   #leading(): TabletState {
-    if (this.#role !== 'leader' || this.#state === undefined) throw this.#notLeading()
+    if (this.#role !== 'leader' || this.#state === undefined || this.#leads?.isStale === true)
+      throw this.#notLeading()
     return this.#state
   }
 

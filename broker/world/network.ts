@@ -3,10 +3,12 @@ import { connect, createServer, type Server, type Socket } from 'node:net'
 import type { Connection, ConnectionEnd, ConnectionEvents, Network } from '../../base/world.ts'
 
 const connectMsMax = 2_000
+/** A machine that vanished says nothing: after so much silence the system asks whether it is there. */
+const keepAlive = { keepAlive: true, keepAliveInitialDelay: 10_000 }
 
 export const realNetwork: Network = {
   connect({ host, port }, events) {
-    const socket = connect({ host, port, noDelay: true })
+    const socket = connect({ host, port, noDelay: true, ...keepAlive })
     const timer = setTimeout(() => {
       socket.destroy(Object.assign(new Error('no answer'), { code: 'ETIMEDOUT' }))
     }, connectMsMax)
@@ -20,7 +22,7 @@ export const realNetwork: Network = {
 
   listen({ host, port }, accept) {
     const sockets = new Set<Socket>()
-    const server = createServer({ noDelay: true }, socket => {
+    const server = createServer({ noDelay: true, ...keepAlive }, socket => {
       sockets.add(socket)
       socket.once('close', () => sockets.delete(socket))
       // Who is told is known only when the connection is.

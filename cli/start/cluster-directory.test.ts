@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { brokerId } from '../../base/quantities.ts'
 import { DataDirectory } from '../../broker/log/data-directory.ts'
 import { simWorld } from '../../test/sim/world.ts'
-import { openClusterDirectory } from './cluster-directory.ts'
+import { openClusterDirectory, othersEnded } from './cluster-directory.ts'
 
 function setUp() {
   const { world } = simWorld({ seed: 1 })
@@ -63,4 +63,20 @@ test('a damaged or newer cluster.json is refused', () => {
   file.truncate(0)
   file.write([Buffer.from('{"formatVersion":2,"clusterId":"x","brokers":3}')], 0)
   expect(() => open(3)).toThrow(/format 2/)
+})
+
+test('a start waits for the brokers of an earlier one to end, and not for ever', async () => {
+  const { world, clock } = simWorld({ seed: 1 })
+  const paths = ['/data/broker-0', '/data/broker-1', '/data/broker-2']
+  const held = paths.slice(0, 2).map((path, id) => DataDirectory.open(world, path, brokerId(id)))
+  let ended = false
+  const waiting = othersEnded(world, paths).then(() => (ended = true))
+  await clock.runFor(5_000)
+  expect(ended).toBe(false)
+  for (const directory of held) directory.release()
+  await clock.runFor(100)
+  expect(ended).toBe(true)
+  await waiting
+  for (const [id, path] of paths.entries()) DataDirectory.open(world, path, brokerId(id))
+  await clock.finish(othersEnded(world, paths))
 })

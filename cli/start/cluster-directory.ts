@@ -44,6 +44,22 @@ export function openClusterDirectory(world: World, path: string, brokers: number
   }
 }
 
+const othersMsMax = 15_000
+const othersLookMs = 50
+
+/** Brokers of an earlier start whose parent was killed end by themselves: resolves when they have, or when that takes too long. */
+export async function othersEnded({ disk, clock }: World, paths: readonly string[]): Promise<void> {
+  const inUse = (path: string): boolean => {
+    if (disk.stat(`${path}/lock`) === undefined) return false
+    const lock = disk.lock(`${path}/lock`)
+    lock?.release()
+    return lock === undefined
+  }
+  const startedMs = clock.monotonicMs()
+  while (paths.some(inUse) && clock.monotonicMs() - startedMs < othersMsMax)
+    await new Promise<void>(resolve => clock.after(othersLookMs, resolve))
+}
+
 function claim(world: World, path: string, brokers: number): ClusterFile {
   const { disk } = world
   const file = `${path}/cluster.json`

@@ -13,7 +13,7 @@ import type { ControlStore } from '../../control/store.ts'
 import { Failure, usageFailure } from '../failure.ts'
 import { openLog } from '../logger.ts'
 import { write } from '../output.ts'
-import { openClusterDirectory } from './cluster-directory.ts'
+import { openClusterDirectory, othersEnded } from './cluster-directory.ts'
 import { command } from './command-name.ts'
 import { settingsOf, type Given } from './given-settings.ts'
 import { clusterGreeting, clusterReadyLine, type Doors } from './greeting.ts'
@@ -70,6 +70,8 @@ export async function startCluster(options: Options): Promise<void> {
   process.once('exit', () => {
     for (const member of members) member.kill()
   })
+  const paths = Array.from({ length: brokers }, (_, id) => directory.of(id))
+  await Promise.race([othersEnded(world, paths), stopped])
   for (const member of members) member.start()
   const begun = await Promise.race([allReady.promise, failed.promise, stopped])
   if (begun === 'ready') {

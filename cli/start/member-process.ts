@@ -53,6 +53,10 @@ export class MemberProcess {
         if (child.connected) child.send(message, undefined, {}, () => sent?.())
         else sent?.()
       },
+      abandon: () => {
+        log.error({ broker: id, pid: child.pid }, 'a broker has not read for too long: it is ended')
+        child.kill('SIGKILL')
+      },
       received: () => undefined,
       ended: () => undefined,
     }

@@ -63,6 +63,6 @@ export async function start(options: Options): Promise<void> {
   const why = await stopped
   if (why === 'orphaned') log.error('the process that keeps the control store has ended: stopping')
   else log.info({ signal: why }, 'stopping')
-  await broker.stop()
+  await broker.stop(why === 'orphaned' ? why : undefined)
   process.exit(why === 'orphaned' ? 1 : 0)
 }

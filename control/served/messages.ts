@@ -13,6 +13,8 @@ import type { ControlEvent, ControlStore } from '../store.ts'
 export type Channel<Out, In> = {
   /** `sent` is called once when the message has left this process, or never will. */
   send(message: Out, sent?: () => void): void
+  /** Ends the other process, which reads nothing any more; `ended` is called then. */
+  abandon?(): void
   /** Set by who listens. */
   received: (message: In) => void
   ended: () => void

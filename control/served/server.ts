@@ -23,7 +23,11 @@ type Served = {
   readonly clock: Clock
   /** Registrations are answered after this: a topic that is made while brokers are missing has fewer replicas for ever. */
   readonly complete: Promise<void>
+  /** So many writes may be on their way to a broker that does not read, because it is paused. */
+  readonly unsentMax?: number
 }
+
+const enoughUnsent = 10_000
 
 export class StoreServer {
   readonly #served: Served
@@ -81,6 +85,7 @@ class Guest {
   readonly #unwatch: () => void
   #changes: Change[] = []
   #showing = 0
+  #unsent = 0
 
   constructor(served: Served, channel: Channel<ToBroker, ToStore>) {
     const { store, clock, clusterId } = served
@@ -120,7 +125,13 @@ class Guest {
     const changes = this.#changes
     if (changes.length === 0) return
     this.#changes = []
-    this.#channel.send({ kind: 'changes', changes })
+    if (this.#unsent >= (this.#served.unsentMax ?? enoughUnsent)) {
+      // It has to begin anew: what it knows is too old, and all that it has missed would fill the memory here.
+      this.end()
+      return this.#channel.abandon?.()
+    }
+    this.#unsent++
+    this.#channel.send({ kind: 'changes', changes }, () => this.#unsent--)
   }
 
   async #answer(question: Question): Promise<void> {

@@ -155,3 +155,26 @@ describe('with time in our hands', () => {
     await clock.runFor(1)
   })
 })
+
+test('a broker that reads nothing is given up before what it misses fills the memory', async () => {
+  const store = openAt(newPath())
+  const complete = Promise.resolve()
+  const server = new StoreServer({ clusterId: 'c', complete, store, clock: realClock, unsentMax: 10 })
+  ends.push(() => {
+    server.stop()
+    return store.close()
+  })
+  let [sent, abandoned] = [0, 0]
+  // Nothing of it ever leaves.
+  const channel: Channel<ToBroker, ToStore> = {
+    send: () => void sent++,
+    abandon: () => void abandoned++,
+    received: () => undefined,
+    ended: () => undefined,
+  }
+  server.serve(brokerId(1), channel)
+  for (let n = 0; n < 20; n++)
+    await store.alterBrokerSettings({ set: { 'log.retention.ms': `${1_000 + n}` }, unset: [] })
+  expect(abandoned).toBe(1)
+  expect(sent).toBeLessThan(15)
+})

@@ -262,6 +262,9 @@ export class ClusterHistory {
       'full disk': () => {
         node.sim.disk.failShare('write', 0.5, 'ENOSPC', /\.log$/)
       },
+      'failing reads': () => {
+        node.sim.disk.failShare('read', 0.5, random.pick(['EIO', 'EMFILE']), /\.log$/)
+      },
       'failing sync': () => node.sim.disk.failNext('sync', 'EIO', /\.log$/),
       'disk again': () => node.sim.disk.heal(),
       checkpoint: () => {
@@ -433,6 +436,7 @@ const often: [string, ...string[]] = [
   'no control',
   'slow disk',
   'full disk',
+  'failing reads',
   'failing sync',
   'lost disk',
   'lost disk',

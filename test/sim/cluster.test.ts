@@ -1,8 +1,11 @@
 /** A simulated cluster at work: what users see of copies, and of a leader that is gone. */
 import { expect, test } from 'vitest'
+import { offset } from '../../base/quantities.ts'
+import { prefer } from '../../broker/doors/kafka/handlers/elect-leaders.ts'
 import { batchOf } from '../../broker/log/log.fixture.ts'
 import type { Topic } from '../../control/model.ts'
 import type { Tablet } from '../../broker/tablet/tablet.ts'
+import { fetchFrame } from '../../protocol/replication/fetch.ts'
 import { append } from './broker.ts'
 import { SimCluster } from './cluster.ts'
 
@@ -280,4 +283,144 @@ test('when all stop at once none waits for one that has stopped already', async 
   for (const node of cluster.nodes) node.stop()
   await cluster.until(() => cluster.nodes.every(({ isStopping }) => !isStopping))
   expect(cluster.clock.monotonicMs() - stoppedMs).toBeLessThan(3_000)
+})
+
+test('who has nothing to copy any more is neither down nor gone, and stays in the sets', async () => {
+  const cluster = new SimCluster({ seed: 6, brokers: 3, restoreMs: 5_000 })
+  await cluster.startAll()
+  const topic = await cluster.makeTopic('t', { 'min.insync.replicas': '2' })
+  const now = () => assignments(cluster, topic.id)[0]
+  await cluster.until(() => now()?.isr.length === 3 && cluster.leader(topic.id) !== undefined)
+  const first = cluster.nodes.find(({ id }) => id === now()?.leader)
+  first?.kill()
+  await cluster.until(() => now()?.leader !== first?.id)
+  const second = cluster.nodes.find(({ id }) => id === now()?.leader)
+  first?.start()
+  await cluster.until(() => now()?.leader === first?.id && now()?.isr.length === 3)
+  const { version } = now() ?? {}
+  await cluster.run(10_000)
+  for (const { broker } of cluster.nodes) expect(broker?.router.leaderOf('t', 0)?.id).toBe(first?.id)
+  // Nor is it left out when the second leads again.
+  const led = cluster.leader(topic.id)?.led
+  await cluster.until(() => second !== undefined && led?.successors(Infinity).includes(second.id) === true)
+  if (second !== undefined) led?.handOver(second.id, false)
+  await cluster.until(() => now()?.leader === second?.id)
+  await cluster.run(1_000)
+  expect(now()).toMatchObject({ version: (version ?? 0) + 1, isr: [{}, {}, {}] })
+})
+
+test('a leader that may have been replaced says nothing of its offsets, and deletes nothing', async () => {
+  const { cluster, topic, leader } = await three(14)
+  await cluster.until(() => assignments(cluster, topic.id)[0]?.isr.length === 3)
+  const old = leader()
+  await cluster.clock.finish(append(old, batchOf({ value: 'a' }), -1))
+  const node = cluster.nodes.find(({ id }) => id === old.leader)
+  for (const { id, host } of cluster.nodes)
+    if (id !== old.leader) cluster.shared.network.cut(host, `broker-${old.leader}`)
+  if (node !== undefined) cluster.control.cutOff(node.id)
+  void append(old, batchOf({ value: 'b' }), 1)
+  await cluster.until(() => old.led?.isStale === true)
+  expect(old.role).toBe('leader')
+  const notLeader = expect.objectContaining({ code: 'NOT_LEADER_OR_FOLLOWER' })
+  expect(() => old.latest).toThrow(notLeader)
+  expect(() => old.endOfEpoch(0)).toThrow(notLeader)
+  expect(() => node?.broker?.router.leading('t', 0)).toThrow(notLeader)
+  await expect(old.deleteRecordsBefore(offset(1))).rejects.toThrow(notLeader)
+})
+
+test('a disk that fails to read for a follower ends nothing: the follower comes again', async () => {
+  const { cluster, topic, leader } = await three(15, { 'segment.bytes': '1048576' })
+  const follower = cluster.nodes.find(({ id }) => id !== leader().leader)
+  follower?.kill()
+  const node = cluster.nodes.find(({ id }) => id === leader().leader)
+  for (let n = 0; n < 5; n++)
+    await cluster.clock.finish(append(leader(), batchOf({ value: 'x'.repeat(500_000) }), -1))
+  node?.sim.disk.failShare('read', 1, 'EIO', /\.log$/)
+  const lines = node?.broker?.lines ?? []
+  follower?.start()
+  await cluster.until(() => lines.some(({ msg }) => msg === 'tablet could not be read'))
+  node?.sim.disk.heal()
+  await cluster.until(() => cluster.replicas(topic.id).every(({ tablet }) => tablet.logEnd === 5))
+  expect(node?.broker?.lines.filter(({ level }) => level > 50)).toEqual([])
+})
+
+test('a leader whose disk failed gives its tablet up, also when that is refused at first', async () => {
+  const { cluster, topic, leader } = await three(16)
+  await cluster.until(() => assignments(cluster, topic.id)[0]?.isr.length === 3)
+  const first = leader()
+  const store = cluster.nodes.find(({ id }) => id === first.leader)?.broker?.store
+  if (store === undefined) throw new Error('the leader does not run')
+  const change = store.changeTablets.bind(store)
+  let refused = 0
+  store.changeTablets = (...asked) => (++refused > 1 ? change(...asked) : Promise.resolve('refused'))
+  first.fail('its disk is broken')
+  await cluster.until(() => cluster.leader(topic.id) !== undefined)
+  expect(refused).toBe(2)
+  expect(assignments(cluster, topic.id)[0]?.isr).toHaveLength(2)
+})
+
+test('of two sessions of one broker the older one ends', async () => {
+  const { cluster, topic, leader } = await three(17)
+  await cluster.until(() => assignments(cluster, topic.id)[0]?.isr.length === 3)
+  const follower = cluster.nodes.find(({ id }) => id !== leader().leader)
+  if (follower?.broker === undefined) throw new Error('nobody follows')
+  const body = {
+    replicaState: { replicaId: follower.id, replicaEpoch: follower.broker.incarnation },
+    maxWaitMs: 500,
+    minBytes: 1,
+    maxBytes: 1_000_000,
+    sessionId: 0,
+    sessionEpoch: 0,
+    topics: [],
+    forgottenTopicsData: [],
+  }
+  let end: string | undefined
+  const half = follower.sim.world.network.connect(
+    { host: `broker-${leader().leader}`, port: 9093 },
+    {
+      opened: () => half.send([fetchFrame(0, body)]),
+      received: () => undefined,
+      closed: why => (end = why),
+    },
+  )
+  // The follower's own connection ends first, and ends the other when it is back.
+  await cluster.until(() => end !== undefined)
+  expect(end).toBe('ended')
+  await cluster.clock.finish(append(leader(), batchOf({ value: 'a' }), -1))
+  expect(assignments(cluster, topic.id)[0]?.isr).toHaveLength(3)
+})
+
+test('a preferred leader that somebody asked for is tried once, and then there is a pause', async () => {
+  const cluster = new SimCluster({ seed: 18, brokers: 3 })
+  await cluster.startAll()
+  const topic = await cluster.makeTopic('t', { 'min.insync.replicas': '2' })
+  const now = () => assignments(cluster, topic.id)[0]
+  await cluster.until(() => now()?.isr.length === 3 && cluster.leader(topic.id) !== undefined)
+  const preferred = cluster.nodes.find(({ id }) => id === now()?.leader)
+  const led = cluster.leader(topic.id)?.led
+  await cluster.until(() => led?.successors(Infinity).length === 2)
+  const [successor] = led?.successors(Infinity) ?? []
+  if (successor !== undefined) led?.handOver(successor, false)
+  await cluster.until(() => cluster.leader(topic.id)?.leader === successor)
+  const node = cluster.nodes.find(({ id }) => id === successor)
+  const next = cluster.leader(topic.id)?.led
+  if (node?.broker === undefined || preferred === undefined || next === undefined)
+    throw new Error('nobody leads')
+  await cluster.until(() => next.successors(Infinity).includes(preferred.id))
+  node.broker.store.changeTablets = () => Promise.resolve('refused')
+  const { clock } = node.sim.world
+  let answer: unknown
+  prefer(node.broker.router, clock, 't', 0, clock.monotonicMs() + 10_000).catch((error: unknown) => {
+    answer = error
+  })
+  const tried = new Set<number>()
+  let trying = false
+  await cluster.until(() => {
+    const tries = next.handingTo !== undefined
+    if (tries && !trying) tried.add(clock.monotonicMs())
+    trying = tries
+    return answer !== undefined
+  })
+  expect(answer).toMatchObject({ code: 'REQUEST_TIMED_OUT' })
+  expect(tried.size).toBe(1)
 })

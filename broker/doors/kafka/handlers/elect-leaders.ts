@@ -55,7 +55,7 @@ const everything = (router: Router): Asked[] =>
   }))
 
 /** Resolves when the preferred leader leads. */
-async function prefer(
+export async function prefer(
   router: Router,
   clock: Clock,
   topic: string,
@@ -68,7 +68,8 @@ async function prefer(
     if (clock.monotonicMs() >= deadlineMs)
       throw new Refusal('REQUEST_TIMED_OUT', `${topic}-${partition} goes to its preferred leader later`)
     await new Promise<void>(resolve => clock.after(lookMs, resolve))
-  } while (!router.prefer(topic, partition))
+    // Asked for once: after a hand-over that went wrong there is a pause.
+  } while (!router.isPreferred(topic, partition))
 }
 
 function refuseUnclean(router: Router, topic: string, partition: number): never {
