@@ -106,8 +106,12 @@ export class Tablet implements Kept, Replica {
   }
 
   set settings(settings: TopicSettings) {
+    const mustSync = this.#settings.flush === 'os' && settings.flush === 'fsync'
     this.#settings = settings
-    if (this.#state !== undefined) this.#state.log.settings = settings
+    if (this.#state === undefined) return
+    this.#state.log.settings = settings
+    // What only the system has so far counts no more, and whoever waits for it must not wait for the next write.
+    if (mustSync) this.#shared.groupCommit.request(this)
   }
 
   get leader(): BrokerId | undefined {

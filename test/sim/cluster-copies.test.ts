@@ -1,0 +1,64 @@
+/** What a replica keeps beside its records, and what counts of it after a restart, in a simulated cluster. */
+import { expect, test } from 'vitest'
+import { readFile } from '../../base/files.ts'
+import { batchOf } from '../../broker/log/log.fixture.ts'
+import type { Tablet } from '../../broker/tablet/tablet.ts'
+import { append } from './broker.ts'
+import { SimCluster, type ClusterOptions } from './cluster.ts'
+
+async function three(settings: Record<string, string> = {}, options: Partial<ClusterOptions> = {}) {
+  const cluster = new SimCluster({ seed: 6, brokers: 3, ...options })
+  await cluster.startAll()
+  const topic = await cluster.makeTopic('t', { 'min.insync.replicas': '2', ...settings })
+  const assignment = () => {
+    const found = cluster.control.state.topicsById.get(topic.id)?.tablets[0]
+    if (found === undefined) throw new Error('there is no such topic')
+    return found
+  }
+  await cluster.until(() => cluster.leader(topic.id) !== undefined && assignment().isr.length === 3)
+  const leader = (): Tablet => {
+    const tablet = cluster.leader(topic.id)
+    if (tablet === undefined) throw new Error('nobody leads')
+    return tablet
+  }
+  const nodeOf = (tablet: Tablet) => {
+    const found = cluster.replicas(topic.id).find(replica => replica.tablet === tablet)
+    const node = cluster.nodes.find(({ id }) => id === found?.node.id)
+    if (node === undefined) throw new Error('nobody has it')
+    return node
+  }
+  const write = (value: string) => cluster.clock.finish(append(leader(), batchOf({ value }), -1))
+  return { cluster, topic, assignment, leader, nodeOf, write }
+}
+
+test('a follower remembers five batches of a producer, however many it copies', async () => {
+  const { cluster, topic, leader } = await three()
+  for (let n = 0; n < 20; n++)
+    await cluster.clock.finish(
+      append(leader(), batchOf({ value: `v${n}`, producer: { id: 7, epoch: 0, baseSequence: n } }), -1),
+    )
+  for (const { node, tablet } of cluster.replicas(topic.id)) {
+    await cluster.clock.finish(tablet.checkpoint())
+    const { disk } = node.sim.world
+    const name = `${tablet.identity.directory}/00000000000000000020.snapshot`
+    const content = JSON.parse(readFile(disk, name)?.toString() ?? '') as {
+      producers: { batches: unknown[] }[]
+    }
+    expect(content.producers.map(({ batches }) => batches.length)).toEqual([5])
+  }
+})
+
+test('acks=all goes on when a topic is to be synced that was not before', async () => {
+  const { cluster, topic, leader, write } = await three({ 'stele.flush': 'os' }, { lagMsMax: 30_000 })
+  await write('before')
+  const store = cluster.nodes[0]?.broker?.store
+  if (store === undefined) throw new Error('there is no broker')
+  await cluster.clock.finish(
+    store.alterTopicSettings(topic.id, { set: { 'stele.flush': 'fsync' }, unset: [] }),
+  )
+  await cluster.until(() => leader().settings.flush === 'fsync')
+  let answered = false
+  void append(leader(), batchOf({ value: 'after' }), -1).then(() => (answered = true))
+  await cluster.run(5_000)
+  expect(answered).toBe(true)
+})
