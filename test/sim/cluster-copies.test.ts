@@ -62,3 +62,90 @@ test('acks=all goes on when a topic is to be synced that was not before', async 
   await cluster.run(5_000)
   expect(answered).toBe(true)
 })
+
+/** The leader's directory is gone with all brokers down; it comes up alone and is started `starts` times before the others come. */
+async function loseDirectory(checkpointed: boolean, starts: number) {
+  const all = await three()
+  const { cluster, topic, leader, nodeOf, write, assignment } = all
+  const first = nodeOf(leader())
+  first.kill()
+  await cluster.until(() => cluster.leader(topic.id) !== undefined && assignment().isr.length === 2)
+  first.start()
+  await cluster.until(() => assignment().isr.length === 3)
+  for (let n = 0; n < 5; n++) await write(`v${n}`)
+  const loser = nodeOf(leader())
+  if (checkpointed) await cluster.clock.finish(leader().checkpoint())
+  const { directory } = leader().identity
+  for (const node of cluster.nodes) node.kill()
+  await cluster.clock.finish(loser.sim.world.disk.remove(directory))
+  for (let n = 0; n < starts; n++) {
+    loser.kill()
+    loser.start()
+    await cluster.run(2_000)
+    expect(cluster.leader(topic.id)).toBeUndefined()
+  }
+  for (const node of cluster.nodes) node.start()
+  await cluster.until(() => cluster.replicas(topic.id).length === 3)
+  await cluster.until(() => cluster.replicas(topic.id).every(({ tablet }) => tablet.highWatermark === 5))
+  await cluster.until(() => assignment().isr.length === 3)
+  return { ...all, loser }
+}
+
+test.each([
+  ['that had no checkpoint, started twice', false, 2],
+  ['that had a checkpoint', true, 1],
+  ['that had a checkpoint, started three times', true, 3],
+])(
+  'a replica whose directory is gone counts for nothing until it is let in: one %s',
+  async (_, checkpointed, starts) => {
+    const { cluster, topic, leader, loser } = await loseDirectory(checkpointed, starts)
+    expect(leader().leader).not.toBe(loser.id)
+    // What it was granted since then counts, also in its next runs.
+    for (const node of cluster.nodes) node.kill()
+    loser.start()
+    await cluster.until(() => loser.runs)
+    for (const node of cluster.nodes) node.start()
+    await cluster.until(() => cluster.leader(topic.id) !== undefined)
+    await cluster.until(() => cluster.replicas(topic.id).every(({ tablet }) => tablet.highWatermark === 5))
+  },
+)
+
+test('a tablet whose directory is gone before its first checkpoint does not begin empty as the leader it was placed as', async () => {
+  const { cluster, topic, leader, nodeOf, write, assignment } = await three()
+  for (let n = 0; n < 5; n++) await write(`v${n}`)
+  expect(assignment().version).toBe(0)
+  const loser = nodeOf(leader())
+  const { directory } = leader().identity
+  for (const node of cluster.nodes) node.kill()
+  await cluster.clock.finish(loser.sim.world.disk.remove(directory))
+  loser.start()
+  await cluster.run(3_000)
+  expect(cluster.leader(topic.id)).toBeUndefined()
+  for (const node of cluster.nodes) node.start()
+  await cluster.until(() => cluster.leader(topic.id) !== undefined)
+  await cluster.until(() => cluster.replicas(topic.id).every(({ tablet }) => tablet.highWatermark === 5))
+})
+
+test('a replica that finds offsets gone that were on its disk is copied anew, and leads nothing before', async () => {
+  const { cluster, topic, leader, nodeOf, write, assignment } = await three()
+  for (let n = 0; n < 5; n++) await write(`v${n}`)
+  const loser = nodeOf(leader())
+  const { directory } = leader().identity
+  await cluster.clock.finish(leader().checkpoint())
+  for (const node of cluster.nodes) node.kill()
+  const { disk } = loser.sim.world
+  const segment = disk.open(`${directory}/00000000000000000000.log`, 'write')
+  segment.truncate(0)
+  await cluster.clock.finish(segment.sync())
+  segment.close()
+  loser.start()
+  await cluster.run(3_000)
+  expect(cluster.leader(topic.id)).toBeUndefined()
+  for (const node of cluster.nodes) node.start()
+  await cluster.until(() => cluster.leader(topic.id) !== undefined)
+  await cluster.until(() => assignment().isr.length === 3)
+  await cluster.until(() => cluster.replicas(topic.id).every(({ tablet }) => tablet.highWatermark === 5))
+  expect(cluster.replicas(topic.id).map(({ tablet }) => tablet.logStart)).toEqual([0, 0, 0])
+  expect(disk.stat(`${directory}.stray`)).toBeDefined()
+  for (const { tablet } of cluster.replicas(topic.id)) expect(tablet.sizeBytes).toBe(leader().sizeBytes)
+})
