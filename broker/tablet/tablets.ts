@@ -299,6 +299,19 @@ export class Tablets {
       }
       this.progress.tabletsDone++
     })
+    await this.#noteFound(tablets)
+  }
+
+  /** Notes those that were found here without a note: a file of notes was lost, or an older version made them. */
+  async #noteFound(tablets: readonly Tablet[]): Promise<void> {
+    const { checkpoints } = this.#options.shared
+    const found = tablets.filter(one => one.isWaiting && checkpoints.of(one.identity.name) === undefined)
+    try {
+      await Promise.all(found.map(one => checkpoints.setLogStart(one.identity.name, one.logStart)))
+    } catch (error) {
+      if (error instanceof InvariantViolation) throw error
+      for (const tablet of found) tablet.fail(`it could not be noted: ${(error as Error).message}`)
+    }
   }
 
   /** Makes the directories that are missing and notes that they are here, all on the disk before anything counts on them; or takes tablets offline. */

@@ -149,3 +149,29 @@ test('a replica that finds offsets gone that were on its disk is copied anew, an
   expect(disk.stat(`${directory}.stray`)).toBeDefined()
   for (const { tablet } of cluster.replicas(topic.id)) expect(tablet.sizeBytes).toBe(leader().sizeBytes)
 })
+
+test('a directory that is gone is missed also when the file that notes it was lost before', async () => {
+  const { cluster, topic, leader, nodeOf, write, assignment } = await three()
+  for (let n = 0; n < 5; n++) await write(`v${n}`)
+  for (const node of cluster.nodes) {
+    node.kill()
+    await cluster.clock.finish(node.sim.world.disk.remove('/data/recovery-point.json'))
+  }
+  for (const node of cluster.nodes) node.start()
+  await cluster.until(() => cluster.leader(topic.id) !== undefined && assignment().isr.length === 3)
+  await cluster.until(() => leader().highWatermark === 5)
+  await write('v5')
+  // Another topic's note writes the file anew.
+  const other = await cluster.makeTopic('u')
+  await cluster.until(() => cluster.replicas(other.id).filter(({ tablet }) => tablet.isOpen).length === 3)
+  const loser = nodeOf(leader())
+  const { directory } = leader().identity
+  for (const node of cluster.nodes) node.kill()
+  await cluster.clock.finish(loser.sim.world.disk.remove(directory))
+  loser.start()
+  await cluster.run(3_000)
+  expect(cluster.leader(topic.id)).toBeUndefined()
+  for (const node of cluster.nodes) node.start()
+  await cluster.until(() => cluster.leader(topic.id) !== undefined)
+  await cluster.until(() => cluster.replicas(topic.id).every(({ tablet }) => tablet.highWatermark === 6))
+})
