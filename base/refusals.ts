@@ -291,6 +291,12 @@ export const refusals = {
     todo: 'Bring a replica back that was in sync.',
   },
   ELECTION_NOT_NEEDED: { kafka: 84, http: 409, retriable: false, todo: 'Nothing: it is led as asked.' },
+  NO_REASSIGNMENT_IN_PROGRESS: {
+    kafka: 85,
+    http: 409,
+    retriable: false,
+    todo: 'No replica of the partition moves: there is nothing to take back.',
+  },
   GROUP_SUBSCRIBED_TO_TOPIC: {
     kafka: 86,
     http: 409,

@@ -270,6 +270,8 @@ async function openTablets(
         diskSince: directory.since(incarnation),
         keptSince: kept ? before.incarnation : incarnation,
         lagMsMax: settings.replicaLagTimeMaxMs,
+        copyBytesPerSecond: () =>
+          resolveBroker({ dynamic: store.brokerSettings(), static: staticSettings }).copyRate,
         restoreMs: preferredLeaderMs,
       })
     : undefined

@@ -29,7 +29,7 @@ const storage = object(
   'The volume of each broker.',
   {
     size: text(
-      'How large each volume is: 100Gi. It may grow, if the StorageClass allows it. Volumes never shrink: less than they have is reported in the condition Degraded and changes nothing.',
+      'How large each volume is: 100Gi. It may grow, if the StorageClass allows it. What volumes could not grow to may be taken back; they never shrink: less than they have is reported in the condition Degraded and changes nothing.',
       {
         minLength: 1,
         maxLength: 32,
@@ -140,7 +140,7 @@ const spec = object('What the cluster shall be.', {
   ),
   image: optional(
     text(
-      "The image of the brokers. Without it they keep the one they have, that of status.image; a new cluster gets the operator's. So an upgrade of the operator restarts no broker.",
+      "The image of the brokers. Without it they keep the one they have, that of status.image; a new cluster gets the operator's. So an upgrade of the operator does not change the brokers' version.",
       {
         minLength: 1,
         maxLength: 1024,
@@ -180,7 +180,7 @@ const spec = object('What the cluster shall be.', {
     }),
   ),
   deletionPolicy: oneOf(
-    'What becomes of volumes, topics and records when the LogCluster is deleted. Retain: they stay, and a LogCluster of the same name takes them back. Delete: they go with it.',
+    'What becomes of volumes, topics and records when the LogCluster is deleted. Retain: they stay, and a LogCluster of the same name takes them back. Delete: they go with it, if an operator sees it go and stele.dev/paused is not there; else they stay.',
     ['Retain', 'Delete'],
     { default: 'Retain' },
   ),

@@ -1,4 +1,5 @@
 import type { Clock } from '../base/world.ts'
+import { apiVersion } from '../control/kubernetes/resources/names.ts'
 import type { KubeApi } from '../kube/api.ts'
 import type { EventRecorder } from '../kube/events.ts'
 import type { Log } from '../kube/log.ts'
@@ -34,13 +35,13 @@ const againMs = { refused: 30_000, settled: 120_000 } as const
 /** Brings one LogCluster (`namespace/name`) nearer to what it is to be, as far as it goes now, and tells how it is. */
 export function reconciler({ api, clock, watches, events, log, image }: ReconcileOptions): Work {
   const fights = new Fights(clock)
-  /** What was told of data that are kept, by LogCluster: once is enough for one operator. */
-  const toldOfKept = new Map<string, string>()
-  const tellKept = (key: string, kept: ReturnType<typeof keptData>): void => {
-    if (kept === undefined) toldOfKept.delete(key)
-    else if (toldOfKept.get(key) !== kept.message) {
-      toldOfKept.set(key, kept.message)
-      const { regarding, reason, message } = kept
+  /** What was told of LogClusters that are gone: once is enough for one operator. */
+  const told = new Map<string, string>()
+  const tellAlone = (key: string, alone: ReturnType<typeof keptData>): void => {
+    if (alone === undefined) told.delete(key)
+    else if (told.get(key) !== alone.message) {
+      told.set(key, alone.message)
+      const { regarding, reason, message } = alone
       log.warn({ key, reason }, message)
       events.record({ regarding, type: 'Warning', reason, action: 'Check', note: message })
     }
@@ -66,7 +67,7 @@ export function reconciler({ api, clock, watches, events, log, image }: Reconcil
       let moved = false
       unsettled = false
       for (const planned of plan(observed)) {
-        const due = planned.filter(step => fights.mayTake(key, step)).map(step => told(step, observed))
+        const due = planned.filter(step => fights.mayTake(key, step)).map(step => withNote(step, observed))
         for (let from = 0; from < due.length; from += stepsAtOnce) {
           const steps = due.slice(from, from + stepsAtOnce)
           for (const step of steps)
@@ -74,7 +75,8 @@ export function reconciler({ api, clock, watches, events, log, image }: Reconcil
           const applied = await apply(steps, { api, cluster, wrote, deleted, record, signal })
           if (applied.refused.length === 0) fights.took(key, steps)
           found.push(...applied.refused)
-          moved ||= applied.moved
+          moved ||= applied.moved || applied.undefinedKind
+          if (applied.undefinedKind) watches.doubt(key, removalOf(observed)?.uid)
           unsettled ||= applied.stale
           if (from + stepsAtOnce < due.length)
             await reportCluster(await watches.observe(key, image), [...found, ...refused], reporting(signal))
@@ -85,9 +87,7 @@ export function reconciler({ api, clock, watches, events, log, image }: Reconcil
     }
     const observed = await watches.observe(key, image)
     await report(observed, refused, reporting(signal))
-    tellKept(key, keptData(observed))
-    for (const { reason, message } of observed.cluster === undefined ? refused : [])
-      log.warn({ key, reason }, message)
+    tellAlone(key, refusedAlone(observed, refused) ?? keptData(observed))
     const isRemoving = removalOf(observed) !== undefined || observed.endings.size > 0
     if (observed.cluster === undefined && observed.topics.size === 0 && !unsettled && !isRemoving)
       return undefined
@@ -97,8 +97,16 @@ export function reconciler({ api, clock, watches, events, log, image }: Reconcil
   }
 }
 
+/** What the API server would not have where no LogCluster is that could say it. */
+function refusedAlone({ cluster, key }: Observed, refused: readonly Fault[]): ReturnType<typeof keptData> {
+  const [first] = refused
+  if (cluster !== undefined || first === undefined) return undefined
+  const message = refused.map(fault => fault.message).join('; ')
+  return { reason: first.reason, message, regarding: { apiVersion, kind: 'LogCluster', metadata: key } }
+}
+
 /** A step that makes again what somebody has deleted says so. */
-function told(step: Step, { vanished }: Observed): Step {
+function withNote(step: Step, { vanished }: Observed): Step {
   if (step.kind !== 'apply' || !step.isNew || !vanished.has(targetOf(step))) return step
   const note = `the ${targetOf(step)} was deleted, and is made again: change the LogCluster instead`
   return { ...step, event: { type: 'Normal', reason: 'PutBack', action: 'PutBack', note } }

@@ -17,6 +17,7 @@ import {
   type ReplicaFetchResponse,
   type WrittenRequest,
 } from '../../protocol/replication/fetch.ts'
+import type { CopyRate } from './copy-rate.ts'
 import { keyOf, type FetchFrom, type Followed, type FollowerRun } from './replica.ts'
 
 export type FetcherOptions = {
@@ -26,6 +27,8 @@ export type FetcherOptions = {
   readonly leader: BrokerId
   /** Where the leader takes fetches, and which run of it; undefined while that is not known. */
   readonly target: () => Target | undefined
+  /** For copies that are not in sync. */
+  readonly copyRate: CopyRate
   /** Its connection opened, ended or answered. */
   readonly changed: () => void
 }
@@ -366,9 +369,11 @@ export class Fetcher {
         return this.#refused(copy, byCode.get(part.errorCode), offset(part.logStartOffset))
       if (part.divergingEpoch.epoch >= 0 || part.divergingEpoch.endOffset >= 0)
         return this.#hold(copy, followed.cutBack(part.divergingEpoch))
-      if (wanted && part.records !== null && part.records.length > 0) followed.append(part.records)
+      const bytes = wanted ? (part.records?.length ?? 0) : 0
+      if (part.records !== null && bytes > 0) followed.append(part.records)
       copy.failures = 0
       followed.learn(offset(part.highWatermark), offset(part.logStartOffset))
+      if (bytes > 0 && !followed.isInSync) this.#slowDown(copy, this.#options.copyRate.took(bytes))
     } catch (error) {
       if (!(error instanceof Refusal)) throw error
       this.#failed(copy, error.code, error.message)
@@ -391,6 +396,10 @@ export class Fetcher {
     copy.failures++
     const delayMs = Math.min(failedMs.max, failedMs.min * 2 ** Math.min(copy.failures, 10))
     this.#hold(copy, new Promise(resolve => this.#options.world.clock.after(delayMs, resolve)))
+  }
+
+  #slowDown(copy: Copy, forMs: number): void {
+    if (forMs >= 1) this.#hold(copy, new Promise(resolve => this.#options.world.clock.after(forMs, resolve)))
   }
 
   /** It is not asked for until `work` is done. */

@@ -179,6 +179,56 @@ test('a leader that gets no answer for too long is stale, until one comes', () =
   expect(leadership.isStale(1_400, limits)).toBe(false)
 })
 
+test('a replica that was taken away and comes anew has to say again what it holds', () => {
+  const two = [run(0), run(1)]
+  const ids = (...numbers: number[]) => numbers.map(brokerId)
+  const leadership = leading(assigned(two))
+  for (const id of [1, 2]) leadership.fetched(run(id), offset(10), 1)
+  expect(names(leadership.wants(assigned(two), live, 2, limits))).toEqual(['0/1', '1/1', '2/1'])
+  leadership.assigned({ ...assigned(two, 1), removing: ids(2) }, 3)
+  // The leader may see it gone and back in one step.
+  const back = { ...assigned(two, 3), replicas: ids(2, 0, 1), adding: ids(2) }
+  expect(leadership.wants(back, live, 3, limits)).toBeUndefined()
+  expect(leadership.assigned(back, 3)).toBe(true)
+  expect(leadership.wants(back, live, 4, limits)).toBeUndefined()
+  leadership.fetched(run(2), offset(0), 5)
+  expect(leadership.wants(back, live, 5, limits)).toBeUndefined()
+  leadership.fetched(run(2), offset(10), 6)
+  expect(names(leadership.wants(back, live, 6, limits))).toEqual(['0/1', '1/1', '2/1'])
+})
+
+test('a move ends when all that is new is in sync; a leader that goes hands over first, and the next one ends it', () => {
+  const ids = (...numbers: number[]) => numbers.map(brokerId)
+  const move = { replicas: ids(2, 1, 0), adding: ids(2), removing: ids(0) }
+  const before = { ...assigned([run(0), run(1)]), ...move }
+  const leadership = leading(before)
+  for (const id of [1, 2]) leadership.fetched(run(id), offset(10), 1)
+  expect(leadership.mustHandOver(before, limits)).toBe(false)
+  expect(names(leadership.wants(before, live, 1, limits))).toEqual(['0/1', '1/1', '2/1'])
+  const joined = { ...before, version: 1, isr: all }
+  leadership.assigned(joined, 2)
+  expect(leadership.mustHandOver(joined, limits)).toBe(true)
+  expect(leadership.wants(joined, live, 2, limits)).toBeUndefined()
+  leadership.advance(limits)
+  const handOver = { to: brokerId(2), leaves: false, sinceMs: 2 }
+  const led = leadership.handsOver(joined, handOver, live, 3, limits)
+  if (led === undefined) throw new Error('it is not handed over')
+  expect(led).toEqual({ ...joined, version: 2, epoch: 4, leader: 2 })
+  const [self, end] = [run(2), offset(10)]
+  const at = { epochStart: end, highWatermark: end, ownEnd: end, nowMs: 4 }
+  const next = new Leadership({ self, assignment: led, ...at })
+  expect(next.mustHandOver(led, limits)).toBe(false)
+  expect(next.wants(led, live, 4, limits)).toEqual({
+    epoch: 4,
+    version: 3,
+    leader: 2,
+    replicas: ids(2, 1),
+    adding: [],
+    removing: [],
+    isr: [run(1), run(2)],
+  })
+})
+
 const over = { to: brokerId(1), leaves: true, sinceMs: 0 }
 
 test('a tablet is handed over when the successor has the whole log; the others are waited for, but not for long', () => {

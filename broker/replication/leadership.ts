@@ -5,6 +5,7 @@
 import { assert } from '../../base/assert.ts'
 import { epoch, offset, type BrokerId, type Incarnation, type Offset } from '../../base/quantities.ts'
 import type { InSync, TabletAssignment } from '../../control/model.ts'
+import { countedReplicas, isMoving, targetOf } from '../../control/moves.ts'
 import type { FollowerRun } from './replica.ts'
 import { soundRules, type Rules } from './rules.ts'
 
@@ -60,8 +61,12 @@ export type HandOver = {
 }
 
 /** Whether acks=all goes on with one member of the set less. */
-export const mayBeSpared = ({ isr, replicas }: TabletAssignment, { minInsync, alone }: Limits): boolean =>
-  isr.length > (alone ? 1 : Math.max(1, Math.min(minInsync, replicas.length)))
+export const mayBeSpared = (now: TabletAssignment, limits: Limits): boolean =>
+  now.isr.length > neededInSync(now, limits)
+
+/** As many are in sync as acks=all needs, where it does not do with fewer. */
+const neededInSync = (now: TabletAssignment, { minInsync, alone }: Limits): number =>
+  alone ? 1 : Math.max(1, Math.min(minInsync, countedReplicas(now)))
 
 /** A run that is over is given so long to renew its entry before it is taken out. */
 const renewalMs = 300
@@ -140,7 +145,7 @@ export class Leadership {
   }
 
   enough({ minInsync, alone }: Limits): boolean {
-    return alone || this.inSyncAtLeast >= Math.min(minInsync, this.#committed.replicas.length)
+    return alone || this.inSyncAtLeast >= Math.min(minInsync, countedReplicas(this.#committed))
   }
 
   /** It wants another set, can reach nobody who could grant it, and that for so long that another may lead by now. */
@@ -148,13 +153,21 @@ export class Leadership {
     return this.#unansweredMs !== undefined && nowMs - this.#unansweredMs > lagMsMax
   }
 
-  /** The same leadership, as it was seen in the control store. */
-  assigned(assignment: TabletAssignment, nowMs: number): void {
+  /**
+   * The same leadership, as it was seen in the control store. Answers whether a replica that is still there has to say again what it holds: it
+   * was taken away and comes anew, and may have begun anew.
+   */
+  assigned(assignment: TabletAssignment, nowMs: number): boolean {
     assert(assignment.epoch === this.#committed.epoch, 'a leadership is one epoch')
-    if (assignment.version < this.#committed.version) return
+    if (assignment.version < this.#committed.version) return false
+    const before = this.#committed
     this.#committed = assignment
     this.#entries = entriesOf(assignment, this.#entries, nowMs)
     if (this.#inFlight !== undefined && assignment.version >= this.#inFlight.version) this.#over()
+    for (const broker of this.#followers.keys())
+      if (!assignment.replicas.includes(broker)) this.#followers.delete(broker)
+    const anew = assignment.adding.filter(broker => !before.adding.includes(broker))
+    return anew.filter(broker => this.#followers.delete(broker)).length > 0
   }
 
   /** The change to `to` is being asked for: from now on it may be in force. */
@@ -210,20 +223,33 @@ export class Leadership {
   }
 
   /** What the assignment should become, `now` being what it is, or undefined when it is right. */
-  wants(
-    now: TabletAssignment,
-    live: Liveness,
-    nowMs: number,
-    { lagMsMax }: Limits,
-  ): TabletAssignment | undefined {
+  wants(now: TabletAssignment, live: Liveness, nowMs: number, limits: Limits): TabletAssignment | undefined {
+    const { lagMsMax } = limits
     const stay = now.isr.filter(member => this.#stays(member, live, nowMs, lagMsMax))
     const join = [...this.#followers].flatMap(([broker, follower]) => {
       const member = { broker, incarnation: follower.incarnation }
-      const isNew = now.replicas.includes(broker) && !stay.some(one => one.broker === broker)
+      // Of who is added only this leadership knows since when.
+      const isKnown = !now.adding.includes(broker) || this.#committed.adding.includes(broker)
+      const isNew = isKnown && now.replicas.includes(broker) && !stay.some(one => one.broker === broker)
       return isNew && this.#mayJoin(member, follower, live, nowMs, lagMsMax) ? [member] : []
     })
-    if (join.length === 0 && stay.length === now.isr.length) return undefined
+    if (join.length === 0 && stay.length === now.isr.length) return this.#endOfMove(now, limits)
     return { ...now, version: now.version + 1, isr: [...stay, ...join] }
+  }
+
+  /** Whether nothing is missing for the end of a move but another leader: this one is to go. */
+  mustHandOver(now: TabletAssignment, limits: Limits): boolean {
+    return now.removing.includes(this.#self.broker) && stayingAfter(now, limits) !== undefined
+  }
+
+  /**
+   * The tablet without those on their way out, when everyone new is in sync: nobody in sync has less than what was acknowledged. A leader that is itself to go
+   * hands over first, and the next one ends the move.
+   */
+  #endOfMove(now: TabletAssignment, limits: Limits): TabletAssignment | undefined {
+    const isr = stayingAfter(now, limits)
+    if (isr === undefined || now.removing.includes(this.#self.broker)) return undefined
+    return { ...now, version: now.version + 1, replicas: targetOf(now), adding: [], removing: [], isr }
   }
 
   /** What makes the tablet the successor's, or undefined while that must wait. */
@@ -280,8 +306,7 @@ export class Leadership {
   #mayJoin(member: InSync, follower: Follower, live: Liveness, nowMs: number, lagMsMax: number): boolean {
     const { broker, incarnation } = member
     return (
-      follower.end >= this.#highWatermark &&
-      follower.end >= this.epochStart &&
+      this.#rules.isCaughtUp(follower.end, this) &&
       this.#isThere(broker, incarnation, live) &&
       nowMs - this.#caughtUpMs(broker, follower, live) <= lagMsMax
     )
@@ -307,6 +332,14 @@ const newFollower = (incarnation: Incarnation, end: Offset, nowMs: number): Foll
   fetchedMs: nowMs,
   endAtFetch: offset(Number.MAX_SAFE_INTEGER),
 })
+
+/** Who is in sync when the move ends; undefined while that cannot be, or nothing moves. */
+function stayingAfter(now: TabletAssignment, limits: Limits): readonly InSync[] | undefined {
+  if (!isMoving(now)) return undefined
+  const isHere = (broker: BrokerId): boolean => now.isr.some(member => member.broker === broker)
+  const isr = now.isr.filter(({ broker }) => !now.removing.includes(broker))
+  return now.adding.every(isHere) && isr.length >= neededInSync(now, limits) ? isr : undefined
+}
 
 const nameOf = ({ broker, incarnation }: InSync): string => `${broker}/${incarnation}`
 

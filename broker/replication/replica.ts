@@ -55,6 +55,8 @@ export type Led = TabletKey & {
   gone(broker: BrokerId): void
   /** Who could lead next and had everything within `behindMsMax`, in the order of the replicas. */
   successors(behindMsMax: number): readonly BrokerId[]
+  /** It is this broker's replica that moves away, and nothing else is missing for the end of the move. */
+  readonly mustHandOver: boolean
   /** Somebody else in sync is there and stays. */
   readonly hasHeirs: boolean
   /** To whom it is being handed over; undefined when it is not, and once it is led no more. */
@@ -82,6 +84,8 @@ export type FetchFrom = {
 export type Followed = TabletKey & {
   readonly leader: BrokerId
   readonly epoch: Epoch
+  /** Nobody waits for the records of one that is not: its copying is held back. */
+  readonly isInSync: boolean
   /** The leader has answered in this epoch: its directory of the tablet is there. */
   readonly isAnswered: boolean
   /** Undefined while what it has taken is not as durable as the topic wants, or while its log is being cut. */

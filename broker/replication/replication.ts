@@ -7,8 +7,10 @@ import type { BrokerId, Incarnation } from '../../base/quantities.ts'
 import type { RefusalCode } from '../../base/refusals.ts'
 import type { Connection, ConnectionEvents, Listener, Place, Timer, World } from '../../base/world.ts'
 import { claimLeadership, type InSync, type TabletAssignment } from '../../control/model.ts'
+import { targetOf } from '../../control/moves.ts'
 import type { ControlStore } from '../../control/store.ts'
 import { Changes, type Wish } from './changes.ts'
+import { CopyRate } from './copy-rate.ts'
 import { behindMsMax, Departure } from './departure.ts'
 import { Fetcher } from './fetcher.ts'
 import { Handovers } from './handovers.ts'
@@ -28,6 +30,8 @@ export type ReplicationOptions = {
   readonly keptSince: Incarnation
   /** `replica.lag.time.max.ms` */
   readonly lagMsMax: number
+  /** So many bytes a second are copied of replicas that are not in sync; asked again and again. Infinity for no limit. */
+  readonly copyBytesPerSecond: () => number
   /** A preferred leader that could lead for so long gets its tablets back. */
   readonly restoreMs: number
   readonly rules?: Rules
@@ -40,6 +44,8 @@ const rankMs = 250
 const suspectMs = 30_000
 /** A preferred leader that did not get its tablet is offered it again after so long. */
 const restoreAgainMs = 60_000
+/** A move waits for that. */
+const moveAgainMs = 5_000
 const leaveLookMs = 20
 /** Well below the minute that Kubernetes gives a pod: closing takes time too. */
 const leaveMsMax = 25_000
@@ -51,6 +57,7 @@ export class Replication {
   readonly #options: ReplicationOptions
   readonly #changes: Changes
   readonly #peers: Peers
+  readonly #copyRate: CopyRate
   readonly #replicas = new Map<string, Replica>()
   readonly #led = new Map<string, Led>()
   readonly #followed = new Map<string, { readonly followed: Followed; readonly fetcher: Fetcher }>()
@@ -63,6 +70,8 @@ export class Replication {
   readonly #handovers: Handovers
   /** Since when a tablet's preferred leader could lead it in place of this broker. */
   readonly #preferredMs = new Map<string, number>()
+  /** Not before then is one handed over again whose replica here moves away. */
+  readonly #movedMs = new Map<string, number>()
   #leaving = false
   #listener: Listener | undefined
   #sessionIds = 0
@@ -78,6 +87,7 @@ export class Replication {
     this.rules = rules
     this.lagMsMax = lagMsMax
     this.#changes = new Changes(store, world.clock, log)
+    this.#copyRate = new CopyRate(world.clock, options.copyBytesPerSecond)
     this.#handovers = new Handovers(world.clock)
     this.#peers = new Peers(world.clock, store, broker => this.#gone(broker))
   }
@@ -167,6 +177,7 @@ export class Replication {
     if (led === undefined) {
       this.#led.delete(key)
       this.#preferredMs.delete(key)
+      this.#movedMs.delete(key)
     } else this.#led.set(key, led)
     const before = this.#followed.get(key)
     if (before !== undefined && before.followed !== followed) this.#unfollow(key)
@@ -187,6 +198,7 @@ export class Replication {
         log,
         self: this.self,
         leader,
+        copyRate: this.#copyRate,
         target: () => {
           const broker = store.brokers().get(leader)
           const place = broker?.addresses.replication
@@ -298,25 +310,39 @@ export class Replication {
       this.#reviewedMs = nowMs
       for (const led of this.#led.values()) led.review()
       for (const fetcher of this.#fetchers.values()) fetcher.hurry(nowMs)
-      if (!this.#leaving) this.#restorePreferred(nowMs)
+      if (!this.#leaving) this.#giveAway(nowMs)
     }
     this.#timer = clock.after(lookMs, () => this.#look())
   }
 
-  /** After a broker was away its tablets come back to it, a few at a time. */
-  #restorePreferred(nowMs: number): void {
+  /** After a broker was away its tablets come back to it, and from where a replica moves away its leadership goes first; a few at a time. */
+  #giveAway(nowMs: number): void {
     for (const [key, led] of this.#led) {
-      const preferred = this.#replicas.get(key)?.assignment?.replicas[0]
-      if (preferred === undefined || preferred === this.self.broker || led.handingTo !== undefined) continue
-      const sinceMs = this.#preferredMs.get(key) ?? nowMs
-      if (!led.successors(behindMsMax).includes(preferred)) {
-        this.#preferredMs.delete(key)
-        continue
-      }
-      this.#preferredMs.set(key, sinceMs)
-      if (nowMs - sinceMs < this.#options.restoreMs) continue
-      if (this.#handovers.begin(led, [preferred], false)) this.#preferredMs.set(key, nowMs + restoreAgainMs)
+      const assignment = this.#replicas.get(key)?.assignment
+      if (assignment === undefined || led.handingTo !== undefined) continue
+      if (led.mustHandOver) this.#moveAway(key, led, assignment, nowMs)
+      else this.#restorePreferred(key, led, assignment, nowMs)
     }
+  }
+
+  #moveAway(key: string, led: Led, assignment: TabletAssignment, nowMs: number): void {
+    if (nowMs < (this.#movedMs.get(key) ?? nowMs)) return
+    const able = led.successors(behindMsMax)
+    const staying = targetOf(assignment).filter(broker => able.includes(broker))
+    if (this.#handovers.begin(led, staying, false)) this.#movedMs.set(key, nowMs + moveAgainMs)
+  }
+
+  #restorePreferred(key: string, led: Led, { replicas }: TabletAssignment, nowMs: number): void {
+    const [preferred] = replicas
+    if (preferred === undefined || preferred === this.self.broker) return
+    const sinceMs = this.#preferredMs.get(key) ?? nowMs
+    if (!led.successors(behindMsMax).includes(preferred)) {
+      this.#preferredMs.delete(key)
+      return
+    }
+    this.#preferredMs.set(key, sinceMs)
+    if (nowMs - sinceMs < this.#options.restoreMs) return
+    if (this.#handovers.begin(led, [preferred], false)) this.#preferredMs.set(key, nowMs + restoreAgainMs)
   }
 
   #suspect(broker: BrokerId): void {

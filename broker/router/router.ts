@@ -13,6 +13,7 @@ import {
   type TabletAssignment,
   type Topic,
 } from '../../control/model.ts'
+import { moveReplicas, type WantedMove } from './moves.ts'
 import type { AddOptions, ControlStore, NewTopic, SettingsChange, WriteOptions } from '../../control/store.ts'
 import type { Groups } from '../groups/groups.ts'
 import {
@@ -267,6 +268,13 @@ export class Router {
     const topic = await this.#options.store.addTablets(id, total, options)
     await this.#options.tablets.settled()
     return topic
+  }
+
+  /** Begins moves of replicas, or takes them back; why it did not, by partition. */
+  async moveReplicas(topic: Topic, wanted: readonly WantedMove[]): Promise<ReadonlyMap<number, Refusal>> {
+    const refused = await moveReplicas(this.#options.store, topic, wanted)
+    await this.#options.tablets.settled()
+    return refused
   }
 
   async alterTopicSettings(id: string, change: SettingsChange): Promise<Topic> {

@@ -101,7 +101,9 @@ export const describeTopic = (sources: Sources): Described[] =>
 /** The broker's settings, the ones that topics get from it included. */
 export const describeBroker = ({ dynamic, static: fixed }: Sources): Described[] => [
   ...Object.values(topicRows).map(row => describe('broker', row, { dynamic, static: fixed }, false)),
-  ...Object.values(brokerRows).map(row => describe('broker', row, { dynamic, static: fixed }, true)),
+  ...Object.values(brokerRows).map((row: Row) =>
+    describe('broker', row, { dynamic, static: fixed }, row.whileRunning !== true),
+  ),
 ]
 
 function describe(level: Level, row: Row, sources: Sources, readOnly: boolean): Described {

@@ -14,7 +14,7 @@ export const settingsPage = (): string =>
     'Each can be set for one topic when it is made or at any time later, or for all topics under the broker’s name for it: at the broker’s start, or while it runs. The topic’s own value wins, then what was changed while running, then what the broker was started with.',
     ...Object.values(topicRows).flatMap(section),
     '## Broker',
-    'These are read when the broker starts.',
+    'These are read when the broker starts, unless they say that they may be changed while it runs.',
     ...Object.values(brokerRows).flatMap(section),
   ].join('\n\n')}\n`
 
@@ -23,6 +23,7 @@ function section(row: Row): string[] {
     `- Value: ${row.kind.allowed}`,
     `- Default: ${row.default === '' ? 'empty' : `\`${row.default}\``}`,
     ...(row.topic === undefined ? [] : [`- For all topics: \`${row.broker}\``]),
+    ...(row.whileRunning === true ? ['- May be changed while it runs'] : []),
     ...row.aliases.map(({ name, times }) => `- Also: \`${name}\`${times === 1 ? '' : ` (times ${times})`}`),
   ]
   return [`### \`${row.topic ?? row.broker}\``, row.doc, facts.join('\n')]

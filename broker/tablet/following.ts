@@ -14,10 +14,11 @@ import {
   lastOffsetOf,
   leaderEpochOf,
 } from '../../protocol/kafka/record-batch.ts'
+import type { TabletAssignment } from '../../control/model.ts'
 import { LogBroken } from '../log/log.ts'
 import type { Diverging, FetchFrom, Followed } from '../replication/replica.ts'
-import type { Rules } from '../replication/rules.ts'
 import type { TabletState } from './appends.ts'
+import type { AroundTablets } from './leading.ts'
 import type { Keeping } from './keeping.ts'
 
 /** The tablet, as its following sees it. */
@@ -28,6 +29,7 @@ export type FollowingOwner = {
   readonly logStart: Offset
   /** Everything below is as durable as the topic wants. */
   readonly durableEnd: Offset
+  readonly assignment: TabletAssignment | undefined
   /** `bytes` more stand in the file. */
   written(bytes: number): void
   /** The log ends elsewhere now, and what there is is on the disk. */
@@ -46,7 +48,7 @@ export class Following implements Followed {
   readonly #state: TabletState
   readonly #keeping: Keeping
   readonly #clock: Clock
-  readonly #rules: Rules
+  readonly #around: Pick<AroundTablets, 'self' | 'rules'>
   isAnswered = false
   #ready: () => void = () => undefined
   #cutting: Promise<void> | undefined
@@ -56,7 +58,7 @@ export class Following implements Followed {
     state: TabletState,
     keeping: Keeping,
     clock: Clock,
-    rules: Rules,
+    around: Pick<AroundTablets, 'self' | 'rules'>,
     leader: BrokerId,
     inEpoch: Epoch,
     before: Promise<void> | undefined,
@@ -65,7 +67,7 @@ export class Following implements Followed {
     this.#state = state
     this.#keeping = keeping
     this.#clock = clock
-    this.#rules = rules
+    this.#around = around
     this.leader = leader
     this.epoch = inEpoch
     this.topicId = owner.topicId
@@ -79,6 +81,12 @@ export class Following implements Followed {
   /** Settles when nothing is being cut any more. */
   get cutting(): Promise<void> | undefined {
     return this.#cutting
+  }
+
+  get isInSync(): boolean {
+    const { broker, incarnation } = this.#around.self
+    const isr = this.#owner.assignment?.isr ?? []
+    return isr.some(member => member.broker === broker && member.incarnation === incarnation)
   }
 
   next(): FetchFrom | undefined {
@@ -145,7 +153,7 @@ export class Following implements Followed {
   cutBack(diverging: Diverging): Promise<void> {
     const { log, epochs } = this.#state
     const own = epochs.endOf(diverging.epoch, Infinity as Epoch, log.end.offset)
-    const to = this.#rules.cutAt(diverging, own, log.firstOffset)
+    const to = this.#around.rules.cutAt(diverging, own, log.firstOffset)
     if (to === undefined || to >= log.end.offset) return Promise.resolve()
     return this.#cut(() => this.#keeping.truncate(offset(Math.max(to, log.firstOffset))))
   }

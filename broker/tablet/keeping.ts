@@ -13,7 +13,7 @@ import { retainedFrom } from '../log/retention.ts'
 import type { TopicSettings } from '../settings/resolve.ts'
 import type { TabletState } from './appends.ts'
 import { Producers } from './producers.ts'
-import type { TabletIdentity, TabletShared } from './tablet.ts'
+import type { TabletIdentity, TabletShared } from './shared.ts'
 
 /** The tablet as its keeping sees it. */
 export type Kept = {

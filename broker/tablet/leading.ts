@@ -169,12 +169,19 @@ export class Leading implements Led {
 
   /** The same epoch, as it was seen in the control store. */
   assigned(assignment: TabletAssignment): void {
-    this.leadership.assigned(assignment, this.#owner.nowMs)
+    const askAgain = this.leadership.assigned(assignment, this.#owner.nowMs)
+    // Who is told that nobody leads asks anew.
+    if (askAgain) this.#tell('ended')
     this.#setChanged()
   }
 
   get handingTo(): BrokerId | undefined {
     return this.#handOver?.to
+  }
+
+  get mustHandOver(): boolean {
+    const { assignment, limits } = this.#owner
+    return assignment !== undefined && this.leadership.mustHandOver(assignment, limits)
   }
 
   get hasHeirs(): boolean {

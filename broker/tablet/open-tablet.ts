@@ -6,7 +6,8 @@ import { baseOffsetOf, leaderEpochOf } from '../../protocol/kafka/record-batch.t
 import { LeaderEpochs } from '../log/leader-epochs.ts'
 import { openLog, type Recovered } from '../log/open-log.ts'
 import { Producers } from './producers.ts'
-import type { Tablet, TabletShared } from './tablet.ts'
+import type { TabletShared } from './shared.ts'
+import type { Tablet } from './tablet.ts'
 
 /**
  * Brings `tablet` from recovering to opened, or takes it offline with the reason. Never rejects: one tablet's disk trouble is not the broker's.

@@ -75,6 +75,10 @@ test('nothing begins empty in the place of a directory that an earlier run had',
   expect(missingWith(assigned(0, ['0/5']), run, true)).toMatch(/\.stray/)
   expect(missingWith(assigned(0, ['0/5']), run, false)).toBeUndefined()
   expect(missingWith(placed(['0/4']), run, false)).toBeUndefined()
+  // Nobody has led it, though it was told to move.
+  const moving = { ...assigned(0, ['0/4'], 0), removing: [brokerId(0)] }
+  expect(missingWith(moving, run, false)).toBeUndefined()
+  expect(missingWith({ ...moving, epoch: epoch(1) }, run, false)).toMatch(/run 4/)
   expect(missingWith(assigned(1, ['1/1']), run, true)).toBeUndefined()
 })
 

@@ -1,6 +1,7 @@
 /** What an assignment asks of a replica: pure decisions on who leads, follows, claims, or must not begin at all. */
 import type { BrokerId, Incarnation } from '../../base/quantities.ts'
 import type { InSync, TabletAssignment } from '../../control/model.ts'
+import { isMoving } from '../../control/moves.ts'
 
 /** 'lead on' is the same leadership as before; 'claim' is to take a new epoch first. */
 export type Stance = 'lead' | 'lead on' | 'follow' | 'claim'
@@ -78,7 +79,9 @@ export function missingWith(
 ): string | undefined {
   const entry = entryOf(assignment, self)
   if (entry === undefined) return undefined
-  if (!wasHere && (entry.incarnation >= notedSince || assignment.version === 0)) return undefined
+  // Who never had a leader may have been told to move, and does not end that.
+  const isAsPlaced = assignment.version === 0 || (assignment.epoch === 0 && isMoving(assignment))
+  if (!wasHere && (entry.incarnation >= notedSince || isAsPlaced)) return undefined
   return (
     `broker ${self} was in sync in run ${entry.incarnation}, and the directory of the tablet is missing: it does not begin anew without its records. ` +
     `Stop the broker, ${hasStray ? 'take .stray off the name of the directory that was set aside' : 'bring the directory back'} and start it, or delete the topic`

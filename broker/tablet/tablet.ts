@@ -7,12 +7,12 @@ import { assert, InvariantViolation } from '../../base/assert.ts'
 import { epoch, incarnation, offset, type BrokerId, type Epoch, type Offset } from '../../base/quantities.ts'
 import { Refusal } from '../../base/refusals.ts'
 import { LimitedLog } from '../../base/limited-log.ts'
-import type { World } from '../../base/world.ts'
 import type { InSync, TabletAssignment } from '../../control/model.ts'
-import type { Checkpoints, TabletCheckpoint } from '../log/checkpoint.ts'
+import { countedReplicas } from '../../control/moves.ts'
+import type { TabletCheckpoint } from '../log/checkpoint.ts'
 import type { Cleaner } from '../log/compaction/cleaner.ts'
 import type { Compaction, PassLimits } from '../log/compaction/compaction.ts'
-import type { LogPosition, LogShared } from '../log/log.ts'
+import type { LogPosition } from '../log/log.ts'
 import { noBatches, type Batches } from '../log/read.ts'
 import type { Limits } from '../replication/leadership.ts'
 import type { Followed, Led, Replica } from '../replication/replica.ts'
@@ -21,33 +21,14 @@ import { Appends, type TabletState } from './appends.ts'
 import type { Acks, Appending } from './appending.ts'
 import { Durable } from './durable.ts'
 import { Following } from './following.ts'
-import { isOutOfDescriptors, type GroupCommit } from './group-commit.ts'
+import { isOutOfDescriptors } from './group-commit.ts'
 import { Keeping, type Kept } from './keeping.ts'
-import { Leading, type AroundTablets } from './leading.ts'
+import { Leading } from './leading.ts'
 import { Marks } from './marks.ts'
 import { Reading } from './reading.ts'
 import { closings, nextRole, type Closing, type Role } from './role.ts'
+import type { TabletIdentity, TabletShared } from './shared.ts'
 import type { TimestampedOffset } from './timestamps.ts'
-
-/** What the tablets of a broker share. */
-export type TabletShared = {
-  readonly world: World
-  readonly log: Logger
-  readonly logs: LogShared
-  readonly groupCommit: GroupCommit
-  readonly checkpoints: Checkpoints
-  /** Undefined where every tablet has one replica. */
-  readonly replication?: AroundTablets
-}
-
-/** Who it is. `name` is the name of its directory. */
-export type TabletIdentity = {
-  readonly topic: string
-  readonly topicId: string
-  readonly partition: number
-  readonly name: string
-  readonly directory: string
-}
 
 const syncAgainMs = 100
 
@@ -270,6 +251,7 @@ export class Tablet implements Kept, Replica {
     this.#leads = undefined
     if (around === undefined || assignment.replicas.length === 1)
       return this.#advance(this.#marks.synced, this.#marks.writtenBytes)
+    this.#marks.grown(state.log.end)
     this.#leads = Leading.begin(this, state, around, assignment)
     this.#leads.grown(this.durableEnd)
   }
@@ -318,16 +300,7 @@ export class Tablet implements Kept, Replica {
     }
     if (leader === undefined || leader === around.self.broker) return
     this.#marks.leaderMark = this.highWatermark
-    this.#follows = new Following(
-      this,
-      state,
-      keeping,
-      world.clock,
-      around.rules,
-      leader,
-      inEpoch,
-      before?.cutting,
-    )
+    this.#follows = new Following(this, state, keeping, world.clock, around, leader, inEpoch, before?.cutting)
   }
 
   /** Takes it out of service; what is on the disk stays as it is. */
@@ -371,7 +344,7 @@ export class Tablet implements Kept, Replica {
     if (this.#leads?.keepsOut(() => appending.refused(slot, this.#notLeading())) === true) return
     const { assignment } = this
     assert(assignment !== undefined, 'a leader has an assignment')
-    const enough = Math.min(this.#settings.minInsyncReplicas, assignment.replicas.length)
+    const enough = Math.min(this.#settings.minInsyncReplicas, countedReplicas(assignment))
     const inSync = this.#leads?.leadership.inSyncAtLeast ?? assignment.isr.length
     if (acks === -1 && inSync < enough && !this.limits.alone) {
       const why = `${inSync} replicas of ${this.#name()} are in sync, and acks=all needs ${enough}`

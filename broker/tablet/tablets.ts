@@ -18,7 +18,8 @@ import { tabletDirectory, topicIdIn } from '../log/segment-names.ts'
 import type { TopicSettings } from '../settings/resolve.ts'
 import { openTablet } from './open-tablet.ts'
 import { lostWith, missingWith, stanceOf } from './stance.ts'
-import { Tablet, type TabletShared } from './tablet.ts'
+import type { TabletShared } from './shared.ts'
+import { Tablet } from './tablet.ts'
 
 export type TabletsOptions = {
   readonly shared: TabletShared
@@ -229,7 +230,7 @@ export class Tablets {
         const { fileDeleteDelayMs } = this.#options.settingsOf(event.topic)
         if (event.kept === true) return this.#then(() => this.#shut(tablets))
         for (const tablet of tablets) tablet.close('UNKNOWN_TOPIC_OR_PARTITION')
-        this.#then(() => this.#removeDirectories(tablets, fileDeleteDelayMs))
+        this.#then(() => this.#removeDirectories(tablets, fileDeleteDelayMs, 'its topic was deleted'))
         return
       }
       case 'broker-settings-changed': {
@@ -402,15 +403,21 @@ export class Tablets {
     return this.#options.store.topicById(topicId)?.tablets[partition]
   }
 
-  /** Replicas that other brokers have now: what is on the disk is set aside. */
+  /** Replicas that other brokers have now: a move that has ended takes what is on the disk along, anything else sets it aside. */
   #dropTaken(topic: Topic): void {
-    const { self, shared, dataDirectory } = this.#options
+    const { self, shared, dataDirectory, settingsOf } = this.#options
     const tablets = this.#byTopic.get(topic.name) ?? []
+    const moved: Tablet[] = []
     for (const tablet of tablets) {
       if (tablet?.topicId !== topic.id || topic.tablets[tablet.partition]?.replicas.includes(self) === true)
         continue
       tablets[tablet.partition] = undefined
+      const wasMoving = tablet.assignment?.removing.includes(self) === true
       tablet.close('NOT_LEADER_OR_FOLLOWER')
+      if (wasMoving) {
+        moved.push(tablet)
+        continue
+      }
       const { name } = tablet.identity
       this.#then(async () => {
         try {
@@ -420,6 +427,9 @@ export class Tablets {
         }
       })
     }
+    const { fileDeleteDelayMs } = settingsOf(topic)
+    if (moved.length > 0)
+      this.#then(() => this.#removeDirectories(moved, fileDeleteDelayMs, 'its replica was moved away'))
   }
 
   /** Brings the topic's opened tablets into the roles that it says, and claims what this run may lead. */
@@ -486,16 +496,18 @@ export class Tablets {
     })
   }
 
-  async #removeDirectories(tablets: Tablet[], delayMs: number): Promise<void> {
+  async #removeDirectories(tablets: readonly Tablet[], delayMs: number, why: string): Promise<void> {
     const { shared, dataDirectory } = this.#options
     const { disk, clock } = shared.world
     for (const { identity } of tablets) {
-      const doomed = `${identity.directory}.deleted`
+      let doomed = `${identity.directory}.deleted`
       try {
+        // One that was moved here and away again may be there already.
+        for (let i = 2; disk.stat(doomed) !== undefined; i++) doomed = `${identity.directory}.deleted.${i}`
         if (disk.stat(identity.directory) !== undefined) disk.rename(identity.directory, doomed)
         await disk.syncDirectory(`${dataDirectory}/tablets`)
         await shared.checkpoints.delete(identity.name)
-        shared.log.info({ topic: identity.topic, partition: identity.partition }, 'tablet deleted')
+        shared.log.info({ topic: identity.topic, partition: identity.partition, why }, 'tablet deleted')
         clock.after(delayMs, () => removeAway(shared, doomed))
       } catch (error) {
         shared.log.warn(
@@ -528,7 +540,7 @@ function setAsideStrangers(
 ): void {
   for (const name of shared.world.disk.list(`${dataDirectory}/tablets`)) {
     if (isKnown(name) || /\.stray(?:\.\d+)?$/.test(name)) continue
-    if (name.endsWith('.deleted')) removeAway(shared, `${dataDirectory}/tablets/${name}`)
+    if (/\.deleted(?:\.\d+)?$/.test(name)) removeAway(shared, `${dataDirectory}/tablets/${name}`)
     else setAside(shared, dataDirectory, name, 'no topic has')
   }
 }

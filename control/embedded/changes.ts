@@ -9,6 +9,7 @@ import { Refusal } from '../../base/refusals.ts'
 import type { Random } from '../../base/world.ts'
 import { applyChanges, assertSound } from '../model.ts'
 import type { Addresses, BrokerStart, TabletAssignment, TabletChange, Topic } from '../model.ts'
+import { targetOf } from '../moves.ts'
 import { checkTopicName } from '../names.ts'
 import { checkAssignment, checkTabletCount, place, topicTabletsMax } from '../placement.ts'
 import type { AddOptions, ChangeAnswer, NewTopic, Registration, SettingsChange } from '../store.ts'
@@ -122,7 +123,8 @@ export function addTablets(draft: Draft, id: string, total: number, { replicas }
     throw new Refusal('INVALID_REPLICA_ASSIGNMENT', message)
   }
   const brokers = new Set(draft.brokers.keys())
-  const replication = topic.tablets[0]?.replicas.length ?? 1
+  const [first] = topic.tablets
+  const replication = first === undefined ? 1 : targetOf(first).length
   const places = replicas
     ? checkAssignment(
         replicas.map((ids, at) => ({ tablet: now + at, replicas: ids })),

@@ -1,6 +1,6 @@
 /**
  * Every setting there is, a row each, under the name Kafka gives it. Rows of `topicRows` hold for a topic and may be changed
- * while running, for one topic or for all; rows of `brokerRows` are read once when the broker starts. `docs/settings.md` is
+ * while running, for one topic or for all; rows of `brokerRows` are read once when the broker starts, but for those that say `whileRunning`. `docs/settings.md` is
  * written from here.
  */
 import { GIB, KIB, MIB } from '../../base/quantities.ts'
@@ -18,6 +18,8 @@ export type Row<T = unknown> = {
   readonly default: string
   /** A sentence or two for the person who sets it. */
   readonly doc: string
+  /** A setting of the broker alone that may be changed while it runs, as all of topics may. */
+  readonly whileRunning?: true
 }
 
 export type Alias = { readonly name: string; readonly times: number }
@@ -40,6 +42,10 @@ const row = <T>(topic: string | undefined, broker: string, details: Details<T>):
 const forTopic = <T>(topic: string, broker: string, details: Details<T>): Row<T> =>
   row(topic, broker, details)
 const forBroker = <T>(broker: string, details: Details<T>): Row<T> => row(undefined, broker, details)
+const whileRunning = <T>(broker: string, details: Details<T>): Row<T> => ({
+  ...row(undefined, broker, details),
+  whileRunning: true,
+})
 
 const minuteMs = 60_000
 const hourMs = 60 * minuteMs
@@ -179,9 +185,14 @@ export const brokerRows = {
     doc: 'The zone or rack the broker stands in, as clients are told it.',
   }),
   replicaLagTimeMaxMs: forBroker('replica.lag.time.max.ms', {
-    kind: int({ min: 1 }),
+    kind: long({ min: 1 }),
     default: 30_000,
     doc: 'A replica that has not had everything for so many milliseconds is not in sync any more.',
+  }),
+  copyRate: whileRunning('follower.replication.throttled.rate', {
+    kind: long({ min: 1, unlimited: true }),
+    default: 50 * MIB,
+    doc: 'So many bytes a second a broker copies, all in all, of replicas that are not in sync: moved ones, and those that come back. -1 for no limit. Kafka has no limit by default, and one only for what follower.replication.throttled.replicas names.',
   }),
   listeners: forBroker('listeners', {
     kind: listeners,

@@ -28,7 +28,7 @@ const byName: Readonly<Record<Level, ReadonlyMap<string, Named>>> = {
 
 function namedOf(rows: Readonly<Record<string, Row>>, dynamic: boolean): [string, Named][] {
   return Object.values(rows).flatMap(row => [
-    [row.broker, { name: row.broker, row, dynamic }],
+    [row.broker, { name: row.broker, row, dynamic: dynamic || row.whileRunning === true }],
     ...row.aliases.map((alias): [string, Named] => [
       alias.name,
       { name: alias.name, row, alias, dynamic: false },

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { logTopics } from '../../control/kubernetes/resources/log-topic.ts'
 import { tabletSlices } from '../../control/kubernetes/resources/tablet-slice.ts'
-import { ApiError, type KubeObject } from '../../kube/api.ts'
+import { ApiError, type KubeApi, type KubeObject } from '../../kube/api.ts'
 import { configMaps } from '../../kube/resources.ts'
 import { SimKube } from '../../test/sim/kube.ts'
 import { Seeded } from '../../test/sim/seeded.ts'
@@ -17,10 +17,10 @@ function open() {
   const wrote: KubeObject[] = []
   const deleted: KubeObject[] = []
   const told: string[] = []
-  const run = (...steps: Step[]) =>
+  const through = (api: KubeApi, ...steps: Step[]) =>
     clock.finish(
       apply(steps, {
-        api: kube.client(),
+        api,
         cluster: clusterOf(),
         wrote: (_, object) => wrote.push(object),
         deleted: (_, object) => deleted.push(object),
@@ -28,7 +28,8 @@ function open() {
         signal: new AbortController().signal,
       }),
     )
-  return { kube, wrote, deleted, told, run }
+  const run = (...steps: Step[]) => through(kube.client(), ...steps)
+  return { kube, wrote, deleted, told, run, through }
 }
 
 const wanted = configMap(clusterOf(), 'a=1\n')
@@ -38,7 +39,7 @@ const applying: Step = { kind: 'apply', resource: configMaps, object: wanted, is
 
 test('what is missing is made, its answer handed on, its event told', async () => {
   const { kube, run, wrote, told } = open()
-  expect(await run(applying)).toEqual({ moved: true, stale: false, refused: [] })
+  expect(await run(applying)).toEqual({ moved: true, stale: false, undefinedKind: false, refused: [] })
   expect(wrote).toEqual([kube.peek(configMaps, key)])
   expect(told).toEqual(['Told'])
 })
@@ -84,6 +85,15 @@ test('slices stay when the API server still has their LogTopic, whoever says tha
   expect(deleted).toHaveLength(1)
 })
 
+test('a quota that is full is no missing right', async () => {
+  const { kube, through } = open()
+  const said = 'configmaps "events-config" is forbidden: exceeded quota: small, requested: count/configmaps=1'
+  const full = Object.assign(Object.create(kube.client()) as KubeApi, {
+    apply: () => Promise.reject(new ApiError(said, { code: 403, reason: 'Forbidden' })),
+  })
+  expect((await through(full, applying)).refused).toMatchObject([{ reason: 'Rejected' }])
+})
+
 test('what the API server refuses is told, what it cannot do now is thrown, what has changed is stale', async () => {
   const { kube, run } = open()
   kube.failNext({ code: 422, reason: 'Invalid' }, { verb: 'apply' })
@@ -97,6 +107,7 @@ test('what the API server refuses is told, what it cannot do now is thrown, what
   expect(await run({ kind: 'patch', resource: configMaps, key, patch, reason: '' })).toEqual({
     moved: false,
     stale: true,
+    undefinedKind: false,
     refused: [],
   })
   expect(await run({ kind: 'create', resource: configMaps, object: wanted, reason: '' })).toMatchObject({

@@ -22,8 +22,16 @@ export type ApplyOptions = {
   readonly signal: AbortSignal
 }
 
-/** `moved`: something is different now. `stale`: what was seen is not how it is. */
-export type Applied = { readonly moved: boolean; readonly stale: boolean; readonly refused: readonly Fault[] }
+/**
+ * `moved`: something is different now. `stale`: what was seen is not how it is. `undefinedKind`: whether a LogCluster is there could not be asked, as the
+ * API server knows no such kind.
+ */
+export type Applied = {
+  readonly moved: boolean
+  readonly stale: boolean
+  readonly undefinedKind: boolean
+  readonly refused: readonly Fault[]
+}
 
 type Applying = ApplyOptions & {
   /** The LogTopics and LogClusters of a namespace as the API server has them now. */
@@ -31,7 +39,7 @@ type Applying = ApplyOptions & {
   readonly clusterUids: (namespace: string) => Promise<ReadonlySet<string>>
 }
 
-type Outcome = 'done' | 'nothing' | 'stale' | Fault
+type Outcome = 'done' | 'nothing' | 'stale' | 'undefined kind' | Fault
 
 /** As many writes at once as a small API server takes without noticing. */
 export const writesAtOnce = 16
@@ -47,6 +55,7 @@ export async function apply(steps: readonly Step[], options: ApplyOptions): Prom
   return {
     moved: outcomes.includes('done'),
     stale: outcomes.includes('stale'),
+    undefinedKind: outcomes.includes('undefined kind'),
     refused: outcomes.filter(outcome => typeof outcome === 'object'),
   }
 }
@@ -64,9 +73,23 @@ async function outcomeOf(step: Step, options: Applying): Promise<Outcome> {
     return outcome
   } catch (error) {
     if (!(error instanceof ApiError)) throw error
+    if (step.kind === 'create' && error.code === 409 && (await isTaken(step, options.api)))
+      return notOurs(step)
     return judge(step, error)
   }
 }
+
+/** Whether somebody else has made what is there: it has not the labels that ours would have. */
+async function isTaken({ resource, object }: Step & { kind: 'create' }, api: KubeApi): Promise<boolean> {
+  const there = await api.get(resource, keyOf(object))
+  const labels = Object.entries(object.metadata.labels ?? {})
+  return there !== undefined && labels.some(([name, value]) => there.metadata.labels?.[name] !== value)
+}
+
+const notOurs = (step: Step): Fault => ({
+  reason: 'NotOurs',
+  message: `there is a ${targetOf(step)} that the operator did not make, and it leaves it alone: rename or delete it, or rename the LogCluster`,
+})
 
 /** What an answer that is no success means for the step. Of what passes by itself the queue tries again. */
 function judge(step: Step, error: ApiError): Fault | 'stale' {
@@ -74,8 +97,10 @@ function judge(step: Step, error: ApiError): Fault | 'stale' {
   const guarded = step.kind === 'patch' && error.code === 422
   if (guarded || error.code === 404 || error.code === 409) return 'stale'
   if (![400, 403, 422].includes(error.code)) throw error
+  // A quota answers as missing rights do.
+  const isForbidden = error.code === 403 && !error.message.includes('exceeded quota')
   return {
-    reason: error.code === 403 ? 'Forbidden' : 'Rejected',
+    reason: isForbidden ? 'Forbidden' : 'Rejected',
     message: `${target}: the API server refuses it: ${error.message}`,
   }
 }
@@ -83,6 +108,8 @@ function judge(step: Step, error: ApiError): Fault | 'stale' {
 async function take(step: Step, options: Applying): Promise<Outcome> {
   const { api } = options
   if (step.kind === 'apply') return applyObject(step, options)
+  const guarded = await guard(step, options)
+  if (guarded !== undefined) return guarded
   if (step.kind === 'delete') return remove(step, options)
   const made =
     step.kind === 'create'
@@ -92,15 +119,24 @@ async function take(step: Step, options: Applying): Promise<Outcome> {
   return 'done'
 }
 
+/** What keeps a step from being taken that is for a LogCluster that is gone; undefined when nothing does. */
+async function guard(step: Step, options: Applying): Promise<'stale' | 'undefined kind' | undefined> {
+  if ((step.kind !== 'create' && step.kind !== 'delete') || step.unlessCluster === undefined) return undefined
+  const { namespace } = step.kind === 'create' ? keyOf(step.object) : step.key
+  try {
+    return (await options.clusterUids(namespace)).has(step.unlessCluster) ? 'stale' : undefined
+  } catch (error) {
+    if (error instanceof ApiError && error.code === 404) return 'undefined kind'
+    throw error
+  }
+}
+
 async function applyObject(step: Step & { kind: 'apply' }, options: ApplyOptions): Promise<Outcome> {
   const { api, cluster } = options
   const { resource, object } = step
   const there = step.isNew ? await api.get(resource, keyOf(object)) : undefined
   if (there !== undefined && (cluster === undefined || !isOurs(there, cluster))) {
-    return {
-      reason: 'NotOurs',
-      message: `there is a ${targetOf(step)} that the operator did not make, and it leaves it alone: rename or delete it, or rename the LogCluster`,
-    }
+    return notOurs(step)
   }
   if (there?.metadata.deletionTimestamp !== undefined) return 'nothing'
   options.wrote(resource, await api.apply(resource, object, { manager, force: true }))
@@ -109,9 +145,7 @@ async function applyObject(step: Step & { kind: 'apply' }, options: ApplyOptions
 
 async function remove(step: Step & { kind: 'delete' }, options: Applying): Promise<Outcome> {
   const { api } = options
-  const { resource, key, uid, resourceVersion, unlessTopic, unlessCluster } = step
-  if (unlessCluster !== undefined && (await options.clusterUids(key.namespace)).has(unlessCluster))
-    return 'stale'
+  const { resource, key, uid, resourceVersion, unlessTopic } = step
   if (unlessTopic !== undefined) {
     const uids = await options.topicUids(key.namespace)
     if (unlessTopic.some(one => uids.has(one))) return 'stale'

@@ -12,6 +12,7 @@ import type { Fault } from '../judge/fault.ts'
 import { groundOf } from '../judge/topic.ts'
 import { isGoing } from '../observe/members.ts'
 import type { Observed } from '../observe/observed.ts'
+import { dyingIn, withoutDying } from '../observe/removal.ts'
 import { see, type Seen } from '../observe/seen.ts'
 import { keyOf } from '../plan/step.ts'
 import { clusterReport } from '../status/cluster.ts'
@@ -26,7 +27,10 @@ export type ReportOptions = {
   readonly signal: AbortSignal
 }
 
-/** Writes the status of the LogCluster and of its topics, where it is different, and tells what is new in it. */
+/**
+ * Writes the status of the LogCluster and of its topics, where it is different, and tells what is new in it; conditions of the LogCluster alone while
+ * data of one before it are being removed.
+ */
 export async function report(
   observed: Observed,
   refused: readonly Fault[],
@@ -42,6 +46,9 @@ export async function report(
     await reportTopics(stranded, options)
     return
   }
+  const dying = dyingIn(observed)
+  if (dying.size > 0)
+    return reportSeen(see(withoutDying(observed, dying), cluster), cluster, refused, options)
   const seen = see(observed, cluster)
   const ground = groundOf(seen)
   await reportTopics(
@@ -58,8 +65,9 @@ export async function reportCluster(
   options: ReportOptions,
 ): Promise<void> {
   const { cluster } = observed
-  if (cluster !== undefined && !isGoing(cluster))
-    await reportSeen(see(observed, cluster), cluster, refused, options)
+  if (cluster === undefined || isGoing(cluster)) return
+  const seen = see(withoutDying(observed, dyingIn(observed)), cluster)
+  await reportSeen(seen, cluster, refused, options)
 }
 
 async function reportSeen(
@@ -68,7 +76,13 @@ async function reportSeen(
   refused: readonly Fault[],
   options: ReportOptions,
 ): Promise<void> {
-  const { status, news } = clusterReport(seen, refused)
+  const { status: now, news } = clusterReport(seen, refused)
+  const { observedGeneration, conditions = [] } = now
+  // Nothing of what is about to go is to be taken for this LogCluster's own, then or later.
+  const isWaiting = dyingIn(seen).size > 0
+  const status = isWaiting
+    ? { ...cluster.status, ...(observedGeneration !== undefined && { observedGeneration }), conditions }
+    : now
   if (isDeepStrictEqual(status, cluster.status)) return
   if (!(await write(logClusters, cluster, status, options))) return
   for (const { reason, message } of news) {

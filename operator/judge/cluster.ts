@@ -4,6 +4,7 @@ import { isLeaving, podOf, type Seen } from '../observe/seen.ts'
 import { holdsDeleted, type Member } from '../observe/members.ts'
 import { hexOf } from '../../control/kubernetes/ownership.ts'
 import type { Fault } from './fault.ts'
+import { movesOf } from './moves.ts'
 import { podFault } from './pod.ts'
 import { isLockedOut } from './revision.ts'
 import { sizeOf } from './volume.ts'
@@ -81,11 +82,14 @@ const classesText = ({ storageClasses }: Seen): string =>
   storageClasses.size === 0 ? '' : `, there are ${[...storageClasses.keys()].sort().slice(0, 10).join(', ')}`
 
 function volumeFault(seen: Seen, member: Member, size: string): Fault | undefined {
-  const { problem, size: now } = sizeOf(seen, member)
+  const { problem, size: now, least } = sizeOf(seen, member)
   if (problem === 'shrinks') {
     return {
       reason: 'VolumeCannotShrink',
-      message: `spec.storage.size is ${size}, the volume has ${now} and volumes never shrink: set it to ${now} or more`,
+      message:
+        least === now
+          ? `spec.storage.size is ${size}, the volume has ${now} and volumes never shrink: set it to ${now} or more`
+          : `spec.storage.size is ${size}, the volume asks for ${now} and has ${least}, which it never falls back to: set it to more than ${least}`,
     }
   }
   if (problem === 'cannot grow') {
@@ -107,7 +111,7 @@ function dataFault(member: Member): Fault | undefined {
   return member.claim?.status?.phase === 'Lost'
     ? {
         reason: 'VolumeLost',
-        message: `the volume of the claim ${member.claim.metadata.name} is gone: restore it`,
+        message: `the volume of the claim ${member.claim.metadata.name} is gone: restore it; or, where other brokers have copies in sync, delete the claim and the pod of the broker, which then copies everything anew to an empty volume`,
       }
     : undefined
 }
@@ -116,7 +120,7 @@ function accountFault(seen: Seen, member: Member): Fault | undefined {
   return isLockedOut(seen, member)
     ? {
         reason: 'AccountReplaced',
-        message: `the ServiceAccount ${accountName(seen.cluster.metadata.name)} was deleted and is made again, but the API server refuses the tokens of the one before: brokers are restarted one by one to get new ones; leave the ServiceAccount alone`,
+        message: `the ServiceAccount ${accountName(seen.cluster.metadata.name)} was deleted and is made again, and the API server refuses the tokens of the one before: who has no new ones yet and falls silent is restarted, one by one; leave the ServiceAccount alone`,
       }
     : undefined
 }
@@ -138,23 +142,29 @@ function listenerFault(seen: Seen, member: Member): Fault | undefined {
   }
 }
 
+/** Tablets that nobody else can take, and brokers that are gone together. */
 function drainFaults(seen: Seen): Fault[] {
-  const blocked = seen.members.filter(member => member.excess && !isLeaving(member))
-  if (blocked.length === 0) return []
-  const ids = new Set<number>(blocked.map(({ id }) => id))
-  const names = new Set<string>()
-  const kept = new Map<string, string>()
-  const orphans = new Set(seen.orphans.map(({ slice }) => slice))
-  let tablets = 0
-  for (const slice of seen.slices.values()) {
-    const { topic, tablets: placed } = slice
-    for (const { replicas } of placed) {
-      if (!replicas.some(id => ids.has(id))) continue
-      tablets += 1
-      if (orphans.has(slice)) kept.set(topic.name, hexOf(topic.id))
-      else names.add(topic.name)
-    }
+  const { blocked, gone } = movesOf(seen)
+  const faults: Fault[] = []
+  if (gone.length > 1) {
+    faults.push({
+      reason: 'SeveralBrokersGone',
+      message: `${brokersText(gone)} have been gone for longer than spec.replaceAfter: copies are made again for one broker at a time only, as several are more likely to come back. Bring all but one of them back`,
+    })
   }
+  const excess = new Set<number>(seen.members.filter(({ excess }) => excess).map(({ id }) => id))
+  const held = blocked.filter(({ from }) => excess.has(from))
+  if (held.length === 0) return faults
+  const tablets = new Set(held.map(({ slice, at }) => `${slice.metadata.name} ${at}`)).size
+  const ids = [...new Set(held.map(({ from }) => from))].sort((a, b) => a - b)
+  const orphans = new Set(seen.orphans.map(({ slice }) => slice))
+  const kept = new Map<string, string>()
+  const names = new Set<string>()
+  for (const { slice } of held) {
+    if (orphans.has(slice)) kept.set(slice.topic.name, hexOf(slice.topic.id))
+    else names.add(slice.topic.name)
+  }
+  const why = [...new Set(held.map(one => one.why))].slice(0, 3).join(', or ')
   const remedies = [
     `set spec.brokers, which is ${seen.cluster.spec.brokers}, to ${seen.members.length}`,
     ...(names.size > 0
@@ -166,16 +176,15 @@ function drainFaults(seen: Seen): Fault[] {
         ]
       : []),
   ]
-  return [
-    {
-      reason: 'DrainBlocked',
-      message: `${brokersText([...ids])} cannot be removed, ${tablets} tablets of ${fewOf([...names, ...kept.keys()])} are there, and are not moved to other brokers yet: ${remedies.join('; or ')}`,
-    },
-  ]
+  faults.push({
+    reason: 'DrainBlocked',
+    message: `${brokersText(ids)} cannot be removed, ${tablets} tablets of ${fewOf([...names, ...kept.keys()])} are there and no other broker can take them (${why}): ${remedies.join('; or ')}`,
+  })
+  return faults
 }
 
 /** The first of them in order, and how many more there are. */
-function fewOf(names: Iterable<string>): string {
+export function fewOf(names: Iterable<string>): string {
   const sorted = [...names].sort()
   const more = sorted.length > 5 ? ` and ${sorted.length - 5} more` : ''
   return `${sorted.slice(0, 5).join(', ')}${more}`

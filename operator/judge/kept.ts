@@ -27,10 +27,11 @@ export function keptData(observed: Observed): (Fault & { readonly regarding: Kub
 const removalText = ({ key }: Observed): string =>
   `to remove them for good: kubectl delete logtopics,tabletslices,pvc,leases -n ${key.namespace} -l ${labels.cluster}=${key.name}, and LogTopics that you made yourself by their names`
 
-const isOverruled = (ending: Ending): boolean => ending === 'paused' || ending === 'orphaned'
+const isOverruled = (ending: Ending): boolean => ending !== 'Retain' && ending !== 'Delete'
 
 function how(ending: Ending | undefined): string {
   if (ending === 'paused') return `while the annotation ${annotations.paused} stopped all changes`
+  if (ending === 'undefined kind') return 'with the definition of all LogClusters'
   if (ending === 'orphaned') return 'with --cascade=orphan'
   return 'while no operator saw it, and its deletionPolicy may have been set to Retain before'
 }

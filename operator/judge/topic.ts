@@ -1,6 +1,7 @@
 import { Refusal } from '../../base/refusals.ts'
 import { brokerId, type BrokerId } from '../../base/quantities.ts'
 import { annotations } from '../../control/kubernetes/resources/names.ts'
+import { targetOf } from '../../control/moves.ts'
 import { checkTopicName } from '../../control/names.ts'
 import { topicTabletsMax } from '../../control/placement.ts'
 import type { Member } from '../observe/members.ts'
@@ -71,9 +72,16 @@ function settingFault({ topic }: TopicView): Fault | undefined {
     : { reason: 'UnknownSetting', message: `spec.config: ${faults.join('; ')}` }
 }
 
-function sizeFault({ cluster }: Seen, { topic, slices }: TopicView): Fault | undefined {
+/** How many replicas its tablets have, or shall have when they have moved; undefined while none is placed. */
+export function copiesOf({ slices }: TopicView): number | undefined {
+  const first = slices[0]?.tablets[0]
+  return first && targetOf(first).length
+}
+
+function sizeFault({ cluster }: Seen, view: TopicView): Fault | undefined {
+  const { topic } = view
   const { tablets, replication } = topic.spec
-  const placed = slices[0]?.tablets[0]?.replicas.length
+  const placed = copiesOf(view)
   if (tablets > topicTabletsMax) {
     return {
       reason: 'TooManyTablets',

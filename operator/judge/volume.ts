@@ -4,21 +4,26 @@ import { quantityOf } from '../resources/quantity.ts'
 
 /** How a member's volume stands to spec.storage. */
 type Size = {
-  /** What its claim is to request: never less than it does. */
+  /** What its claim is to request: never less than the volume has. */
   readonly size: string
+  /** What spec.storage.size has to be at least. */
+  readonly least: string
   readonly problem: 'shrinks' | 'cannot grow' | undefined
 }
 
-export function sizeOf({ cluster, storageClasses }: Seen, { claim }: Member): Size {
+export function sizeOf({ cluster, storageClasses }: Seen, member: Member): Size {
+  const { claim } = member
   const wanted = cluster.spec.storage.size
   const now = claim?.spec?.resources?.requests?.['storage']
-  if (claim === undefined || now === undefined) return { size: wanted, problem: undefined }
-  const [want = 0, have = 0] = [quantityOf(wanted), quantityOf(now)]
-  if (want < have) return { size: now, problem: 'shrinks' }
-  if (want === have) return { size: now, problem: undefined }
+  if (claim === undefined || now === undefined) return { size: wanted, least: wanted, problem: undefined }
+  // What its driver cannot give may be taken back, down to what there is.
+  const least = (isGrowing(member) ? claim.status?.capacity?.['storage'] : undefined) ?? now
+  const [want = 0, have = 0, asked = 0] = [quantityOf(wanted), quantityOf(least), quantityOf(now)]
+  if (want < have || (want === have && have < asked)) return { size: now, least, problem: 'shrinks' }
+  if (want <= asked) return { size: want === asked ? now : wanted, least, problem: undefined }
   const storageClass = storageClasses.get(claim.spec?.storageClassName ?? '')
   const canGrow = storageClass === undefined || storageClass.allowVolumeExpansion === true
-  return canGrow ? { size: wanted, problem: undefined } : { size: now, problem: 'cannot grow' }
+  return { size: canGrow ? wanted : now, least, problem: canGrow ? undefined : 'cannot grow' }
 }
 
 /** Whether its claim has not got yet what it asks for. Its driver and the kubelet see to that, each in its own time. */

@@ -16,8 +16,11 @@ import type {
   StorageClass,
 } from '../../kube/resources.ts'
 
-/** What a LogCluster that was deleted said at last of its data; or why they are kept, whatever it said. */
-export type Ending = DeletionPolicy | 'paused' | 'orphaned'
+/**
+ * What a LogCluster that was deleted said at last of its data; or why they are kept, whatever it said. `undefined kind`: LogClusters are no kind that the API server knows
+ * any more, so nobody asked for the end of this one.
+ */
+export type Ending = DeletionPolicy | 'paused' | 'orphaned' | 'undefined kind'
 
 type Named<T> = ReadonlyMap<string, T>
 

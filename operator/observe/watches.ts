@@ -129,6 +129,12 @@ export class Watches {
     this.#dropped.add(object.metadata.uid ?? '')
   }
 
+  /** LogClusters are no kind any more: those of this name that went, and the one of `uid`, went with their definition, as far as anybody knows. */
+  doubt(key: string, uid: string | undefined): void {
+    const uids = [...(this.#endings.get(key)?.keys() ?? []), ...(uid === undefined ? [] : [uid])]
+    this.#endings.set(key, new Map(uids.map(one => [one, 'undefined kind'])))
+  }
+
   /** Everything known of a LogCluster now. The zone of a node is asked for once. */
   async observe(key: string, image: string): Promise<Observed> {
     for (const copy of this.#byPlural.values()) copy.dropUnseen().forEach(this.#options.onChange)

@@ -58,6 +58,10 @@ test('an object is written when it is missing, changed, edited or not known to b
   ])
   const other = { ...wanted, spec: { ...wanted.spec, type: 'NodePort' } }
   expect(put(cluster, services, live, other)).toMatchObject([{ reason: 'something else is wanted now' }])
+  const more = { ...live, spec: { ...live.spec, ports: [...(live.spec?.ports ?? []), { port: 1 }] } }
+  expect(put(cluster, services, more, other)).toMatchObject([{ kind: 'patch', putsBack: true }])
+  const reaching = { ...live, spec: { ...live.spec, externalIPs: ['10.0.0.1'] } }
+  expect(put(cluster, services, reaching, other)).toMatchObject([{ kind: 'apply' }])
   const foreign = { ...live, metadata: { name: live.metadata.name, namespace: 'logs' } }
   expect(put(cluster, services, foreign, wanted)).toMatchObject([{ isNew: true }])
   const going = { ...edited, metadata: { ...edited.metadata, deletionTimestamp: '2026-01-01T00:00:00Z' } }

@@ -11,6 +11,7 @@ import { belong } from './rules/belong.ts'
 import { brokers } from './rules/brokers.ts'
 import { furnish } from './rules/furnish.ts'
 import { leave } from './rules/leave.ts'
+import { moves } from './rules/moves.ts'
 import { farewell } from './rules/farewell.ts'
 import { relabel } from './rules/relabel.ts'
 import { replaceBroken } from './rules/replace-broken.ts'
@@ -32,6 +33,7 @@ const rules: readonly Rule[] = [
   replaceBroken,
   ({ topicViews, orphans }) => topics({ views: topicViews, orphans }),
   tablets,
+  moves,
   leave,
   roll,
 ]

@@ -38,7 +38,9 @@ export function put<T extends KubeObject>(
   const applied = live.metadata.annotations?.[annotations.applied]
   const isNews = applied !== object.metadata.annotations?.[annotations.applied]
   const additions = additionsIn(live, object)
-  if (additions.length > 0) return [takeAway(resource, live, additions, isNews)]
+  // What a webhook adds to every write must not keep a change from coming.
+  if (additions.length > 0 && (!isNews || additions.some(isInTheWay)))
+    return [takeAway(resource, live, additions, isNews)]
   if (isNews) return [{ ...step, isNew: false, reason: 'something else is wanted now' }]
   if (covers(live, object)) return []
   return [{ ...step, isNew: false, putsBack: true, reason: byHand, event: putBack(wanted) }]
@@ -46,7 +48,10 @@ export function put<T extends KubeObject>(
 
 const byHand = 'it was edited by hand'
 
-/** Server-side apply takes nothing away that somebody else has set, and would be refused where two ports get one name. */
+/** Server-side apply is refused where a port would get a name that another one has. */
+const isInTheWay = ({ path }: JsonPatch[number]): boolean => path === '/spec/ports'
+
+/** Server-side apply takes nothing away that somebody else has set. */
 function takeAway<T extends KubeObject>(
   resource: Resource<T>,
   live: T,
@@ -58,10 +63,11 @@ function takeAway<T extends KubeObject>(
     path: '/metadata/resourceVersion',
     value: live.metadata.resourceVersion,
   } as const
-  const step = { kind: 'patch', resource, key: keyOf(live), patch: [version, ...additions] } as const
+  const patch = [version, ...additions]
+  const step = { kind: 'patch', resource, key: keyOf(live), patch, putsBack: true } as const
   return isNews
     ? { ...step, reason: 'what is not wanted any more is in the way' }
-    : { ...step, putsBack: true, reason: byHand, event: putBack(live) }
+    : { ...step, reason: byHand, event: putBack(live) }
 }
 
 const putBack = ({ kind, metadata }: KubeObject): NonNullable<Step['event']> => ({

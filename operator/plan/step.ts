@@ -18,7 +18,13 @@ export type Step = {
       readonly object: KubeObject
       readonly isNew: boolean
     }
-  | { readonly kind: 'create'; readonly resource: Resource; readonly object: KubeObject }
+  | {
+      /** `unlessCluster`: only when the API server itself says that there is no LogCluster with this uid. */
+      readonly kind: 'create'
+      readonly resource: Resource
+      readonly object: KubeObject
+      readonly unlessCluster?: string
+    }
   | {
       readonly kind: 'patch'
       readonly resource: Resource

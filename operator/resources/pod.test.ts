@@ -61,9 +61,9 @@ test('what a user adds is there, and cannot hide what is ours', () => {
   ])
 })
 
-test('all but its zone makes another revision', () => {
+test('all but its zone and its account makes another revision', () => {
   const revision = revisionOf(pod())
-  expect(revisionOf(pod({ zone: 'a' }))).toBe(revision)
+  expect(revisionOf(pod({ zone: 'a', account: 'another' }))).toBe(revision)
   const others: Partial<BrokerPod>[] = [
     { image: 'stele:2' },
     { properties: 'a=1\n' },

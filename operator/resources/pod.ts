@@ -35,9 +35,12 @@ const containerName = 'stele'
 /** The user of the image; distroless' nonroot. */
 const userId = 65_532
 
-/** A digest of all that a running broker has to be restarted for. Its zone is not: it is told at the next start. */
+/**
+ * A digest of all that a running broker has to be restarted for. Its zone is not: it is told at the next start. Nor is the account: a broker gets on with
+ * another one of the name, as a rule.
+ */
 export function revisionOf(pod: BrokerPod): string {
-  const { metadata, spec } = bareTemplate({ ...pod, zone: undefined })
+  const { metadata, spec } = bareTemplate({ ...pod, zone: undefined, account: '' })
   return digestOf([metadata, spec, pod.properties])
 }
 

@@ -5,12 +5,14 @@
 import type { LogClusterStatus } from '../../control/kubernetes/resources/log-cluster.ts'
 import { bootstrapName, ports } from '../../control/kubernetes/resources/names.ts'
 import { countStates, judgedTablets } from '../../control/kubernetes/standing.ts'
-import { brokersText, clusterFaults } from '../judge/cluster.ts'
+import { brokersText, clusterFaults, fewOf } from '../judge/cluster.ts'
 import type { Fault } from '../judge/fault.ts'
+import { movesOf } from '../judge/moves.ts'
 import { isBroken } from '../judge/pod.ts'
+import { waitingToSpare } from '../judge/minimum.ts'
 import { isOutdated } from '../judge/revision.ts'
 import { groundOf, tabletCount, topicFault } from '../judge/topic.ts'
-import { removalOf } from '../observe/removal.ts'
+import { dyingIn } from '../observe/removal.ts'
 import { isGrowing } from '../judge/volume.ts'
 import { isLeaving, podOf, type Seen } from '../observe/seen.ts'
 import { isPaused } from '../plan/plan.ts'
@@ -110,7 +112,7 @@ function progressing(seen: Seen, faults: readonly Fault[]): Judgement {
   if (isPaused(cluster)) {
     return says('False', 'Paused', 'the annotation stele.dev/paused stops all changes: remove it to go on')
   }
-  if (removalOf(seen) !== undefined) {
+  if (dyingIn(seen).size > 0) {
     const message =
       'the data of the LogCluster of this name that was deleted under deletionPolicy Delete are being removed: brokers are made when they are gone'
     return says('True', 'RemovingData', message)
@@ -141,7 +143,7 @@ function progressing(seen: Seen, faults: readonly Fault[]): Judgement {
     return says(
       'True',
       'Rolling',
-      `${outdated.length} of ${staying.length} brokers are still to be restarted`,
+      `${outdated.length} of ${staying.length} brokers are still to be restarted${waiting(seen, outdated)}`,
     )
   }
   if (seen.account === undefined) {
@@ -154,10 +156,22 @@ function progressing(seen: Seen, faults: readonly Fault[]): Judgement {
       'brokers wait for their addresses outside before they are told of them',
     )
   }
+  const { left } = movesOf(seen)
+  if (left > 0) {
+    const tablets = left === 1 ? '1 tablet has' : `${left} tablets have`
+    return says('True', 'MovingTablets', `${tablets} replicas that are still to move to other brokers`)
+  }
   if (staying.length < members.length) return says('True', 'Draining', 'brokers in excess are removed')
   const drain = faults.find(({ reason }) => reason === 'DrainBlocked')
   if (drain !== undefined) return says('False', drain.reason, drain.message)
   return placing(seen) ?? growing(staying) ?? says('False', 'Converged', 'everything is as it is wanted')
+}
+
+/** What none of them can be restarted before; empty where one can. */
+function waiting(seen: Seen, outdated: readonly Member[]): string {
+  const tablets = outdated.map(({ id }) => waitingToSpare(seen, id))
+  if (tablets.some(names => names.length === 0)) return ''
+  return `: they wait until other replicas are in sync of ${fewOf(new Set(tablets.flat()))}`
 }
 
 function growing(members: readonly Member[]): Judgement | undefined {

@@ -1,8 +1,9 @@
 import type { LogTopic, LogTopicStatus } from '../../control/kubernetes/resources/log-topic.ts'
 import { annotations } from '../../control/kubernetes/resources/names.ts'
+import { targetOf } from '../../control/moves.ts'
 import { judged, offlineText, type JudgedTablet } from '../../control/kubernetes/standing.ts'
 import { brokersText } from '../judge/cluster.ts'
-import { leadersToCome, tabletCount, topicFault, type Ground } from '../judge/topic.ts'
+import { copiesOf, leadersToCome, tabletCount, topicFault, type Ground } from '../judge/topic.ts'
 import type { Fault } from '../judge/fault.ts'
 import type { Seen } from '../observe/seen.ts'
 import type { TopicView } from '../../control/kubernetes/ownership.ts'
@@ -62,7 +63,7 @@ function placeFault(view: TopicView, ground: Ground): Fault | undefined {
     }
   }
   if (placed === tablets) return undefined
-  const copies = view.slices[0]?.tablets[0]?.replicas.length ?? replication
+  const copies = copiesOf(view) ?? replication
   if (ground.tooEarly || copies > ground.members.length) {
     return {
       reason: 'WaitingForBrokers',
@@ -86,11 +87,11 @@ function servedFault({ topic }: TopicView, placed: readonly JudgedTablet[]): Fau
     return { reason: 'NoLeader', message: `${count} of ${placed.length} tablets are offline: ${offline}` }
   }
   const { replication } = topic.spec
-  const other = placed.find(({ replicas }) => replicas.length !== replication)
+  const other = placed.map(tablet => targetOf(tablet).length).find(copies => copies !== replication)
   return other === undefined
     ? undefined
     : {
         reason: 'ReplicationCannotChange',
-        message: `spec.replication is ${replication}, its tablets have ${other.replicas.length} replicas and copies are not moved yet: set it to ${other.replicas.length}`,
+        message: `spec.replication is ${replication}, its tablets have ${other} replicas, and the operator does not change how many: set it to ${other}, or change them by kafka-reassign-partitions`,
       }
 }

@@ -2,6 +2,7 @@
 // Always holds: what is advertised can be read and written, also where it is only read to be refused.
 import { assert } from '../../base/assert.ts'
 import { alterConfigs } from './apis/alter-configs.ts'
+import { alterPartitionReassignments } from './apis/alter-partition-reassignments.ts'
 import { apiVersions } from './apis/api-versions.ts'
 import { createPartitions } from './apis/create-partitions.ts'
 import { createTopics } from './apis/create-topics.ts'
@@ -23,6 +24,7 @@ import { joinGroup } from './apis/join-group.ts'
 import { leaveGroup } from './apis/leave-group.ts'
 import { listGroups } from './apis/list-groups.ts'
 import { listOffsets } from './apis/list-offsets.ts'
+import { listPartitionReassignments } from './apis/list-partition-reassignments.ts'
 import { metadata } from './apis/metadata.ts'
 import { offsetCommit } from './apis/offset-commit.ts'
 import { offsetDelete } from './apis/offset-delete.ts'
@@ -70,6 +72,8 @@ export const registry: readonly Spoken[] = [
   speak(deleteGroups, '0-2'),
   speak(electLeaders, '0-2'),
   speak(incrementalAlterConfigs, '0-1'),
+  speak(alterPartitionReassignments, '0-1'),
+  speak(listPartitionReassignments, '0-0'),
   speak(offsetDelete, '0-0'),
   speak(describeCluster, '0-2'),
   speak(describeTopicPartitions, '0-0'),

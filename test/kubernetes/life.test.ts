@@ -8,6 +8,7 @@ import { holds, images, isRig, Namespace, until, type Pod } from './cluster.ts'
 import { OwnedCluster } from './log-cluster.ts'
 import { installOperator, removeOperator, upgradeOperator } from './operator.ts'
 import { controlPlane, state } from './rig/layout.ts'
+import type { LogTopic } from '../../control/kubernetes/resources/log-topic.ts'
 import type { TabletSlice } from '../../control/kubernetes/resources/tablet-slice.ts'
 
 const namespace = new Namespace('stele-life')
@@ -27,6 +28,16 @@ async function allRecordsAreThere(): Promise<void> {
     count: records,
   })
   expect(read).toEqual({ consumed: records, again: 0 })
+}
+
+/** Who has a replica of the topic. */
+async function holders(name: string): Promise<ReadonlySet<number>> {
+  const { status } = await namespace.get<LogTopic>('logtopic', name)
+  const slices = JSON.parse(await namespace.kubectl('get', 'tabletslices', '-o', 'json')) as {
+    items: TabletSlice[]
+  }
+  const own = slices.items.filter(({ topic }) => topic.id === status?.topicId)
+  return new Set(own.flatMap(({ tablets }) => tablets.flatMap(({ replicas }) => replicas)))
 }
 
 beforeAll(async () => {
@@ -83,39 +94,35 @@ test('a client outside of the pod network reads by NodePort', async () => {
   expect(values.size).toBe(records)
 })
 
-test('scaling up makes brokers that new tablets are put on', async () => {
+test('scaling up moves tablets onto the new brokers, and new ones are put there', async () => {
   await namespace.kubectl('scale', 'logcluster/events', '--replicas=5')
   await converged(5)
-  await namespace.apply(topic('clicks', 10, 'Delete'))
-  const { status } = await owned.topicReady('clicks')
-  const slices = JSON.parse(await namespace.kubectl('get', 'tabletslices', '-o', 'json')) as {
-    items: TabletSlice[]
-  }
-  const [slice] = slices.items.filter(({ topic }) => topic.id === status?.topicId)
-  const leaders = new Set(slice?.tablets.map(({ leader }) => leader))
-  expect(leaders).toContain(3)
-  expect(leaders).toContain(4)
+  expect(await holders('orders')).toEqual(new Set([0, 1, 2, 3, 4]))
+  await namespace.apply(topic('clicks', 10, { deletionPolicy: 'Delete', replication: 2 }))
+  await owned.topicReady('clicks')
+  expect(await holders('clicks')).toEqual(new Set([0, 1, 2, 3, 4]))
+  await allRecordsAreThere()
 })
 
-test('a broker that holds tablets is not removed, and the cluster says why', async () => {
-  await namespace.kubectl('scale', 'logcluster/events', '--replicas=4')
-  await until(
-    'the reason',
-    async () => {
-      const { status } = await seen()
-      return (
-        status?.conditions?.some(
-          ({ reason, message }) => reason === 'DrainBlocked' && message.includes('4'),
-        ) === true
-      )
-    },
-    { explain },
-  )
-  await namespace.kubectl('delete', 'logtopic', 'clicks')
-  await converged(4)
+test('a broker that a topic needs is not removed, and the cluster says why', async () => {
+  await namespace.apply(topic('wide', 1, { deletionPolicy: 'Delete', replication: 4 }))
+  await owned.topicReady('wide')
   await namespace.kubectl('scale', 'logcluster/events', '--replicas=3')
+  const isBlocked = async (): Promise<boolean> =>
+    (await seen()).status?.conditions?.some(
+      ({ reason, message }) => reason === 'DrainBlocked' && message.includes('wide'),
+    ) === true
+  await until('the reason', isBlocked, { explain, limitMs: 120_000 })
+  expect((await owned.pods()).length).toBeGreaterThan(3)
+  await namespace.kubectl('delete', 'logtopic', 'wide')
+})
+
+test('brokers that are too many are drained, then removed, and nothing is lost', async () => {
   await converged(3)
   expect((await seen()).status?.brokers?.map(({ id }) => id)).toEqual([0, 1, 2])
+  expect(await holders('orders')).toEqual(new Set([0, 1, 2]))
+  expect(await holders('clicks')).toEqual(new Set([0, 1, 2]))
+  await allRecordsAreThere()
 })
 
 test('a changed setting restarts one broker after the other', async () => {

@@ -27,11 +27,11 @@ export class OwnedCluster {
     },
   })
 
-  topic = (name: string, tablets: number, deletionPolicy = 'Retain'): object => ({
+  topic = (name: string, tablets: number, spec: object = {}): object => ({
     apiVersion,
     kind: 'LogTopic',
     metadata: { name },
-    spec: { cluster: this.#name, tablets, deletionPolicy },
+    spec: { cluster: this.#name, tablets, ...spec },
   })
 
   seen = (): Promise<LogCluster> => this.#namespace.get('logcluster', this.#name)

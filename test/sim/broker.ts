@@ -130,6 +130,7 @@ export async function startSimBroker(
       diskSince: directory.since(incarnation),
       keptSince: kept ? before.incarnation : incarnation,
       lagMsMax: cluster.lagMsMax,
+      copyBytesPerSecond: () => resolveBroker({ dynamic: store.brokerSettings(), static: settings }).copyRate,
       restoreMs: cluster.restoreMs ?? Infinity,
       ...(cluster.rules && { rules: cluster.rules }),
     })

@@ -1,10 +1,11 @@
 /** A random history of a cluster: clients at work while brokers are killed, paused and cut off, power fails, and the control store comes and goes. */
 import { readFile } from '../../base/files.ts'
-import { offset } from '../../base/quantities.ts'
+import { offset, type BrokerId } from '../../base/quantities.ts'
 import type { Rules } from '../../broker/replication/rules.ts'
 import type { Acks } from '../../broker/tablet/appending.ts'
 import type { Tablet } from '../../broker/tablet/tablet.ts'
 import type { Topic } from '../../control/model.ts'
+import { isMoving, movedBack, movedTo } from '../../control/moves.ts'
 import type { Told } from './checker.ts'
 import { SimCluster, type SimNode } from './cluster.ts'
 import { Producer, Reader, recordsIn } from './cluster-clients.ts'
@@ -33,14 +34,18 @@ export class ClusterHistory {
   #producers: Producer[] = []
   #readers: Reader[] = []
   #clients = 0
+  readonly #replicas = new WeakMap<Tablet, number>()
+  #replicaCount = 0
   /** What was done to the cluster, for whoever looks at a failure. */
   readonly deeds: string[] = []
 
   constructor({ seed, rules, steps = 14 }: HistoryOptions) {
     const restoreMs = 300 + (seed % 5) * 300
+    // With a fourth broker there is somewhere to move to.
+    const brokers = seed % 2 === 0 ? 4 : 3
     this.cluster = new SimCluster({
       seed,
-      brokers: 3,
+      brokers,
       settings,
       lagMsMax,
       restoreMs,
@@ -121,7 +126,7 @@ export class ClusterHistory {
 
   async #make({ name, settings: own, acks }: Wanted): Promise<void> {
     const { cluster } = this
-    const topic = await cluster.makeTopic(name, own)
+    const topic = await cluster.makeTopic(name, own, 1, 3)
     this.#topics.push(topic)
     const tell = (told: Told): void => void this.told.push(told)
     for (let n = 0; n < 2; n++)
@@ -150,11 +155,19 @@ export class ClusterHistory {
       for (const tablet of node.broker.tablets.all()) {
         const name = nameOf(tablet)
         const run = runOf(node)
-        this.told.push({ kind: 'mark', tablet: name, run, highWatermark: tablet.highWatermark })
+        const replica = this.#replicaOf(node, tablet)
+        this.told.push({ kind: 'mark', tablet: name, run: replica, highWatermark: tablet.highWatermark })
         if (tablet.role === 'leader')
           this.told.push({ kind: 'leads', tablet: name, run, epoch: tablet.epoch })
       }
     }
+  }
+
+  /** A replica that was moved away and comes back in the same run is another one. */
+  #replicaOf(node: SimNode, tablet: Tablet): string {
+    const number = this.#replicas.get(tablet) ?? ++this.#replicaCount
+    this.#replicas.set(tablet, number)
+    return `${runOf(node)} (${number})`
   }
 
   /** Mostly one that leads something: there most is at stake. */
@@ -256,10 +269,33 @@ export class ClusterHistory {
         for (const tablet of node.broker.tablets.all()) void tablet.checkpoint().catch(() => undefined)
       },
       'another topic': () => this.#makeAgain(),
+      move: () => this.#move(),
+      'move back': () => {
+        for (const { id } of this.#topics) {
+          const now = control.state.topicsById.get(id)?.tablets[0]
+          if (now !== undefined && random.chance(0.5)) control.move(id, 0, movedBack(now))
+        }
+      },
     }
     const deed = random.pick(often)
     this.deeds.push(`${Math.round(cluster.clock.monotonicMs())} ${deed} ${node.host} ${other.host}`)
     await deeds[deed]?.()
+  }
+
+  /** Somebody wants the replicas of a topic elsewhere, whatever goes on; two at least, so that one disk is no loss. */
+  #move(): void {
+    const { control, random, nodes } = this.cluster
+    const topic = this.#topics[random.below(this.#topics.length)]
+    const now = topic && control.state.topicsById.get(topic.id)?.tablets[0]
+    if (topic === undefined || now === undefined) return
+    const ids = nodes.map(({ id }) => id)
+    const target: BrokerId[] = []
+    const count = random.between(2, 3.99)
+    while (target.length < Math.floor(count)) {
+      const next = random.pick(ids as [BrokerId, ...BrokerId[]])
+      if (!target.includes(next)) target.push(next)
+    }
+    control.move(topic.id, 0, movedTo(now, target))
   }
 
   /** Whether all replicas are in sync in their present runs and nothing is in the way: one disk is then no loss. */
@@ -269,9 +305,12 @@ export class ClusterHistory {
     if (!quiet || nodes.some(one => nodes.some(other => shared.network.isCut(one.host, other.host))))
       return false
     return this.#topics.every(({ id }) => {
-      const isr = control.state.topicsById.get(id)?.tablets[0]?.isr ?? []
-      return nodes.every(one =>
-        isr.some(({ broker, incarnation }) => broker === one.id && incarnation === one.broker?.incarnation),
+      const { replicas = [], isr = [] } = control.state.topicsById.get(id)?.tablets[0] ?? {}
+      return replicas.every(replica =>
+        isr.some(
+          ({ broker, incarnation }) =>
+            broker === replica && incarnation === nodes[replica]?.broker?.incarnation,
+        ),
       )
     })
   }
@@ -280,8 +319,8 @@ export class ClusterHistory {
   async #makeAgain(): Promise<void> {
     const { cluster } = this
     const { control, random } = cluster
-    const node = cluster.nodes.find(({ id, runs, paused }) => runs && !paused && !control.isAway(id))
-    const first = cluster.nodes.find(({ runs, paused }) => runs && !paused)
+    const [first] = cluster.able
+    const node = cluster.able.find(({ id }) => !control.isAway(id))
     if (node?.broker === undefined || node !== first || random.chance(0.5)) return
     const topic = this.#topics[0]
     if (topic === undefined) return
@@ -331,7 +370,7 @@ export class ClusterHistory {
         this.told.push({
           kind: 'holds',
           tablet: nameOf(tablet),
-          run: runOf(node),
+          run: this.#replicaOf(node, tablet),
           highWatermark,
           records: heldBy(node, tablet),
         })
@@ -346,7 +385,9 @@ export class ClusterHistory {
       const leader = cluster.leader(id)
       const replicas = cluster.replicas(id)
       const assignment = cluster.control.state.topicsById.get(id)?.tablets[0]
-      if (leader === undefined || replicas.length < 3 || assignment?.isr.length !== 3) return false
+      if (leader === undefined || assignment === undefined || isMoving(assignment)) return false
+      const count = assignment.replicas.length
+      if (replicas.length !== count || assignment.isr.length !== count) return false
       const end = leader.logEnd
       const same = replicas.every(({ tablet }) => tablet.logEnd === end && tablet.highWatermark === end)
       return same && this.#readers.every(reader => reader.topicId !== id || reader.next === end)
@@ -400,6 +441,8 @@ const often: [string, ...string[]] = [
   'disk again',
   'checkpoint',
   'another topic',
+  ...Array.from({ length: 9 }, () => 'move'),
+  'move back',
 ]
 
 const nameOf = ({ topicId, partition }: Tablet): string => `${topicId}/${partition}`

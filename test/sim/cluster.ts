@@ -175,6 +175,11 @@ export class SimCluster {
     await this.until(() => this.nodes.every(node => node.runs))
   }
 
+  /** Brokers that answer, and do not stop before they have. */
+  get able(): SimNode[] {
+    return this.nodes.filter(({ runs, paused, isStopping }) => runs && !paused && !isStopping)
+  }
+
   /** Makes a topic with a replica on every broker. */
   async makeTopic(
     name: string,
@@ -182,7 +187,7 @@ export class SimCluster {
     tablets = 1,
     replicas = this.nodes.length,
   ) {
-    const [node] = this.nodes.filter(({ runs, paused }) => runs && !paused)
+    const [node] = this.able
     if (node?.broker === undefined) throw new Error('no broker runs')
     const [topic] = await this.clock.finish(
       node.broker.store.createTopics([{ name, settings, tablets, replication: replicas }]),

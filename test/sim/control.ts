@@ -6,6 +6,7 @@ import { Refusal } from '../../base/refusals.ts'
 import type { World } from '../../base/world.ts'
 import * as changes from '../../control/embedded/changes.ts'
 import { Draft, emptyState, type State } from '../../control/embedded/state.ts'
+import type { movedTo } from '../../control/moves.ts'
 import type { ChangeAnswer, ControlEvent, ControlStore } from '../../control/store.ts'
 import type { SimClock } from './clock.ts'
 import type { Seeded } from './seeded.ts'
@@ -87,6 +88,14 @@ export class SimControl {
       for (const view of this.#views) view.deliver({ state: this.state, events: draft.events })
     }
     return answer
+  }
+
+  /** As who decides moves writes them; nothing when there is nothing to write. */
+  move(topicId: string, tablet: number, places: ReturnType<typeof movedTo<BrokerId>>): void {
+    const now = this.state.topicsById.get(topicId)?.tablets[tablet]
+    if (now === undefined || places === undefined) return
+    const to = { ...now, ...places, version: now.version + 1 }
+    this.apply(draft => changes.changeTablets(draft, topicId, [{ tablet, test: now, to }]))
   }
 
   renew(broker: BrokerId): void {

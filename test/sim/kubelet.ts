@@ -15,11 +15,13 @@ import {
   type PersistentVolumeClaim,
   pods,
   type Pod,
+  serviceAccounts,
   services,
   statefulSets,
   type StatefulSet,
   storageClasses,
 } from '../../kube/resources.ts'
+import { copyTablets } from './copying.ts'
 import type { SimKube } from './kube.ts'
 
 const tickMs = 250
@@ -39,6 +41,10 @@ export class SimKubelets {
   readonly crashing = new Set<number>()
   /** Brokers that start and never get ready. */
   readonly recovering = new Set<number>()
+  /** Brokers copy what they are replicas of; otherwise only what moves. */
+  replicates = false
+  /** Brokers have got tokens of whatever ServiceAccount there is. */
+  renewedTokens = false
   /** Brokers that do not renew their Leases. */
   readonly silent = new Set<number>()
   /** Told of each pod that was ready and is no more. */
@@ -81,6 +87,7 @@ export class SimKubelets {
       if (pod.metadata.deletionTimestamp === undefined) this.#advance(pod)
       else this.#terminate(pod)
     }
+    copyTablets(this.#kube, this.replicates)
   }
 
   #givePort(
@@ -265,11 +272,21 @@ export class SimKubelets {
     const renewTime = new Date(this.#clock.nowMs()).toISOString()
     for (const pod of this.#kube.peekAll(pods)) {
       if (pod.status?.containerStatuses?.[0]?.started !== true || this.silent.has(idOf(pod))) continue
+      if (this.#isRefused(pod)) continue
       const key = { namespace: pod.metadata.namespace ?? '', name: pod.metadata.name.replace(/-0$/, '') }
       if (this.#kube.peek(leases, key) === undefined) this.#register(pod)
       else this.#kube.set(leases, key, now => now && { ...now, spec: { ...now.spec, renewTime } })
     }
     this.#catchUp()
+  }
+
+  /** The tokens of a ServiceAccount are good as long as it is there. */
+  #isRefused({ metadata, spec }: Pod): boolean {
+    const had = metadata.annotations?.[annotations.account]
+    const key = { namespace: metadata.namespace ?? '', name: spec?.serviceAccountName ?? '' }
+    return (
+      had !== undefined && !this.renewedTokens && this.#kube.peek(serviceAccounts, key)?.metadata.uid !== had
+    )
   }
 
   /** Replicas whose brokers are ready have copied what there is, unless nobody is in sync. */

@@ -49,6 +49,32 @@ describe("Kafka's own administration tools", () => {
     await expect(topics('--create', `--topic=${topic}`)).rejects.toThrow(/TopicExistsException/)
   })
 
+  test('replicas are reassigned, and a single broker has nothing to move', async () => {
+    const topic = await createTopic(broker().kafka, 'java-move', 1)
+    const described = await topics('--describe', `--topic=${topic}`)
+    const id = Number(/Replicas: (\d+)/.exec(described)?.[1])
+    const plan = (replicas: number) =>
+      JSON.stringify({ version: 1, partitions: [{ topic, partition: 0, replicas: [replicas] }] })
+    const folder = await mkdtemp(join(tmpdir(), 'stele-moves-'))
+    try {
+      const file = join(folder, 'plan.json')
+      const reassign = (...args: string[]) =>
+        tool('org.apache.kafka.tools.reassign.ReassignPartitionsCommand', ...args)
+      await writeFile(file, plan(id))
+      const executed = await reassign('--execute', `--reassignment-json-file=${file}`)
+      expect(executed).toContain(`Successfully started partition reassignment for ${topic}-0`)
+      const verified = await reassign('--verify', `--reassignment-json-file=${file}`, '--preserve-throttles')
+      expect(verified).toContain(`Reassignment of partition ${topic}-0 is completed.`)
+      expect(await reassign('--list')).toContain('No partition reassignments found.')
+      await writeFile(file, plan(id + 7))
+      await expect(reassign('--execute', `--reassignment-json-file=${file}`)).rejects.toThrow(
+        /Unknown broker/,
+      )
+    } finally {
+      await rm(folder, { recursive: true, force: true })
+    }
+  })
+
   test('settings are added, shown and taken away', async () => {
     const topic = await createTopic(broker().kafka, 'java-config', 1, { 'retention.ms': '7200000' })
     await configs(topic, '--alter', '--add-config', 'retention.ms=3600000,max.message.bytes=2000000')

@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import type { Clock } from '../../../base/world.ts'
 import type { TabletAssignment } from '../../../control/model.ts'
+import { countedReplicas } from '../../../control/moves.ts'
 import type { Tablet } from '../../tablet/tablet.ts'
 import { metricsDocs } from './docs-cluster.ts'
 import { groupLines } from './group-metrics.ts'
@@ -136,10 +137,13 @@ export const brokerFamilies: readonly (Omit<Family, 'value'> & {
   {
     name: 'kafka_server_replicamanager_underreplicatedpartitions',
     type: 'gauge',
-    help: 'Partitions that this broker leads and that have fewer replicas in sync than replicas.',
+    help: 'Partitions that this broker leads and that have fewer replicas in sync than replicas, those not counted that are being added.',
     value: tablets =>
       tablets.filter(
-        ({ serves, assignment }) => serves && missing(assignment, assignment?.replicas.length ?? 0),
+        ({ serves, assignment }) =>
+          serves &&
+          assignment !== undefined &&
+          missing(assignment, assignment.replicas.length - assignment.adding.length),
       ).length,
   },
   {
@@ -150,7 +154,8 @@ export const brokerFamilies: readonly (Omit<Family, 'value'> & {
       tablets.filter(
         ({ serves, assignment, settings }) =>
           serves &&
-          missing(assignment, Math.min(settings.minInsyncReplicas, assignment?.replicas.length ?? 0)),
+          assignment !== undefined &&
+          missing(assignment, Math.min(settings.minInsyncReplicas, countedReplicas(assignment))),
       ).length,
   },
   {
@@ -192,8 +197,7 @@ export const brokerFamilies: readonly (Omit<Family, 'value'> & {
   },
 ]
 
-const missing = (assignment: TabletAssignment | undefined, wanted: number): boolean =>
-  (assignment?.isr.length ?? 0) < wanted
+const missing = (assignment: TabletAssignment, wanted: number): boolean => assignment.isr.length < wanted
 
 export function addMetrics(app: FastifyInstance, serving: Serving): void {
   /** Everyone who asks meanwhile gets the same answer. That of groups, whose names may be long, is made as it is read. */

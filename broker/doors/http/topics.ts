@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { Refusal } from '../../../base/refusals.ts'
 import { isInternal, type TabletAssignment, type Topic } from '../../../control/model.ts'
+import { targetOf } from '../../../control/moves.ts'
 import type { NewTopic } from '../../../control/store.ts'
 import type { Router } from '../../router/router.ts'
 import { checkTopicSettings, planAlteration } from '../../settings/check.ts'
@@ -166,7 +167,7 @@ const summary = (topic: Topic): object => ({
   name: topic.name,
   topic_id: topic.id,
   partitions: topic.tablets.length,
-  replication_factor: topic.tablets[0]?.replicas.length ?? 0,
+  replication_factor: topic.tablets[0] === undefined ? 0 : targetOf(topic.tablets[0]).length,
   internal: isInternal(topic.name),
 })
 

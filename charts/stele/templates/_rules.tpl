@@ -1,4 +1,6 @@
-{{/* What the operator does in the namespaces of clusters. Nobody can grant what they do not have: what brokers may stands here too. */}}
+{{/* What the operator does in the namespaces of clusters. Nobody can grant what they do not have: what brokers may stands here too.
+     Nothing deletes ServiceAccounts, Roles and RoleBindings; but with the admission plugin OwnerReferencesPermissionEnforcement only who may delete an
+     object may change its owners, and these have their LogCluster as one. */}}
 {{- define "stele.rules" -}}
 - apiGroups: [stele.dev]
   resources: [logclusters]
@@ -17,7 +19,7 @@
   verbs: [get, list, watch, create, update, patch, delete]
 - apiGroups: [""]
   resources: [serviceaccounts]
-  verbs: [get, list, watch, create, update, patch]
+  verbs: [get, list, watch, create, update, patch, delete]
 - apiGroups: [""]
   resources: [pods]
   verbs: [get, list, watch, patch, delete]
@@ -29,7 +31,7 @@
   verbs: [get, list, watch, create, update, patch, delete]
 - apiGroups: [rbac.authorization.k8s.io]
   resources: [roles, rolebindings]
-  verbs: [get, list, watch, create, update, patch]
+  verbs: [get, list, watch, create, update, patch, delete]
 - apiGroups: [coordination.k8s.io]
   resources: [leases]
   verbs: [get, list, watch, create, update, patch, delete]

@@ -26,6 +26,7 @@ export function farewell(observed: Observed): Step[] | undefined {
   if (isGoing(record)) return []
   // It is back, as after a restoration of the whole API: nothing of it is to go.
   if (observed.cluster?.metadata.uid === uid) return [remove(configMaps, record)]
+  if (observed.endings.get(uid) === 'undefined kind') return [remove(configMaps, record)]
   // While garbage collection has not taken the brokers, they run.
   if ([...observed.statefulSets.values()].some(set => isOwnedBy(set, uid))) return []
   const stages = stagesOf(observed, uid)
@@ -83,7 +84,7 @@ function begin({ key }: Observed, uid: string): Step {
     },
     data: { 'what.txt': `${why}: while this is here, its volumes, topics and records are being removed\n` },
   }
-  return { kind: 'create', resource: configMaps, object, reason: why }
+  return { kind: 'create', resource: configMaps, object, unlessCluster: uid, reason: why }
 }
 
 const remove = (resource: Resource, object: KubeObject, unlessCluster?: string): Step => ({

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { brokerId, incarnation } from '../../../base/quantities.ts'
+import { annotations } from '../../../control/kubernetes/resources/names.ts'
 import {
   byName,
   clusterOf,
@@ -11,6 +12,7 @@ import {
   topicOf,
 } from '../../observed.fixture.ts'
 import type { Observed } from '../../observe/observed.ts'
+import { clusterReport } from '../../status/cluster.ts'
 import { replaceBroken } from './replace-broken.ts'
 import { roll } from './roll.ts'
 
@@ -95,6 +97,51 @@ test('a broker that acks=all needs waits until other replicas are in sync; anoth
   // What can never spare it is no reason to wait.
   expect(first([1, 2], [1, 2], 2)).toBe('1-0')
   expect(first([1], [1], 1)).toBe('1-0')
+})
+
+test('an entry of a broker’s run before counts as little as one that is not there', () => {
+  const slice = sliceOf(topicOf('a', 9), [
+    {
+      ...tabletOn(0, 1),
+      isr: [
+        { broker: brokerId(0), incarnation: incarnation(7) },
+        { broker: brokerId(1), incarnation: incarnation(1) },
+      ],
+    },
+  ])
+  const more = { topics: byName([topicOf('a', 9)]), slices: byName([slice]) }
+  expect(namesOf(roll(seenOf(changed([1, 2], more))))).toEqual(['events-broker-2-0'])
+  const waiting = seenOf(changed([1], more))
+  expect(roll(waiting)).toEqual([])
+  expect(
+    clusterReport(waiting, []).status.conditions?.find(({ type }) => type === 'Progressing'),
+  ).toMatchObject({
+    reason: 'Rolling',
+    message: '1 of 3 brokers are still to be restarted: they wait until other replicas are in sync of a-0',
+  })
+})
+
+test('whoever has lost his ServiceAccount and is silent is restarted, whatever he leads: nobody else can change the sets', () => {
+  const topic = topicOf('a', 9, { config: { 'min.insync.replicas': 2 } })
+  const isr = [0, 1].map(id => ({ broker: brokerId(id), incarnation: incarnation(1) }))
+  const slices = byName([sliceOf(topic, [{ ...tabletOn(0, 1, 2), isr }])])
+  const all = changed([], { topics: byName([topic]), slices })
+  const had = { [annotations.account]: 'the one before' }
+  const pods = [...all.pods.values()].map(pod => ({
+    ...pod,
+    metadata: { ...pod.metadata, annotations: { ...pod.metadata.annotations, ...had } },
+  }))
+  const before = { ...all, pods: byName(pods) }
+  expect(roll(seenOf(before))).toEqual([])
+  const silent = new Set([0, 1, 2].map(id => `events-broker-${id}`))
+  expect(namesOf(roll(seenOf({ ...before, silent })))).toEqual(['events-broker-0-0'])
+})
+
+test('what a deleted LogTopic has left is not waited for', () => {
+  const topic = topicOf('a', 9, { deletionPolicy: 'Retain' })
+  const slices = byName([sliceOf(topic, [tabletOn(1, 0, 2)])])
+  expect(namesOf(roll(seenOf(changed([1], { slices }))))).toEqual(['events-broker-1-0'])
+  expect(roll(seenOf(changed([1], { slices, topics: byName([topic]) })))).toEqual([])
 })
 
 test('a pod of another revision that recovers is given time, and not for ever', () => {

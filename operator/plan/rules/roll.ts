@@ -13,7 +13,8 @@ export function roll(seen: Seen): Step[] {
   const staying = seen.members.filter(member => !isLeaving(member))
   if (!staying.every(member => member.ready)) return []
   const next = staying.find(
-    member => isOutdated(seen, member) && !holdsDeleted(member) && waitingToSpare(seen, member.id) === 0,
+    member =>
+      isOutdated(seen, member) && !holdsDeleted(member) && waitingToSpare(seen, member.id).length === 0,
   )
   return next?.pod === undefined ? [] : [restart(seen, next, next.pod)]
 }

@@ -7,7 +7,14 @@ import {
 } from '../../../control/kubernetes/resources/tablet-slice.ts'
 import { sliceTablets } from '../../../control/model.ts'
 import { carry, loadsOf, place, type Loads } from '../../../control/placement.ts'
-import { assignmentOf, groundOf, leadersToCome, topicFault, type Ground } from '../../judge/topic.ts'
+import {
+  assignmentOf,
+  copiesOf,
+  groundOf,
+  leadersToCome,
+  topicFault,
+  type Ground,
+} from '../../judge/topic.ts'
 import type { Seen } from '../../observe/seen.ts'
 import { hexOf, type TopicView } from '../../../control/kubernetes/ownership.ts'
 import { clusterLabels } from '../../resources/labels.ts'
@@ -46,7 +53,7 @@ function missingSlices({ topic, slices }: TopicView): Missing[] {
 }
 
 function placeTopic(seen: Seen, view: TopicView, ground: Ground, loads: Loads): Step[] {
-  const replication = view.slices[0]?.tablets[0]?.replicas.length ?? view.topic.spec.replication
+  const replication = copiesOf(view) ?? view.topic.spec.replication
   if (replication > ground.members.length || leadersToCome(view, ground).length > 0) return []
   return missingSlices(view).map(missing => {
     const made = replicasOf(seen, view, missing, { ground, loads, replication }).map(replicas =>

@@ -5,7 +5,7 @@ import { claim } from '../../resources/claim.ts'
 import { put } from '../put.ts'
 import type { Step } from '../step.ts'
 
-/** Brokers' volumes: made when missing, grown when spec.storage.size has grown, never shrunk. */
+/** Brokers' volumes: made when missing, grown when spec.storage.size has grown, never made smaller than they are. */
 export function volumes(seen: Seen): Step[] {
   const { cluster, clusterId } = seen
   return seen.members
@@ -27,7 +27,7 @@ export function volumes(seen: Seen): Step[] {
                 type: 'Normal',
                 reason: 'VolumeGrows',
                 action: 'GrowVolume',
-                note: `the volume of broker ${member.id} grows from ${before} to ${size}`,
+                note: `the volume of broker ${member.id} is to have ${size} instead of ${before}`,
               },
             }
           : step,

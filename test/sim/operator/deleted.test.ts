@@ -172,6 +172,64 @@ test('a LogCluster made again at once waits, keeps the LogTopics that were made 
   expect(namesOf(all.kube.peekAll(configMaps))).not.toContain('events-deletion')
 })
 
+test.each([0, 300])(
+  'a LogTopic under Retain that is made again with its LogCluster %d ms after both were deleted begins anew',
+  async ms => {
+    const all = await made('Delete')
+    const before = all.clusterNow()?.status?.clusterId
+    remove(all)
+    all.kube.set(logTopics, { namespace, name: 'payments' }, () => undefined)
+    await all.clock.runFor(ms)
+    all.cluster({ deletionPolicy: 'Delete' })
+    all.topic('payments', { tablets: 3, deletionPolicy: 'Retain' })
+    await all.clock.runUntil(() => all.condition('Progressing')?.reason === 'RemovingData')
+    expect(all.clusterNow()?.status?.clusterId).toBeUndefined()
+    await all.converged()
+    expect(all.topicNow('payments')?.status).toMatchObject({ tablets: 3, led: 3 })
+    expect(all.clusterNow()?.status?.clusterId).not.toBe(before)
+  },
+)
+
+test.each(['before the removal begins', 'after it has begun'])(
+  'with the definitions, gone %s, no data go: a LogCluster that comes back with them has all of its volumes',
+  async when => {
+    const all = await made('Delete')
+    const claims = () => all.kube.peekAll(persistentVolumeClaims).map(({ metadata }) => metadata.uid)
+    const before = claims()
+    const isBegun = () => namesOf(all.kube.peekAll(configMaps)).includes('events-deletion')
+    for (const topic of ['orders', 'payments'])
+      all.kube.set(logTopics, { namespace, name: topic }, () => undefined)
+    remove(all)
+    if (when.startsWith('after')) await all.clock.runUntil(isBegun)
+    all.kube.onCall = ({ client, verb, plural }) =>
+      client === 'operator' && verb === 'list' && plural === logClusters.plural
+        ? { code: 404, reason: 'NotFound' }
+        : undefined
+    await all.clock.runFor(300_000)
+    expect(isBegun()).toBe(false)
+    expect(toldOf(all, 'DataKept')[0]?.note).toContain('deleted with the definition of all LogClusters')
+    all.kube.onCall = undefined
+    all.cluster({ deletionPolicy: 'Delete' })
+    await all.converged()
+    expect(claims()).toEqual(before)
+  },
+)
+
+test('a removal that somebody else’s ConfigMap stands in the way of says so, and goes on without it', async () => {
+  const all = await made('Delete')
+  const key = { namespace, name: 'events-deletion' }
+  all.kube.set(configMaps, key, () => ({ apiVersion: 'v1', kind: 'ConfigMap', metadata: key }))
+  remove(all)
+  await all.clock.runUntil(() => toldOf(all, 'NotOurs').length > 0)
+  await all.clock.runFor(120_000)
+  expect(toldOf(all, 'NotOurs')).toMatchObject([{ regarding: { kind: 'LogCluster', name: 'events' } }])
+  expect(toldOf(all, 'NotOurs')[0]?.note).toContain('ConfigMap events-deletion')
+  all.cluster({ deletionPolicy: 'Delete' })
+  await all.clock.runUntil(() => all.condition('Degraded')?.reason === 'NotOurs')
+  all.kube.set(configMaps, key, () => undefined)
+  await all.converged()
+})
+
 test('a LogCluster that a restoration brings back keeps its data, whatever was begun', async () => {
   const all = await made('Delete')
   const cluster = all.clusterNow()

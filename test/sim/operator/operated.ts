@@ -114,11 +114,11 @@ export class Operated {
     await this.quiet()
   }
 
-  /** Until nobody has written for longer than the operator waits before it asks again what it could not learn. */
+  /** Until nobody has written for longer than the operator remembers a fight, or waits before it asks again what it could not learn. */
   async quiet(): Promise<void> {
     for (let before = -1; before < this.writes.length;) {
       before = this.writes.length
-      await this.clock.runFor(40_000)
+      await this.clock.runFor(70_000)
     }
   }
 

@@ -102,13 +102,9 @@ export const listed: readonly Listed[] = [
     places: keys({ DescribeClientQuotas: 48, AlterClientQuotas: 49 }),
   },
   {
-    title: 'Replicas do not move',
-    reason: 'Reassignments and directories of replicas come with moves.',
-    places: keys({
-      AlterReplicaLogDirs: 34,
-      AlterPartitionReassignments: 45,
-      ListPartitionReassignments: 46,
-    }),
+    title: 'A broker has one directory',
+    reason: 'Replicas do not move between directories.',
+    places: keys({ AlterReplicaLogDirs: 34 }),
   },
   {
     title: 'There is no quorum of controllers',
@@ -354,8 +350,18 @@ export const listed: readonly Listed[] = [
   },
   {
     title: 'Settings of our own',
-    reason: '`stele.flush` says when a record is safe.',
-    places: ofTopics.map(question => ({ question, field: '*.configs[stele.flush]', kafka: 'nothing' })),
+    reason: '`stele.flush` says when a record is safe, `stele.replication` whether it waits for copies.',
+    places: ['stele.flush', 'stele.replication'].flatMap(name =>
+      ofTopics.map(question => ({ question, field: `*.configs[${name}]`, kafka: 'nothing' })),
+    ),
+  },
+  {
+    title: 'Copies that are not in sync have a limit',
+    reason:
+      'It holds for all of them, and is 50 MiB a second by default, so that moves leave room for clients; in Kafka it holds for replicas that are named, and is none by default.',
+    places: [
+      { question: 'DescribeConfigs: a broker*', field: '*.configs[follower.replication.throttled.rate]*' },
+    ],
   },
   {
     title: 'min.insync.replicas is a default like others',

@@ -1,11 +1,13 @@
 /** What brokers of a cluster tell Kafka's clients: who leads, who coordinates, and by which address of theirs. */
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { alterPartitionReassignments } from '../../../../protocol/kafka/apis/alter-partition-reassignments.ts'
 import { describeCluster } from '../../../../protocol/kafka/apis/describe-cluster.ts'
 import { fetch } from '../../../../protocol/kafka/apis/fetch.ts'
 import { findCoordinator } from '../../../../protocol/kafka/apis/find-coordinator.ts'
 import { heartbeat } from '../../../../protocol/kafka/apis/heartbeat.ts'
 import { initProducerId } from '../../../../protocol/kafka/apis/init-producer-id.ts'
 import { listOffsets } from '../../../../protocol/kafka/apis/list-offsets.ts'
+import { listPartitionReassignments } from '../../../../protocol/kafka/apis/list-partition-reassignments.ts'
 import { metadata } from '../../../../protocol/kafka/apis/metadata.ts'
 import { deleteRecords } from '../../../../protocol/kafka/apis/delete-records.ts'
 import { offsetForLeaderEpoch } from '../../../../protocol/kafka/apis/offset-for-leader-epoch.ts'
@@ -160,4 +162,52 @@ test('while the operator does not work nobody waits for a topic longer than he s
   const found = async () => (await client?.ask(metadata, 12, asked))?.topics ?? []
   while ((await found()).some(({ errorCode }) => errorCode !== 0))
     await new Promise(resolve => setImmediate(resolve))
+})
+
+test('replicas begin to move on request, are listed while they do, and are taken back', async () => {
+  await cluster.makeTopic('moving', [
+    [0, 1],
+    [1, 0],
+  ])
+  const client = of(inside, 2)
+  const alter = async (partitions: { partitionIndex: number; replicas: number[] | null }[], more = {}) => {
+    const topics = [{ name: 'moving', partitions }]
+    const told = await client.ask(alterPartitionReassignments, 1, { topics, ...more })
+    return told.responses[0]?.partitions.map(({ errorCode }) => errorCode)
+  }
+  const list = async (topics: { name: string; partitionIndexes: number[] }[] | null = null) =>
+    (await client.ask(listPartitionReassignments, 0, { topics })).topics
+  const moving = { partitionIndex: 0, replicas: [2, 1, 0], addingReplicas: [2], removingReplicas: [0] }
+  const sized = { allowReplicationFactorChange: false }
+  expect(await alter([{ partitionIndex: 0, replicas: [2, 1, 0] }], sized)).toEqual([38])
+  expect(await alter([{ partitionIndex: 0, replicas: [2, 1] }], sized)).toEqual([0])
+  expect(await list()).toEqual([{ name: 'moving', partitions: [moving] }])
+  expect(await list([{ name: 'moving', partitionIndexes: [1] }])).toEqual([])
+  expect(await list([{ name: 'nobody', partitionIndexes: [0] }])).toEqual([])
+  expect(
+    await alter([
+      { partitionIndex: 0, replicas: null },
+      { partitionIndex: 1, replicas: null },
+      { partitionIndex: 2, replicas: null },
+    ]),
+  ).toEqual([0, 85, 3])
+  // Until the leader has dropped it.
+  expect(await list()).toEqual([
+    {
+      name: 'moving',
+      partitions: [{ partitionIndex: 0, replicas: [1, 0, 2], addingReplicas: [], removingReplicas: [2] }],
+    },
+  ])
+  expect(
+    await alter([
+      { partitionIndex: 0, replicas: [] },
+      { partitionIndex: 1, replicas: [1, 1] },
+    ]),
+  ).toEqual([39, 39])
+  expect(
+    await alter([
+      { partitionIndex: 0, replicas: [1] },
+      { partitionIndex: 0, replicas: [2] },
+    ]),
+  ).toEqual([42])
 })

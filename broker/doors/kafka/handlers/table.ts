@@ -9,6 +9,10 @@ import { registry } from '../../../../protocol/kafka/registry.ts'
 import type { Answer, Arrival, Serve } from '../answer.ts'
 import { alterConfigsHandler, incrementalAlterConfigsHandler } from './alter-configs.ts'
 import { apiVersionsHandler, unknownApiVersions } from './api-versions.ts'
+import {
+  alterPartitionReassignmentsHandler,
+  listPartitionReassignmentsHandler,
+} from './partition-reassignments.ts'
 import { createPartitionsHandler } from './create-partitions.ts'
 import { createTopicsHandler } from './create-topics.ts'
 import { deleteGroupsHandler } from './delete-groups.ts'
@@ -65,6 +69,8 @@ const makers: readonly ((desk: Desk) => Handler)[] = [
   deleteGroupsHandler,
   electLeadersHandler,
   incrementalAlterConfigsHandler,
+  alterPartitionReassignmentsHandler,
+  listPartitionReassignmentsHandler,
   offsetDeleteHandler,
   describeClusterHandler,
   describeTopicPartitionsHandler,

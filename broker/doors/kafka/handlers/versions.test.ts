@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { alterConfigs } from '../../../../protocol/kafka/apis/alter-configs.ts'
+import { alterPartitionReassignments } from '../../../../protocol/kafka/apis/alter-partition-reassignments.ts'
 import { apiVersions } from '../../../../protocol/kafka/apis/api-versions.ts'
 import { createPartitions } from '../../../../protocol/kafka/apis/create-partitions.ts'
 import { createTopics } from '../../../../protocol/kafka/apis/create-topics.ts'
@@ -21,6 +22,7 @@ import { joinGroup } from '../../../../protocol/kafka/apis/join-group.ts'
 import { leaveGroup } from '../../../../protocol/kafka/apis/leave-group.ts'
 import { listGroups } from '../../../../protocol/kafka/apis/list-groups.ts'
 import { listOffsets } from '../../../../protocol/kafka/apis/list-offsets.ts'
+import { listPartitionReassignments } from '../../../../protocol/kafka/apis/list-partition-reassignments.ts'
 import { metadata } from '../../../../protocol/kafka/apis/metadata.ts'
 import { offsetCommit } from '../../../../protocol/kafka/apis/offset-commit.ts'
 import { offsetDelete } from '../../../../protocol/kafka/apis/offset-delete.ts'
@@ -304,6 +306,46 @@ const cases: Case[] = [
       validateOnly: true,
     }),
     () => ({ results: [{ name: 'known', errorCode: 0, errorMessage: null }] }),
+  ),
+  everyVersion(
+    alterPartitionReassignments,
+    () => ({
+      topics: [
+        {
+          name: 'known',
+          partitions: [
+            { partitionIndex: 0, replicas: [0] },
+            { partitionIndex: 1, replicas: null },
+            { partitionIndex: 2, replicas: [0, 7] },
+            { partitionIndex: 3, replicas: [0] },
+          ],
+        },
+      ],
+    }),
+    () => ({
+      errorCode: 0,
+      errorMessage: null,
+      responses: [
+        {
+          name: 'known',
+          partitions: [
+            { partitionIndex: 0, errorCode: 0, errorMessage: null },
+            { partitionIndex: 1, errorCode: 85, errorMessage: 'no replica of partition 1 moves' },
+            {
+              partitionIndex: 2,
+              errorCode: 39,
+              errorMessage: 'partition 2 would be on broker 7; there are brokers 0',
+            },
+            { partitionIndex: 3, errorCode: 3, errorMessage: 'known has no partition 3' },
+          ],
+        },
+      ],
+    }),
+  ),
+  everyVersion(
+    listPartitionReassignments,
+    () => ({ topics: null }),
+    () => ({ errorCode: 0, errorMessage: null, topics: [] }),
   ),
   everyVersion(
     deleteRecords,
