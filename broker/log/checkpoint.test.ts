@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { offset } from '../../base/quantities.ts'
+import { incarnation, offset } from '../../base/quantities.ts'
 import { simWorld } from '../../test/sim/world.ts'
 import { Checkpoints } from './checkpoint.ts'
 
@@ -41,6 +41,7 @@ test('what was set is there after a power cut, for each tablet', async () => {
     logStart: 0,
     syncFailed: false,
     highWatermark: 0,
+    bornIn: 0,
   })
   expect(again.of('b')).toEqual({
     recoveryPoint: 9,
@@ -49,6 +50,7 @@ test('what was set is there after a power cut, for each tablet', async () => {
     logStart: 3,
     syncFailed: false,
     highWatermark: 0,
+    bornIn: 0,
   })
   await sim.clock.finish(again.delete('a'))
   sim.crash('lose')
@@ -143,4 +145,19 @@ describe('a file', () => {
       expect([checkpoints.of('a'), damaged]).toEqual([undefined, true])
     },
   )
+})
+
+test('what began anew forgets where it was and remembers in which run it was born', async () => {
+  const { sim, checkpoints, reopen } = opened()
+  expect(checkpoints.noteAll(incarnation(3))).toBe(3)
+  await sim.clock.finish(checkpoints.setRecoveryPoint('a', at(5)))
+  await sim.clock.finish(checkpoints.beginAnew('a', incarnation(4)))
+  expect(checkpoints.of('a')).toMatchObject({ recoveryPoint: 0, bornIn: 4 })
+  await sim.clock.finish(checkpoints.setRecoveryPoint('a', at(2)))
+  await sim.clock.finish(checkpoints.begin('b'))
+  sim.crash('lose')
+  const { checkpoints: again } = reopen()
+  expect(again.of('a')).toMatchObject({ recoveryPoint: 2, bornIn: 4 })
+  expect(again.of('b')).toMatchObject({ recoveryPoint: 0, bornIn: 0 })
+  expect(again.noteAll(incarnation(9))).toBe(3)
 })

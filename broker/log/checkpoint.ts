@@ -4,7 +4,7 @@
  */
 import { crc32c } from '../../base/crc32c.ts'
 import { readFile, replaceFile, replaceFileNow } from '../../base/files.ts'
-import { offset, type Offset } from '../../base/quantities.ts'
+import { incarnation, offset, type Incarnation, type Offset } from '../../base/quantities.ts'
 import type { Disk } from '../../base/world.ts'
 import type { LogPosition } from './log.ts'
 
@@ -24,6 +24,8 @@ export type TabletCheckpoint = {
   readonly syncFailed: boolean
   /** The high watermark, as it last was noted; a tablet with other replicas begins with it. */
   readonly highWatermark: Offset
+  /** It began without its records in this run of the broker: what earlier ones were granted does not count. 0 where it never did. */
+  readonly bornIn: Incarnation
 }
 
 type Numbers = readonly [
@@ -33,8 +35,11 @@ type Numbers = readonly [
   logStart: number,
   syncFailed?: 0 | 1,
   highWatermark?: number,
+  bornIn?: number,
 ]
-type Format = { version: 1; tablets: Record<string, Numbers> }
+/** `since`: the first run that noted every tablet that it opened. */
+type Format = { version: 1; since?: number; tablets: Record<string, Numbers> }
+type Content = { readonly since: Incarnation | undefined; readonly tablets: Map<string, TabletCheckpoint> }
 
 const nothing: TabletCheckpoint = {
   recoveryPoint: offset(0),
@@ -43,18 +48,21 @@ const nothing: TabletCheckpoint = {
   logStart: offset(0),
   syncFailed: false,
   highWatermark: offset(0),
+  bornIn: incarnation(0),
 }
 
 export class Checkpoints {
   readonly #disk: Disk
   readonly #path: string
   readonly #tablets: Map<string, TabletCheckpoint>
+  #since: Incarnation | undefined
   #writing: Promise<void> | undefined
   #next: Promise<void> | undefined
 
-  private constructor(disk: Disk, path: string, tablets: Map<string, TabletCheckpoint>) {
+  private constructor(disk: Disk, path: string, { since, tablets }: Content) {
     this.#disk = disk
     this.#path = path
+    this.#since = since
     this.#tablets = tablets
   }
 
@@ -62,13 +70,31 @@ export class Checkpoints {
   static open(disk: Disk, dataDirectory: string): { checkpoints: Checkpoints; damaged: boolean } {
     const path = `${dataDirectory}/recovery-point.json`
     const content = readFile(disk, path)
-    const read = content === undefined ? new Map<string, TabletCheckpoint>() : parse(content)
-    return { checkpoints: new Checkpoints(disk, path, read ?? new Map()), damaged: read === undefined }
+    const empty: Content = { since: undefined, tablets: new Map() }
+    const read = content === undefined ? empty : parse(content)
+    return { checkpoints: new Checkpoints(disk, path, read ?? empty), damaged: read === undefined }
   }
 
   /** What is known of the tablet in directory `name`, or undefined when it never had one here. */
   of(name: string): TabletCheckpoint | undefined {
     return this.#tablets.get(name)
+  }
+
+  /** The first run that noted every tablet it opened, at most `run`, which does: of one that is not noted nothing was here since then. */
+  noteAll(run: Incarnation): Incarnation {
+    return (this.#since ??= run)
+  }
+
+  /** The tablet is here, and nothing was ever written to it. Resolves when that is durable. */
+  begin(name: string): Promise<void> {
+    this.#tablets.set(name, nothing)
+    return this.#save()
+  }
+
+  /** The tablet begins without its records in run `bornIn`. Resolves when that is durable; what is still in its directory is to go then. */
+  beginAnew(name: string, bornIn: Incarnation): Promise<void> {
+    this.#tablets.set(name, { ...nothing, bornIn })
+    return this.#save()
   }
 
   /** Forgets what `isKept` does not keep; the next write leaves it out. */
@@ -78,9 +104,9 @@ export class Checkpoints {
 
   /** Everything before `end` is on disk. Resolves when that is durable. */
   setRecoveryPoint(name: string, end: LogPosition): Promise<void> {
-    const { logStart, highWatermark } = this.#tablets.get(name) ?? nothing
+    const was = this.#tablets.get(name) ?? nothing
     const { offset: recoveryPoint, segment, position } = end
-    this.#tablets.set(name, { recoveryPoint, segment, position, logStart, syncFailed: false, highWatermark })
+    this.#tablets.set(name, { ...was, recoveryPoint, segment, position, syncFailed: false })
     return this.#save()
   }
 
@@ -139,22 +165,26 @@ export class Checkpoints {
   #content(): Buffer {
     const tablets: Format['tablets'] = {}
     for (const [name, tablet] of this.#tablets) {
-      const { recoveryPoint, segment, position, logStart, syncFailed, highWatermark } = tablet
-      tablets[name] = [recoveryPoint, segment, position, logStart, syncFailed ? 1 : 0, highWatermark]
+      const { recoveryPoint, segment, position, logStart, highWatermark, bornIn } = tablet
+      const syncFailed = tablet.syncFailed ? 1 : 0
+      tablets[name] = [recoveryPoint, segment, position, logStart, syncFailed, highWatermark, bornIn]
     }
-    const body = JSON.stringify({ version: 1, tablets } satisfies Format).slice(0, -1)
+    const since = this.#since
+    const format: Format = { version: 1, ...(since !== undefined && { since }), tablets }
+    const body = JSON.stringify(format).slice(0, -1)
     return Buffer.from(`${body},${checksumName}${crc32c(Buffer.from(body))}}\n`)
   }
 }
 
 const checksumName = '"crc32c":'
 
-function parse(content: Buffer): Map<string, TabletCheckpoint> | undefined {
+function parse(content: Buffer): Content | undefined {
   try {
-    const { tablets, crc32c: checksum } = JSON.parse(content.toString()) as Format & { crc32c: number }
+    const { since, tablets, crc32c: checksum } = JSON.parse(content.toString()) as Format & { crc32c: number }
     if (checksum !== crc32c(content.subarray(0, content.lastIndexOf(`,${checksumName}`)))) return undefined
     const entries = Object.entries(tablets).map(([name, numbers]): [string, TabletCheckpoint] => {
-      const [recoveryPoint, segment, position, logStart, syncFailed, highWatermark = logStart] = numbers
+      const [recoveryPoint, segment, position, logStart, syncFailed, highWatermark = logStart, bornIn = 0] =
+        numbers
       return [
         name,
         {
@@ -164,10 +194,11 @@ function parse(content: Buffer): Map<string, TabletCheckpoint> | undefined {
           logStart: offset(logStart),
           syncFailed: syncFailed === 1,
           highWatermark: offset(highWatermark),
+          bornIn: incarnation(bornIn),
         },
       ]
     })
-    return new Map(entries)
+    return { since: since === undefined ? undefined : incarnation(since), tablets: new Map(entries) }
   } catch {
     return undefined
   }

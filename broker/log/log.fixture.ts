@@ -1,5 +1,5 @@
 /** Logs on the simulated disk, and batches to put into them. */
-import { epoch, MIB, offset, type Offset } from '../../base/quantities.ts'
+import { epoch, incarnation, MIB, offset, type Offset } from '../../base/quantities.ts'
 import { baseOffsetOf, batchBytesOf, lastOffsetOf, placeBatch } from '../../protocol/kafka/record-batch.ts'
 import { buildBatch, readRecords, type BatchOptions } from '../../protocol/kafka/records.ts'
 import type { Disk, DiskFile, World } from '../../base/world.ts'
@@ -112,6 +112,7 @@ export const checkpointAt = (end: LogPosition, logStart = 0): TabletCheckpoint =
   logStart: offset(logStart),
   syncFailed: false,
   highWatermark: offset(logStart),
+  bornIn: incarnation(0),
 })
 
 /** Syncs everything, as a checkpoint does it. */

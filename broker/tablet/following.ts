@@ -127,11 +127,13 @@ export class Following implements Followed {
         at += size
       }
       log.flush()
+      producers.written()
     } catch (error) {
       throw this.#failed(error)
     } finally {
       // What stands in the file stays, also when what came behind it was no good.
       if (log.hasStaged) this.#flushQuietly()
+      // Nothing to do when all was written.
       producers.discardFrom(log.end.offset)
       for (const { of, at } of begun) if (at < log.end.offset) epochs.seen(of, at)
       if (log.end.offset > before) this.#owner.written(bytes)

@@ -11,19 +11,22 @@ import type { Tablet } from './tablet.ts'
 
 /**
  * Brings `tablet` from recovering to opened, or takes it offline with the reason. Never rejects: one tablet's disk trouble is not the broker's.
- * `progress` is told of bytes as they are checked.
+ * `progress` is told of bytes as they are checked. Answers 'lost' when offsets are gone that were on the disk and others have them (`isElsewhere`): it
+ * is closed then.
  */
 export async function openTablet(
   shared: TabletShared,
   tablet: Tablet,
   clean: boolean,
   progress: (bytes: number) => void,
-): Promise<void> {
+  isElsewhere: boolean,
+): Promise<'lost' | undefined> {
   try {
-    await open(shared, tablet, clean, progress)
+    return await open(shared, tablet, clean, progress, isElsewhere)
   } catch (error) {
     if (error instanceof InvariantViolation) throw error
     tablet.fail((error as Error).message)
+    return undefined
   }
 }
 
@@ -32,7 +35,8 @@ async function open(
   tablet: Tablet,
   clean: boolean,
   progress: (bytes: number) => void,
-): Promise<void> {
+  isElsewhere: boolean,
+): Promise<'lost' | undefined> {
   const { world, checkpoints, logs } = shared
   const { name, directory } = tablet.identity
   const log = shared.log.child({ topic: tablet.topic, partition: tablet.partition })
@@ -66,6 +70,10 @@ async function open(
   })
   try {
     report(log, recovered)
+    if (isElsewhere && recovered.lost.length > 0) {
+      recovered.log.close()
+      return 'lost'
+    }
     if (savedProducers === undefined || savedEpochs === undefined) {
       log.warn('the snapshot of producers or epochs is missing: reading the log from its start')
       await recovered.log.replay((bytes, at) => {
@@ -77,13 +85,18 @@ async function open(
     recovered.log.close()
     throw error
   }
-  if (wasRemoved(tablet)) return recovered.log.close()
+  if (wasRemoved(tablet)) return closed(recovered.log)
   const logStart = offset(Math.max(checkpoint?.logStart ?? 0, recovered.log.firstOffset))
   epochs.startAt(recovered.log.firstOffset)
   const known = offset(Math.max(logStart, checkpoint?.highWatermark ?? 0))
   const mark = shared.replication === undefined ? recovered.log.end : await recovered.log.placeOf(known)
-  if (wasRemoved(tablet)) return recovered.log.close()
+  if (wasRemoved(tablet)) return closed(recovered.log)
   tablet.opened({ log: recovered.log, epochs, producers }, logStart, checkpoint, mark)
+  return undefined
+}
+
+function closed(log: Recovered['log']): undefined {
+  log.close()
 }
 
 const wasRemoved = ({ role }: Tablet): boolean => role === 'removed'

@@ -63,6 +63,8 @@ test('nothing begins empty in the name of a replica that had data on another dis
   expect(lostWith(assigned(0, ['0/2']), self, run.diskSince)).toMatch(/run 2 on another disk.*since run 3/)
   expect(lostWith(assigned(0, ['0/3']), self, run.diskSince)).toBeUndefined()
   expect(lostWith(assigned(1, ['1/1']), self, run.diskSince)).toBeUndefined()
+  expect(lostWith(assigned(0, ['0/3']), self, run.diskSince, incarnation(4))).toMatch(/lost before run 4/)
+  expect(lostWith(assigned(0, ['0/4']), self, run.diskSince, incarnation(4))).toBeUndefined()
 })
 
 test('nothing begins empty in the place of a directory that an earlier run had', () => {
@@ -80,12 +82,22 @@ test('nothing begins empty in the place of a directory that an earlier run had',
   expect(missingWith(assigned(1, ['1/1']), run, true)).toBeUndefined()
 })
 
+test('a directory that is missing and was never noted was never there, as far as runs noted them', () => {
+  expect(missingWith(assigned(1, ['1/1', '0/4']), run, false, false, incarnation(4))).toBeUndefined()
+  expect(missingWith(assigned(1, ['1/1', '0/4']), run, false, true, incarnation(4))).toMatch(/missing/)
+  expect(missingWith(assigned(1, ['1/1', '0/3']), run, false, false, incarnation(4))).toMatch(/missing/)
+})
+
 test('who began anew leads and claims nothing in the name of an earlier run', () => {
-  const replica = { serves: false, beganAnew: true, assignment: undefined }
+  const replica = { serves: false, bornIn: incarnation(5), assignment: undefined }
   expect(stanceOf(replica, assigned(0, ['0/4', '1/1']), run)).toBe('follow')
   // The others left meanwhile.
   expect(stanceOf(replica, assigned(undefined, ['0/4']), run)).toBe('follow')
   expect(stanceOf(replica, assigned(0, ['0/4']), run)).toBe('follow')
   // Its copy was let in again, as what it is.
   expect(stanceOf(replica, assigned(undefined, ['0/5']), run)).toBe('claim')
+  // A run before this one began anew, and was or was not let in.
+  const before = { ...replica, bornIn: incarnation(4) }
+  expect(stanceOf(before, assigned(0, ['0/3', '1/1']), run)).toBe('follow')
+  expect(stanceOf(before, assigned(0, ['0/4', '1/1']), run)).toBe('claim')
 })

@@ -4,7 +4,7 @@
  */
 import type { Logger } from 'pino'
 import { assert, InvariantViolation } from '../../base/assert.ts'
-import { epoch, offset, type BrokerId, type Epoch, type Offset } from '../../base/quantities.ts'
+import { epoch, incarnation, offset, type BrokerId, type Epoch, type Offset } from '../../base/quantities.ts'
 import { Refusal } from '../../base/refusals.ts'
 import { LimitedLog } from '../../base/limited-log.ts'
 import type { InSync, TabletAssignment } from '../../control/model.ts'
@@ -38,8 +38,8 @@ export class Tablet implements Kept, Replica {
   readonly partition: number
   readonly identity: TabletIdentity
   readonly counters = { messagesIn: 0, bytesIn: 0, bytesOut: 0, failedAppends: 0, damagedReads: 0 }
-  /** Its records were lost here: what an earlier run was granted does not count. */
-  beganAnew = false
+  /** It began without its records in this run: what earlier ones were granted does not count. */
+  bornIn = incarnation(0)
   #settings: TopicSettings
   readonly #shared: TabletShared
   readonly #log: Logger
@@ -200,7 +200,7 @@ export class Tablet implements Kept, Replica {
 
   /** Whether this run may count as the one that an entry of the in-sync set names. */
   mayRenew(entry: InSync): boolean {
-    if (this.beganAnew) return false
+    if (entry.incarnation < this.bornIn) return false
     return this.#shared.replication?.mayRenew(entry, this.#settings.flush === 'fsync') ?? true
   }
 

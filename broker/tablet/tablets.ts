@@ -10,6 +10,7 @@ import {
   sliceTablets,
   type BrokerReport,
   type OfflineTablet,
+  type TabletAssignment,
   type Topic,
 } from '../../control/model.ts'
 import type { ControlEvent, ControlStore } from '../../control/store.ts'
@@ -244,8 +245,13 @@ export class Tablets {
   /** Gives the topic's tablets the settings that hold now. */
   #settle(topic: Topic): void {
     const settings = this.#options.settingsOf(topic)
-    for (const tablet of this.#byTopic.get(topic.name) ?? [])
-      if (tablet !== undefined) tablet.settings = settings
+    for (const tablet of this.#byTopic.get(topic.name) ?? []) {
+      if (tablet === undefined) continue
+      const { flush } = tablet.settings
+      tablet.settings = settings
+      // What only the system has counts no more: whoever waits for it must not wait for the next write.
+      if (flush === 'os' && settings.flush === 'fsync') this.#options.shared.groupCommit.request(tablet)
+    }
   }
 
   #then(work: () => Promise<void>): void {
@@ -283,40 +289,118 @@ export class Tablets {
   }
 
   async #open(tablets: Tablet[], clean: boolean): Promise<void> {
-    const { shared, dataDirectory } = this.#options
-    const there = new Set(shared.world.disk.list(`${dataDirectory}/tablets`))
+    const { shared } = this.#options
+    await this.#prepare(tablets)
+    const progress = (bytes: number): number => (this.progress.bytesDone += bytes)
     await eachAtOnce(tablets, openedAtOnce, async tablet => {
-      const lost = this.#lost(tablet, there)
-      if (lost === undefined) {
-        const { name } = tablet.identity
-        // What is noted is of a replica that was here before, and moved away.
-        if (!there.has(name)) await forgotten(shared, name)
-        await openTablet(shared, tablet, clean, bytes => (this.progress.bytesDone += bytes))
-      } else tablet.fail(lost)
+      if (tablet.role !== 'offline') {
+        const found = await openTablet(shared, tablet, clean, progress, this.#isElsewhere(tablet))
+        if (found === 'lost' && (await this.#emptied(tablet)))
+          await openTablet(shared, tablet, false, progress, false)
+      }
       this.progress.tabletsDone++
     })
+    await this.#noteFound(tablets)
   }
 
-  /** Why nothing may begin empty in the name of this replica. Notes that it begins empty where others have its records. */
+  /** Notes those that were found here without a note: a file of notes was lost, or an older version made them. */
+  async #noteFound(tablets: readonly Tablet[]): Promise<void> {
+    const { checkpoints } = this.#options.shared
+    const found = tablets.filter(one => one.isWaiting && checkpoints.of(one.identity.name) === undefined)
+    try {
+      await Promise.all(found.map(one => checkpoints.setLogStart(one.identity.name, one.logStart)))
+    } catch (error) {
+      if (error instanceof InvariantViolation) throw error
+      for (const tablet of found) tablet.fail(`it could not be noted: ${(error as Error).message}`)
+    }
+  }
+
+  /** Makes the directories that are missing and notes that they are here, all on the disk before anything counts on them; or takes tablets offline. */
+  async #prepare(tablets: readonly Tablet[]): Promise<void> {
+    const { shared, dataDirectory, incarnation } = this.#options
+    const { checkpoints, world } = shared
+    const [begun, saves]: [Tablet[], Promise<void>[]] = [[], []]
+    const there = new Set(world.disk.list(`${dataDirectory}/tablets`))
+    for (const tablet of tablets) {
+      const { name } = tablet.identity
+      const lost = this.#lost(tablet, there)
+      if (lost !== undefined && !this.#isElsewhere(tablet)) {
+        tablet.fail(lost)
+        continue
+      }
+      const known = checkpoints.of(name)
+      tablet.bornIn = known?.bornIn ?? tablet.bornIn
+      if (lost !== undefined) this.#beginsAnew(tablet, lost)
+      if (there.has(name)) continue
+      begun.push(tablet)
+      // First of all: an empty directory alone would look like one that never had any records.
+      if (known !== undefined || lost !== undefined) saves.push(checkpoints.beginAnew(name, incarnation))
+    }
+    if (begun.length === 0) return
+    try {
+      await Promise.all(saves)
+      for (const { identity } of begun) world.disk.makeDirectory(identity.directory)
+      await world.disk.syncDirectory(`${dataDirectory}/tablets`)
+      const unknown = begun.filter(({ identity }) => checkpoints.of(identity.name) === undefined)
+      await Promise.all(unknown.map(({ identity }) => checkpoints.begin(identity.name)))
+    } catch (error) {
+      if (error instanceof InvariantViolation) throw error
+      for (const tablet of begun)
+        tablet.fail(`its directory could not be made and noted: ${(error as Error).message}`)
+    }
+  }
+
+  /** Sets aside the directory of a tablet that has lost some of its records, and makes an empty one. Answers whether it could. */
+  async #emptied(tablet: Tablet): Promise<boolean> {
+    const { shared, dataDirectory, incarnation } = this.#options
+    const { name, directory } = tablet.identity
+    const { disk } = shared.world
+    this.#beginsAnew(tablet, 'offsets that were on its disk are gone')
+    try {
+      await shared.checkpoints.beginAnew(name, incarnation)
+      setAside(shared, dataDirectory, name, 'has lost records')
+      disk.makeDirectory(directory)
+      await disk.syncDirectory(`${dataDirectory}/tablets`)
+      return true
+    } catch (error) {
+      if (error instanceof InvariantViolation) throw error
+      tablet.fail(
+        `it has lost records, and its directory could not be set aside: ${(error as Error).message}`,
+      )
+      return false
+    }
+  }
+
+  #beginsAnew(tablet: Tablet, reason: string): void {
+    const { topic, partition } = tablet
+    tablet.bornIn = this.#options.incarnation
+    this.#options.shared.log.warn({ topic, partition, reason }, 'a replica is copied anew')
+  }
+
+  /** Why nothing may begin, or go on, in the name of this replica. */
   #lost(tablet: Tablet, there: ReadonlySet<string>): string | undefined {
-    const { store, self, incarnation, diskSince, shared } = this.#options
-    const { topicId, partition, identity } = tablet
-    const assignment = store.topicById(topicId)?.tablets[partition]
+    const { self, incarnation, diskSince, shared } = this.#options
+    const { name } = tablet.identity
+    const assignment = this.#assignmentOf(tablet)
     if (assignment === undefined) return undefined
-    const isThere = there.has(identity.name)
-    const hasStray = there.has(`${identity.name}.stray`)
-    const wasHere = hasStray || shared.checkpoints.of(identity.name) !== undefined
-    const lost =
-      lostWith(assignment, self, diskSince) ??
-      (isThere ? undefined : missingWith(assignment, this.#options, hasStray, wasHere))
-    if (lost === undefined || shared.replication === undefined) return lost
-    // As long as others are in sync it is copied anew.
-    const { isr } = assignment
-    if (isr.length === 1 || isr.some(entry => entry.broker === self && entry.incarnation >= incarnation))
-      return lost
-    tablet.beganAnew = true
-    shared.log.warn({ topic: tablet.topic, partition, reason: lost }, 'a replica is copied anew')
-    return undefined
+    const notedSince = shared.checkpoints.noteAll(incarnation)
+    const known = shared.checkpoints.of(name)
+    const hasStray = there.has(`${name}.stray`)
+    const lost = lostWith(assignment, self, diskSince, known?.bornIn)
+    if (lost !== undefined || there.has(name)) return lost
+    return missingWith(assignment, this.#options, hasStray, hasStray || known !== undefined, notedSince)
+  }
+
+  /** Others in sync have all of it, and nobody counts on this run yet: it may be copied anew. */
+  #isElsewhere(tablet: Tablet): boolean {
+    const { self, incarnation, shared } = this.#options
+    const isr = this.#assignmentOf(tablet)?.isr ?? []
+    if (shared.replication === undefined || !isr.some(({ broker }) => broker !== self)) return false
+    return !isr.some(entry => entry.broker === self && entry.incarnation >= incarnation)
+  }
+
+  #assignmentOf({ topicId, partition }: Tablet): TabletAssignment | undefined {
+    return this.#options.store.topicById(topicId)?.tablets[partition]
   }
 
   /** Replicas that other brokers have now: a move that has ended takes what is on the disk along, anything else sets it aside. */
@@ -446,17 +530,6 @@ async function eachAtOnce<T>(
     for (const item of rest) await work(item)
   }
   await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, worker))
-}
-
-async function forgotten({ checkpoints, log }: TabletShared, name: string): Promise<void> {
-  try {
-    await checkpoints.delete(name)
-  } catch (error) {
-    log.warn(
-      { tablet: name, reason: String(error) },
-      'a checkpoint could not be deleted; the next one does that',
-    )
-  }
 }
 
 /** Directories whose topic nobody knows are neither adopted nor deleted; those of deleted tablets go for good. */

@@ -232,7 +232,9 @@ test('a preferred leader that is back gets its tablets again, and at once when s
   const now = () => assignments(cluster, topic.id)
   const isPreferred = () =>
     now().every(({ leader, replicas, isr }) => leader === replicas[0] && isr.length === 3)
-  await cluster.until(isPreferred)
+  await cluster.until(
+    () => isPreferred() && now().every((_, partition) => cluster.leader(topic.id, partition) !== undefined),
+  )
   const restart = async (): Promise<void> => {
     const [node] = cluster.nodes
     node?.stop()

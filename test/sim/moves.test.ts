@@ -114,6 +114,8 @@ test('a move that is taken back drops the new copy; taken up again it begins ane
   await write(1)
   for (const { tablet } of cluster.replicas(topic.id))
     expect([tablet.logStart, tablet.logEnd]).toEqual([0, 31])
+  // Broker 1 hears of it a moment later.
+  await cluster.until(() => cluster.replicas(topic.id).every(({ node }) => node.id !== 1))
   expect(cluster.replicas(topic.id).map(({ node }) => node.id)).toEqual([0, 2])
 })
 

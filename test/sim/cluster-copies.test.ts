@@ -1,0 +1,177 @@
+/** What a replica keeps beside its records, and what counts of it after a restart, in a simulated cluster. */
+import { expect, test } from 'vitest'
+import { readFile } from '../../base/files.ts'
+import { batchOf } from '../../broker/log/log.fixture.ts'
+import type { Tablet } from '../../broker/tablet/tablet.ts'
+import { append } from './broker.ts'
+import { SimCluster, type ClusterOptions } from './cluster.ts'
+
+async function three(settings: Record<string, string> = {}, options: Partial<ClusterOptions> = {}) {
+  const cluster = new SimCluster({ seed: 6, brokers: 3, ...options })
+  await cluster.startAll()
+  const topic = await cluster.makeTopic('t', { 'min.insync.replicas': '2', ...settings })
+  const assignment = () => {
+    const found = cluster.control.state.topicsById.get(topic.id)?.tablets[0]
+    if (found === undefined) throw new Error('there is no such topic')
+    return found
+  }
+  await cluster.until(() => cluster.leader(topic.id) !== undefined && assignment().isr.length === 3)
+  const leader = (): Tablet => {
+    const tablet = cluster.leader(topic.id)
+    if (tablet === undefined) throw new Error('nobody leads')
+    return tablet
+  }
+  const nodeOf = (tablet: Tablet) => {
+    const found = cluster.replicas(topic.id).find(replica => replica.tablet === tablet)
+    const node = cluster.nodes.find(({ id }) => id === found?.node.id)
+    if (node === undefined) throw new Error('nobody has it')
+    return node
+  }
+  const write = (value: string) => cluster.clock.finish(append(leader(), batchOf({ value }), -1))
+  return { cluster, topic, assignment, leader, nodeOf, write }
+}
+
+test('a follower remembers five batches of a producer, however many it copies', async () => {
+  const { cluster, topic, leader } = await three()
+  for (let n = 0; n < 20; n++)
+    await cluster.clock.finish(
+      append(leader(), batchOf({ value: `v${n}`, producer: { id: 7, epoch: 0, baseSequence: n } }), -1),
+    )
+  for (const { node, tablet } of cluster.replicas(topic.id)) {
+    await cluster.clock.finish(tablet.checkpoint())
+    const { disk } = node.sim.world
+    const name = `${tablet.identity.directory}/00000000000000000020.snapshot`
+    const content = JSON.parse(readFile(disk, name)?.toString() ?? '') as {
+      producers: { batches: unknown[] }[]
+    }
+    expect(content.producers.map(({ batches }) => batches.length)).toEqual([5])
+  }
+})
+
+test('acks=all goes on when a topic is to be synced that was not before', async () => {
+  const { cluster, topic, leader, write } = await three({ 'stele.flush': 'os' }, { lagMsMax: 30_000 })
+  await write('before')
+  const store = cluster.nodes[0]?.broker?.store
+  if (store === undefined) throw new Error('there is no broker')
+  await cluster.clock.finish(
+    store.alterTopicSettings(topic.id, { set: { 'stele.flush': 'fsync' }, unset: [] }),
+  )
+  await cluster.until(() => leader().settings.flush === 'fsync')
+  let answered = false
+  void append(leader(), batchOf({ value: 'after' }), -1).then(() => (answered = true))
+  await cluster.run(5_000)
+  expect(answered).toBe(true)
+})
+
+/** The leader's directory is gone with all brokers down; it comes up alone and is started `starts` times before the others come. */
+async function loseDirectory(checkpointed: boolean, starts: number) {
+  const all = await three()
+  const { cluster, topic, leader, nodeOf, write, assignment } = all
+  const first = nodeOf(leader())
+  first.kill()
+  await cluster.until(() => cluster.leader(topic.id) !== undefined && assignment().isr.length === 2)
+  first.start()
+  await cluster.until(() => assignment().isr.length === 3)
+  for (let n = 0; n < 5; n++) await write(`v${n}`)
+  const loser = nodeOf(leader())
+  if (checkpointed) await cluster.clock.finish(leader().checkpoint())
+  const { directory } = leader().identity
+  for (const node of cluster.nodes) node.kill()
+  await cluster.clock.finish(loser.sim.world.disk.remove(directory))
+  for (let n = 0; n < starts; n++) {
+    loser.kill()
+    loser.start()
+    await cluster.run(2_000)
+    expect(cluster.leader(topic.id)).toBeUndefined()
+  }
+  for (const node of cluster.nodes) node.start()
+  await cluster.until(() => cluster.replicas(topic.id).length === 3)
+  await cluster.until(() => cluster.replicas(topic.id).every(({ tablet }) => tablet.highWatermark === 5))
+  await cluster.until(() => assignment().isr.length === 3)
+  return { ...all, loser }
+}
+
+test.each([
+  ['that had no checkpoint, started twice', false, 2],
+  ['that had a checkpoint', true, 1],
+  ['that had a checkpoint, started three times', true, 3],
+])(
+  'a replica whose directory is gone counts for nothing until it is let in: one %s',
+  async (_, checkpointed, starts) => {
+    const { cluster, topic, leader, loser } = await loseDirectory(checkpointed, starts)
+    expect(leader().leader).not.toBe(loser.id)
+    // What it was granted since then counts, also in its next runs.
+    for (const node of cluster.nodes) node.kill()
+    loser.start()
+    await cluster.until(() => loser.runs)
+    for (const node of cluster.nodes) node.start()
+    await cluster.until(() => cluster.leader(topic.id) !== undefined)
+    await cluster.until(() => cluster.replicas(topic.id).every(({ tablet }) => tablet.highWatermark === 5))
+  },
+)
+
+test('a tablet whose directory is gone before its first checkpoint does not begin empty as the leader it was placed as', async () => {
+  const { cluster, topic, leader, nodeOf, write, assignment } = await three()
+  for (let n = 0; n < 5; n++) await write(`v${n}`)
+  expect(assignment().version).toBe(0)
+  const loser = nodeOf(leader())
+  const { directory } = leader().identity
+  for (const node of cluster.nodes) node.kill()
+  await cluster.clock.finish(loser.sim.world.disk.remove(directory))
+  loser.start()
+  await cluster.run(3_000)
+  expect(cluster.leader(topic.id)).toBeUndefined()
+  for (const node of cluster.nodes) node.start()
+  await cluster.until(() => cluster.leader(topic.id) !== undefined)
+  await cluster.until(() => cluster.replicas(topic.id).every(({ tablet }) => tablet.highWatermark === 5))
+})
+
+test('a replica that finds offsets gone that were on its disk is copied anew, and leads nothing before', async () => {
+  const { cluster, topic, leader, nodeOf, write, assignment } = await three()
+  for (let n = 0; n < 5; n++) await write(`v${n}`)
+  const loser = nodeOf(leader())
+  const { directory } = leader().identity
+  await cluster.clock.finish(leader().checkpoint())
+  for (const node of cluster.nodes) node.kill()
+  const { disk } = loser.sim.world
+  const segment = disk.open(`${directory}/00000000000000000000.log`, 'write')
+  segment.truncate(0)
+  await cluster.clock.finish(segment.sync())
+  segment.close()
+  loser.start()
+  await cluster.run(3_000)
+  expect(cluster.leader(topic.id)).toBeUndefined()
+  for (const node of cluster.nodes) node.start()
+  await cluster.until(() => cluster.leader(topic.id) !== undefined)
+  await cluster.until(() => assignment().isr.length === 3)
+  await cluster.until(() => cluster.replicas(topic.id).every(({ tablet }) => tablet.highWatermark === 5))
+  expect(cluster.replicas(topic.id).map(({ tablet }) => tablet.logStart)).toEqual([0, 0, 0])
+  expect(disk.stat(`${directory}.stray`)).toBeDefined()
+  for (const { tablet } of cluster.replicas(topic.id)) expect(tablet.sizeBytes).toBe(leader().sizeBytes)
+})
+
+test('a directory that is gone is missed also when the file that notes it was lost before', async () => {
+  const { cluster, topic, leader, nodeOf, write, assignment } = await three()
+  for (let n = 0; n < 5; n++) await write(`v${n}`)
+  for (const node of cluster.nodes) {
+    node.kill()
+    await cluster.clock.finish(node.sim.world.disk.remove('/data/recovery-point.json'))
+  }
+  for (const node of cluster.nodes) node.start()
+  await cluster.until(() => cluster.leader(topic.id) !== undefined && assignment().isr.length === 3)
+  await cluster.until(() => leader().highWatermark === 5)
+  await write('v5')
+  // Another topic's note writes the file anew.
+  const other = await cluster.makeTopic('u')
+  await cluster.until(() => cluster.replicas(other.id).filter(({ tablet }) => tablet.isOpen).length === 3)
+  const loser = nodeOf(leader())
+  const { directory } = leader().identity
+  for (const node of cluster.nodes) node.kill()
+  await cluster.clock.finish(loser.sim.world.disk.remove(directory))
+  loser.start()
+  await cluster.run(3_000)
+  expect(cluster.leader(topic.id)).toBeUndefined()
+  for (const node of cluster.nodes) node.start()
+  await cluster.until(() => cluster.leader(topic.id) !== undefined)
+  await cluster.until(() => cluster.replicas(topic.id).every(({ tablet }) => tablet.highWatermark === 6))
+})
