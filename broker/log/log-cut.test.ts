@@ -81,6 +81,25 @@ test('a sync that was under way when it was cut does not count what is gone', as
   expect((await sim.clock.finish(after)).offset).toBe(10)
 })
 
+test('it may be closed while it is cut, at any of its steps', async () => {
+  let closedBefore = 0
+  for (let afterMs = 0; afterMs < 12; afterMs += 0.25) {
+    const sim = simWorld({ seed: 8 })
+    const log = await filled(sim, 20)
+    let isCut = false
+    const cutting = log.truncate(offset(10)).then(
+      () => 'ended',
+      (error: NodeJS.ErrnoException) => error.code,
+    )
+    void cutting.then(() => (isCut = true))
+    await sim.clock.runFor(afterMs)
+    if (!isCut) closedBefore++
+    log.close()
+    expect(['ended', 'EBADF']).toContain(await sim.clock.finish(cutting))
+  }
+  expect(closedBefore).toBeGreaterThan(2)
+})
+
 test('a log begins again behind its end, and only there after a crash', async () => {
   const sim = simWorld({ seed: 6 })
   const log = await filled(sim, 20)

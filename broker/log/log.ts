@@ -439,6 +439,8 @@ export class Log {
   async #truncate(to: Offset): Promise<string[]> {
     const { segment: old, place } = await this.#find(to)
     const segment = await openCut(this.#shared.world.disk, old, place, this.settings.indexIntervalBytes)
+    if (this.#closed) segment.close()
+    if (this.#closed) return []
     // The newest go first: what a crash leaves of them has no gap.
     const i = this.#row.numberOf(old.baseOffset)
     const names = this.#takeOutFrom(i + 1)
@@ -447,7 +449,8 @@ export class Log {
     segment.files.log.truncate(place.position)
     this.#goOnIn(segment, place.offset)
     await this.#shared.world.disk.syncDirectory(this.directory)
-    await segment.files.log.sync()
+    // The log may have been closed meanwhile.
+    if (segment.isOpen) await segment.files.log.sync()
     return names
   }
 

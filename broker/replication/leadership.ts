@@ -306,7 +306,8 @@ export class Leadership {
   #mayJoin(member: InSync, follower: Follower, live: Liveness, nowMs: number, lagMsMax: number): boolean {
     const { broker, incarnation } = member
     return (
-      this.#rules.isCaughtUp(follower.end, this) &&
+      follower.end >= this.#highWatermark &&
+      follower.end >= this.epochStart &&
       this.#isThere(broker, incarnation, live) &&
       nowMs - this.#caughtUpMs(broker, follower, live) <= lagMsMax
     )

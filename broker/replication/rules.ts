@@ -20,8 +20,6 @@ export type Rules = {
     own: { readonly epoch: number; readonly end: number } | undefined,
     start: Offset,
   ): number | undefined
-  /** Does a replica whose log ends at `end` hold what the others in sync hold? */
-  isCaughtUp(end: Offset, mark: { readonly highWatermark: Offset; readonly epochStart: Offset }): boolean
   /** May who leads give the tablet to a successor now? It takes no appends meanwhile, since `waitedMs`. */
   mayHandOver(at: {
     readonly successorEnd: Offset
@@ -57,7 +55,6 @@ export const soundRules: Rules = {
     return own.epoch === diverging.epoch ? Math.min(own.end, diverging.endOffset) : own.end
   },
 
-  isCaughtUp: (end, { highWatermark, epochStart }) => end >= highWatermark && end >= epochStart,
   // Also what acks=1 has acknowledged goes with it; the others in sync are waited for, so that nobody is left without an answer, but not for long.
   mayHandOver: ({ successorEnd, highWatermark, logEnd, waitedMs }) =>
     successorEnd >= logEnd && (highWatermark >= logEnd || waitedMs >= othersMsMax),
