@@ -107,6 +107,10 @@ export async function clientsPage(): Promise<string> {
     toolTable(found),
     '## What does not work yet',
     notYetTable(found),
+    [
+      'Of kafkajs 2.2.4: `send()` keeps what it is answered by broker. When leaders move while one call sends to several partitions, it may resolve without having sent some of its records to anybody. Where',
+      'that matters, send to one partition a call, or take another client.',
+    ].join('\n'),
   ]
   return `${parts.join('\n\n')}\n`
 }
