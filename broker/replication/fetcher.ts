@@ -29,8 +29,6 @@ export type FetcherOptions = {
   readonly target: () => Target | undefined
   /** For copies that are not in sync. */
   readonly copyRate: CopyRate
-  /** Its connection opened, ended or answered. */
-  readonly changed: () => void
 }
 
 export type Target = { readonly place: Place; readonly run: Incarnation }
@@ -258,7 +256,6 @@ export class Fetcher {
     if (why === 'unreachable') this.#silentMs ??= nowMs
     else this.#downMs ??= nowMs
     this.#troubles.warn({ leader: this.leader, why }, 'the connection to a leader ended')
-    this.#options.changed()
     this.#connectLater()
   }
 

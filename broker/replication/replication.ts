@@ -213,7 +213,6 @@ export class Replication {
           const place = broker?.addresses.replication
           return broker && place && { place, run: broker.incarnation }
         },
-        changed: () => undefined,
       })
       this.#fetchers.set(leader, fetcher)
     }
