@@ -30,6 +30,7 @@ const limitMs = 300_000
 const scratch = await mkdtemp(join(tmpdir(), 'stele-bench-operator-'))
 const started: ChildProcess[] = []
 let failed = ''
+const ended = new AbortController()
 async function measure(): Promise<void> {
   const kubeconfig = await startApiServer()
   const api = new KubeClient({
@@ -38,6 +39,9 @@ async function measure(): Promise<void> {
   })
   await define(api)
   const nodes = await playNodes(api)
+  const renewing = renewLeases(api).catch(
+    (error: unknown) => (failed = `a Lease was not renewed: ${String(error)}`),
+  )
   const http = await freePort()
   // As the chart starts it.
   const operator = run(process.execPath, [
@@ -95,6 +99,14 @@ async function measure(): Promise<void> {
   await sleep(10_000)
   said('memory of the operator with 600 objects of others', await residentOf(operator))
 
+  // Events about what happened go out at a bounded rate, so some come late.
+  let seen = -1
+  await until('the last event', async () => {
+    const last = seen
+    seen = await writes()
+    await sleep(5_000)
+    return seen === last && (await writes()) === seen
+  })
   const [before, ownBefore] = [await writes(), await ownLease()]
   const idleCpu = await cpuOf(operator)
   await sleep(120_000)
@@ -102,6 +114,8 @@ async function measure(): Promise<void> {
   said('CPU of the operator in two idle minutes', `${((await cpuOf(operator)) - idleCpu).toFixed(2)} s`)
   said('its writes meanwhile, without those to its own Lease', String(after - before))
   said('its writes to its own Lease', String(ownAfter - ownBefore))
+  ended.abort()
+  await renewing
   await nodes.stop()
   if (failed !== '') throw new Error(failed)
 }
@@ -279,6 +293,23 @@ async function startBroker(api: KubeClient, set: StatefulSet): Promise<void> {
     },
     spec: { holderIdentity: name },
   })
+  renewed.push(set.metadata.name)
+}
+
+const renewed: string[] = []
+/** As brokers do it: a patch each four seconds a broker. Whose Leases do not change would count as silent. */
+async function renewLeases(api: KubeClient): Promise<void> {
+  const renewMs = 4_000
+  while (!ended.signal.aborted) {
+    const begun = performance.now()
+    for (const [i, name] of renewed.entries()) {
+      const dueMs = (i * renewMs) / renewed.length - (performance.now() - begun)
+      if (dueMs > 0) await sleep(dueMs)
+      const renewTime = new Date().toISOString().replace('Z', '000Z')
+      await api.patch(leases, { namespace, name }, [{ op: 'add', path: '/spec/renewTime', value: renewTime }])
+    }
+    await sleep(Math.max(100, renewMs - (performance.now() - begun)))
+  }
 }
 
 function run(program: string, args: readonly string[]): ChildProcess {

@@ -85,7 +85,6 @@ const batches: Theme = async i => {
       await ask(`an unknown topic, ${within}`, good, { timeoutMs }, 'nowhere')
       await ask(`an unknown partition, ${within}`, good, { timeoutMs }, topic, 9)
       await ask(`a few bytes, ${within}`, Buffer.alloc(11), { timeoutMs })
-      await ask(`a topic with too few copies, ${within}`, good, { timeoutMs }, 'copied')
       await ask(`too large for its topic, ${within}`, batch(['x'.repeat(300)]), { timeoutMs }, 'small')
       await ask(`nothing, ${within}`, good, { timeoutMs, topicData: [] })
     }
