@@ -212,10 +212,10 @@ export class Fetcher {
     const { world, target: find } = this.#options
     const target = find()
     this.#connectedTo = target
+    // Who has no address, or is known to nobody, says nothing either.
+    this.#silentMs ??= world.clock.monotonicMs()
     if (target === undefined) return this.#connectLater()
     this.#attempts++
-    const nowMs = world.clock.monotonicMs()
-    this.#silentMs ??= nowMs
     const connection: Connection = world.network.connect(target.place, {
       opened: () => {
         if (this.#connection === connection) this.#opened()

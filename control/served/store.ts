@@ -79,6 +79,7 @@ class ServedStore implements ControlStore {
 
   isSilent = (broker: BrokerId): boolean => {
     if (this.#clock.monotonicMs() - this.#toldMs > newsMs) return false
+    if (!this.brokers().has(broker)) return true
     return (this.#ages.get(broker) ?? 0) > leaseMs
   }
 

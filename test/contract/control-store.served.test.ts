@@ -122,6 +122,8 @@ describe('with time in our hands', () => {
     await clock.runFor(1)
     expect(members[1]?.store.isSilent(brokerId(0))).toBe(true)
     expect(members[1]?.store.isSilent(brokerId(2))).toBe(false)
+    // One that nobody knows, as in a record that was edited by hand.
+    expect(members[1]?.store.isSilent(brokerId(77))).toBe(true)
   })
 
   test('who hears nothing of the store calls nobody silent, and its changes are unknown', async () => {
