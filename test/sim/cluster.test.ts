@@ -330,6 +330,29 @@ test('a leader that may have been replaced says nothing of its offsets, and dele
   await expect(old.deleteRecordsBefore(offset(1))).rejects.toThrow(notLeader)
 })
 
+test('with the control store away for ten minutes writes go on; what is lost meanwhile is replaced when it is back', async () => {
+  const { cluster, topic, leader } = await three(17)
+  const minutes = async (count: number): Promise<void> => {
+    for (let n = 0; n < count * 6; n++) {
+      await cluster.run(10_000)
+      const told = await cluster.clock.finish(append(leader(), batchOf({ value: 'away' }), -1))
+      expect(told).toEqual({ baseOffset: leader().logEnd - 1 })
+    }
+  }
+  for (const { id } of cluster.nodes) cluster.control.cutOff(id)
+  const [before, epoch] = [leader().leader, leader().epoch]
+  await minutes(9)
+  cluster.nodes.find(({ id }) => id === before)?.kill()
+  await cluster.run(60_000)
+  // Nobody can ask for the leadership.
+  expect(cluster.leader(topic.id)).toBeUndefined()
+  cluster.control.heal()
+  await cluster.until(() => cluster.leader(topic.id) !== undefined)
+  expect(leader().epoch).toBe(epoch + 1)
+  await minutes(1)
+  expect(leader().logEnd).toBe(60)
+})
+
 test('a disk that fails to read for a follower ends nothing: the follower comes again', async () => {
   const { cluster, topic, leader } = await three(15, { 'segment.bytes': '1048576' })
   const follower = cluster.nodes.find(({ id }) => id !== leader().leader)
