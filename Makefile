@@ -1,7 +1,7 @@
 # Everything runs with the Node that package.json pins (npm package `node`); the machine's own only has to run npm.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help install run test unit wire ok format build bench clean kubernetes kubernetes-down test-kubernetes kind kind-down
+.PHONY: help install run test unit wire histories ok format build bench clean kubernetes kubernetes-down test-kubernetes kind kind-down
 
 machine_path := $(PATH)
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
@@ -36,6 +36,12 @@ unit: install ## run the unit tests
 
 wire: install ## run the tests with real clients against a real broker
 	@$(vitest) --project 'wire*' --project clients $(ARGS)
+
+HISTORIES ?= 1000
+STELE_SEED ?= 1
+
+histories: install ## live HISTORIES random histories of clusters in simulation, from STELE_SEED on: 1000 from 1 on, on all cores
+	@node test/histories/main.ts --count='$(HISTORIES)' --seed='$(STELE_SEED)' $(if $(VITEST_JSON),--json='$(VITEST_JSON)')
 
 rig := node test/kubernetes/rig/main.ts
 

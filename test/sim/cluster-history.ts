@@ -16,6 +16,10 @@ const lagMsMax = 600
 const stopLooksMax = 150
 const settings = { 'log.segment.bytes': '6000', 'log.index.interval.bytes': '400' }
 
+/** False: there was nothing to do it to. */
+// oxlint-disable-next-line typescript/no-invalid-void-type
+type Done = void | boolean
+
 type Wanted = { readonly name: string; readonly settings: Record<string, string>; readonly acks?: Acks }
 
 export type Rolled = {
@@ -38,6 +42,8 @@ export class ClusterHistory {
   #replicaCount = 0
   /** What was done to the cluster, for whoever looks at a failure. */
   readonly deeds: string[] = []
+  /** How often each deed was more than a wish. */
+  readonly done = new Map<string, number>()
 
   constructor({ seed, rules, steps = 14 }: HistoryOptions) {
     const restoreMs = 300 + (seed % 5) * 300
@@ -185,7 +191,7 @@ export class ClusterHistory {
     const { random, shared, control } = cluster
     const node = this.#target()
     const other = random.pick(cluster.nodes as [SimNode, ...SimNode[]])
-    const deeds: Record<string, () => Promise<void> | void> = {
+    const deeds: Record<string, () => Promise<Done> | Done> = {
       start: () => {
         for (const one of cluster.nodes) if (!one.runs && random.chance(0.8)) one.start()
       },
@@ -282,7 +288,8 @@ export class ClusterHistory {
     }
     const deed = random.pick(often)
     this.deeds.push(`${Math.round(cluster.clock.monotonicMs())} ${deed} ${node.host} ${other.host}`)
-    await deeds[deed]?.()
+    const isDone = (await deeds[deed]?.()) !== false
+    if (isDone) this.done.set(deed, (this.done.get(deed) ?? 0) + 1)
   }
 
   /** Somebody wants the replicas of a topic elsewhere, whatever goes on; two at least, so that one disk is no loss. */

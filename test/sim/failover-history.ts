@@ -13,6 +13,7 @@ export class FailoverHistory {
   readonly witnesses = new Map<string, GroupWitness>()
   readonly #members: FailoverMember[] = []
   readonly deeds: string[] = []
+  readonly done = new Map<string, number>()
 
   constructor(seed: number) {
     const settings = {
@@ -121,6 +122,7 @@ export class FailoverHistory {
     const deed = random.pick(often)
     this.deeds.push(`${Math.round(cluster.clock.monotonicMs())} ${deed} ${node.host} ${partition}`)
     await deeds[deed]?.()
+    this.done.set(deed, (this.done.get(deed) ?? 0) + 1)
   }
 
   /** Everything is mended: all members work again, on what was acknowledged. */

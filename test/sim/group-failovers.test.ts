@@ -4,10 +4,11 @@ import { Refusal, type RefusalCode } from '../../base/refusals.ts'
 import type { Groups } from '../../broker/groups/groups.ts'
 import { nobody } from '../../broker/groups/groups.fixture.ts'
 import { offsetsTopic } from '../../control/model.ts'
+import { repeat } from '../histories/lives.ts'
 import { SimCluster, type SimNode } from './cluster.ts'
 import { FailoverHistory, handOver } from './failover-history.ts'
 
-const histories = Number(process.env['STELE_HISTORIES'] ?? 30)
+const histories = Number(process.env['STELE_HISTORIES'] ?? 20)
 const firstSeed = Number(process.env['STELE_SEED'] ?? 1)
 
 async function live(seed: number): Promise<FailoverHistory> {
@@ -16,10 +17,7 @@ async function live(seed: number): Promise<FailoverHistory> {
     await history.live()
     return history
   } catch (cause) {
-    throw new Error(
-      `repeat with: STELE_SEED=${seed} STELE_HISTORIES=1 npx vitest run --project unit test/sim/group-failovers.test.ts\n${history.deeds.join('\n')}`,
-      { cause },
-    )
+    throw new Error(`repeat with: ${repeat(seed)}\n${history.deeds.join('\n')}`, { cause })
   }
 }
 
