@@ -9,6 +9,7 @@ import { Refusal } from '../base/refusals.ts'
 import type { World } from '../base/world.ts'
 import { openEmbeddedStore } from '../control/embedded/store.ts'
 import type { Addresses } from '../control/model.ts'
+import { mayJoin } from '../control/levels.ts'
 import type { ControlStore } from '../control/store.ts'
 import { cleanerOnThread } from './compaction-thread.ts'
 import { openHttpDoor } from './doors/http/door.ts'
@@ -64,7 +65,7 @@ export type RunningBroker = {
 
 /**
  * Starts a broker on `dataDirectory`.
- * @throws DataDirectoryRefused, Refusal (settings, control.json), Error (a port in use); each message says what to do
+ * @throws DataDirectoryRefused, Refusal (settings, control.json), Error (a port in use, a cluster that needs a newer Stele); each message says what to do
  */
 export async function startBroker(options: BrokerOptions): Promise<RunningBroker> {
   const { log } = options
@@ -246,6 +247,7 @@ async function openTablets(
   const { brokerId: self, rack } = settings
   const { diskId, clusterId } = directory.meta
   const boot = bootId()
+  mayJoin(store.brokers().values())
   const { incarnation, before } = await store.registerBroker({
     brokerId: brokerId(self),
     diskId,

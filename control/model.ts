@@ -56,6 +56,8 @@ export type Broker = BrokerStart & {
   readonly incarnation: Incarnation
   /** This run is about to stop on purpose, or has: nobody shall count on it. */
   readonly leaving?: true
+  /** What this broker has written, or says to others, takes a Stele of this level at least: see `mayJoin`. */
+  readonly needs?: number
 }
 
 /** What a broker says of what it holds, while it runs. */

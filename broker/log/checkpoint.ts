@@ -1,11 +1,13 @@
 /**
  * `recovery-point.json`: for each tablet of this broker where recovery has to start and where its log starts. One file for all, replaced as
- * a whole; changes that come while it is being written share the next write.
+ * a whole; changes that come while it is being written share the next write. What a newer Stele has added to it is not kept: who adds must be able to
+ * miss it (decision 0010).
  */
 import { crc32c } from '../../base/crc32c.ts'
 import { readFile, replaceFile, replaceFileNow } from '../../base/files.ts'
 import { incarnation, offset, type Incarnation, type Offset } from '../../base/quantities.ts'
 import type { Disk } from '../../base/world.ts'
+import { DataDirectoryRefused } from './data-directory.ts'
 import type { LogPosition } from './log.ts'
 
 export type TabletCheckpoint = {
@@ -38,8 +40,10 @@ type Numbers = readonly [
   bornIn?: number,
 ]
 /** `since`: the first run that noted every tablet that it opened. */
-type Format = { version: 1; since?: number; tablets: Record<string, Numbers> }
+type Format = { version: number; since?: number; tablets: Record<string, Numbers> }
 type Content = { readonly since: Incarnation | undefined; readonly tablets: Map<string, TabletCheckpoint> }
+
+const version = 1
 
 const nothing: TabletCheckpoint = {
   recoveryPoint: offset(0),
@@ -66,12 +70,15 @@ export class Checkpoints {
     this.#tablets = tablets
   }
 
-  /** Reads the file. One that is missing or unreadable costs time, not data: every tablet is then checked from its start. */
+  /**
+   * Reads the file. One that is missing or unreadable costs time, not data: every tablet is then checked from its start.
+   * @throws DataDirectoryRefused for one of a newer format: nobody knows what is lost without it
+   */
   static open(disk: Disk, dataDirectory: string): { checkpoints: Checkpoints; damaged: boolean } {
     const path = `${dataDirectory}/recovery-point.json`
     const content = readFile(disk, path)
     const empty: Content = { since: undefined, tablets: new Map() }
-    const read = content === undefined ? empty : parse(content)
+    const read = content === undefined ? empty : parse(path, content)
     return { checkpoints: new Checkpoints(disk, path, read ?? empty), damaged: read === undefined }
   }
 
@@ -170,7 +177,7 @@ export class Checkpoints {
       tablets[name] = [recoveryPoint, segment, position, logStart, syncFailed, highWatermark, bornIn]
     }
     const since = this.#since
-    const format: Format = { version: 1, ...(since !== undefined && { since }), tablets }
+    const format: Format = { version, ...(since !== undefined && { since }), tablets }
     const body = JSON.stringify(format).slice(0, -1)
     return Buffer.from(`${body},${checksumName}${crc32c(Buffer.from(body))}}\n`)
   }
@@ -178,10 +185,15 @@ export class Checkpoints {
 
 const checksumName = '"crc32c":'
 
-function parse(content: Buffer): Content | undefined {
+function parse(path: string, content: Buffer): Content | undefined {
   try {
-    const { since, tablets, crc32c: checksum } = JSON.parse(content.toString()) as Format & { crc32c: number }
+    const file = JSON.parse(content.toString()) as Format & { crc32c: number }
+    const { since, tablets, crc32c: checksum } = file
     if (checksum !== crc32c(content.subarray(0, content.lastIndexOf(`,${checksumName}`)))) return undefined
+    if (file.version > version)
+      throw new DataDirectoryRefused(
+        `${path} has format ${file.version}, and this Stele reads up to format ${version}. Start the newer Stele that wrote it.`,
+      )
     const entries = Object.entries(tablets).map(([name, numbers]): [string, TabletCheckpoint] => {
       const [recoveryPoint, segment, position, logStart, syncFailed, highWatermark = logStart, bornIn = 0] =
         numbers
@@ -199,7 +211,8 @@ function parse(content: Buffer): Content | undefined {
       ]
     })
     return { since: since === undefined ? undefined : incarnation(since), tablets: new Map(entries) }
-  } catch {
+  } catch (error) {
+    if (error instanceof DataDirectoryRefused) throw error
     return undefined
   }
 }

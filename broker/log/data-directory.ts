@@ -8,6 +8,7 @@ import { incarnation, type BrokerId, type Incarnation } from '../../base/quantit
 import type { World } from '../../base/world.ts'
 
 const formatVersion = 1
+const firstRunVersion = 1
 
 export type Meta = {
   readonly formatVersion: number
@@ -81,14 +82,15 @@ export class DataDirectory {
   /**
    * The first run of the broker on this disk, when `run` is the one that begins now: what earlier ones have written lies elsewhere.
    * Written once, as soon as it is known; a directory from before it was kept has always been its broker's.
+   * @throws DataDirectoryRefused
    */
   since(run: Incarnation): Incarnation {
     const { disk } = this.#world
     const path = `${this.path}/first-run.json`
     const content = readFile(disk, path)
-    if (content !== undefined) return (JSON.parse(content.toString()) as { run: Incarnation }).run
+    if (content !== undefined) return firstRunIn(path, content)
     const first = disk.list(`${this.path}/tablets`).length === 0 ? run : incarnation(1)
-    replaceFileNow(disk, path, Buffer.from(`${JSON.stringify({ version: 1, run: first })}\n`))
+    replaceFileNow(disk, path, Buffer.from(`${JSON.stringify({ version: firstRunVersion, run: first })}\n`))
     return first
   }
 
@@ -106,6 +108,25 @@ export class DataDirectory {
   release(): void {
     this.#lock.release()
   }
+}
+
+function firstRunIn(path: string, content: Buffer): Incarnation {
+  let file: { readonly version?: unknown; readonly run?: unknown }
+  try {
+    file = JSON.parse(content.toString()) as typeof file
+  } catch {
+    file = {}
+  }
+  const { version, run } = file
+  if (typeof version === 'number' && version > firstRunVersion)
+    throw new DataDirectoryRefused(
+      `${path} has format ${version}, and this Stele reads up to format ${firstRunVersion}. Start the newer Stele that wrote it.`,
+    )
+  if (!Number.isSafeInteger(run))
+    throw new DataDirectoryRefused(
+      `${path} is damaged: it does not say since which run the broker has this disk. Restore it from a backup, or start with an empty --data directory, which is filled from the other brokers.`,
+    )
+  return incarnation(run as number)
 }
 
 function readMeta(world: World, path: string, brokerId: BrokerId, clusterId: string | undefined): Meta {

@@ -18,7 +18,7 @@ export class LeaderEpochs {
     this.#saved = JSON.stringify(entries)
   }
 
-  /** Reads the file, or answers undefined when it is not there or says nothing: the entries then have to be read from the log again. */
+  /** Reads the file, or answers undefined when it is not there, of another format or says nothing: the entries then have to be read from the log again. */
   static open(disk: Disk, directory: string): LeaderEpochs | undefined {
     const path = pathIn(directory)
     const content = readFile(disk, path)
@@ -91,9 +91,12 @@ export class LeaderEpochs {
 
 const pathIn = (directory: string): string => `${directory}/leader-epochs.json`
 
+type Format = { version: number; epochs: { epoch: number; start: number }[] }
+
 function parse(content: Buffer): Entry[] | undefined {
   try {
-    const { epochs } = JSON.parse(content.toString()) as { epochs: { epoch: number; start: number }[] }
+    const { version, epochs } = JSON.parse(content.toString()) as Format
+    if (version !== 1) return undefined
     const entries = epochs.map(entry => ({ epoch: epoch(entry.epoch), start: offset(entry.start) }))
     const rises = entries.every((entry, i) => {
       const before = entries[i - 1]

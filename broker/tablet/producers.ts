@@ -220,6 +220,7 @@ const snapshots = (disk: Disk, directory: string): Offset[] =>
   disk.list(directory).flatMap(name => baseOffsetOfName(name, 'snapshot') ?? [])
 
 type Format = {
+  version: number
   producers: {
     id: number
     epoch: number
@@ -230,7 +231,9 @@ type Format = {
 
 function parse(content: Buffer, producers: Producers): Producers | undefined {
   try {
-    for (const { id, epoch, lastAppendMs, batches } of (JSON.parse(content.toString()) as Format).producers) {
+    const format = JSON.parse(content.toString()) as Format
+    if (format.version !== 1) return undefined
+    for (const { id, epoch, lastAppendMs, batches } of format.producers) {
       const kept = batches.map(([firstSequence, lastSequence, baseOffset, lastOffset]) => ({
         firstSequence,
         lastSequence,

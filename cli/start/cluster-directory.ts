@@ -4,7 +4,11 @@ import type { World } from '../../base/world.ts'
 import { Failure } from '../failure.ts'
 
 /** Written by whoever keeps the control store; the number of brokers only grows. */
-type ClusterFile = { readonly formatVersion: number; readonly clusterId: string; readonly brokers: number }
+type ClusterFile = {
+  readonly formatVersion: number
+  readonly clusterId: string
+  readonly brokers: number
+}
 
 const formatVersion = 1
 
@@ -71,7 +75,7 @@ function claim(world: World, path: string, brokers: number): ClusterFile {
       `Start it with --brokers ${before.brokers}, or use another --data directory.`,
     )
   } else requireControlStore(world, path, before.brokers)
-  const now = { formatVersion, clusterId: before?.clusterId ?? randomUuid(world.random), brokers }
+  const now = { ...before, formatVersion, clusterId: before?.clusterId ?? randomUuid(world.random), brokers }
   if (before?.brokers !== brokers)
     replaceFileNow(disk, file, Buffer.from(`${JSON.stringify(now, undefined, 2)}\n`))
   return now
@@ -95,7 +99,7 @@ function readCluster({ disk }: World, path: string): ClusterFile | undefined {
       `${file} is damaged, or was not written by Stele.`,
       'Restore it from a backup, or use another --data directory.',
     )
-  return { formatVersion: version, clusterId, brokers }
+  return { ...found, formatVersion: version, clusterId, brokers }
 }
 
 /** Only an empty directory becomes ours: what we did not write we do not touch. */

@@ -8,6 +8,8 @@
  *     {"name":"orders","id":"…","settings":{…},"tablets":[…]},
  *     …],
  *     "crc32c":123}
+ *
+ * What a newer Stele has added to the file, to a topic or to a tablet is kept as it is (decision 0010).
  */
 import en from 'zod/v4/locales/en.js'
 import * as z from 'zod/mini'
@@ -38,6 +40,9 @@ export function encodeState(state: State): Buffer {
     `{"format":${JSON.stringify(format)},"version":${version},`,
     `"brokerSettings":${JSON.stringify(state.brokerSettings)},`,
     `"brokers":${JSON.stringify([...state.brokers.values()])},`,
+    ...Object.entries(state.others ?? {}).map(
+      ([name, value]) => `${JSON.stringify(name)}:${JSON.stringify(value)},`,
+    ),
     `"topics":[`,
     `${[...state.topics.values()].map(lineOf).join(',\n')}],`,
   ].join('\n')
@@ -102,17 +107,17 @@ const header = z.looseObject({
 
 const settings = z.record(z.string(), z.string())
 
-const shape = z.object({
+const shape = z.looseObject({
   brokerSettings: settings,
   brokers: z.array(broker),
   topics: z.array(
-    z.object({
+    z.looseObject({
       name: z.string(),
       id: z.string(),
       settings,
       tablets: z
         .array(
-          z.object({
+          z.looseObject({
             epoch: z.pipe(z.int().check(z.nonnegative()), z.transform(epoch)),
             version: z.int().check(z.nonnegative()),
             leader: z.optional(id),
@@ -129,13 +134,16 @@ const shape = z.object({
 
 /** JSON leaves out what is undefined; the model spells it out. */
 function toState(file: z.infer<typeof shape>): State {
-  const brokers = file.brokers.map(toBroker)
-  const topics = file.topics.map((topic): Topic => ({
+  const { brokerSettings, brokers: records, topics: all, ...others } = file
+  for (const name of Object.keys(header.shape)) delete others[name]
+  const brokers = records.map(toBroker)
+  const topics = all.map((topic): Topic => ({
     ...topic,
     tablets: topic.tablets.map(({ leader, ...rest }) => ({ ...rest, leader })),
   }))
   return {
-    brokerSettings: file.brokerSettings,
+    brokerSettings,
+    ...(Object.keys(others).length > 0 && { others }),
     brokers: new Map(brokers.map(broker => [broker.brokerId, broker])),
     topics: new Map(topics.map(topic => [topic.name, topic])),
     topicsById: new Map(topics.map(topic => [topic.id, topic])),

@@ -12,6 +12,8 @@ export type State = {
   readonly topicsById: ReadonlyMap<string, Topic>
   readonly brokers: ReadonlyMap<BrokerId, Broker>
   readonly brokerSettings: Readonly<Record<string, string>>
+  /** What stands in the file beside it, from a newer Stele. */
+  readonly others?: Readonly<Record<string, unknown>> | undefined
 }
 
 export const emptyState: State = {
@@ -26,6 +28,7 @@ export class Draft implements State {
   readonly topics: Map<string, Topic>
   readonly topicsById: Map<string, Topic>
   readonly brokers: Map<BrokerId, Broker>
+  readonly others: State['others']
   readonly events: ControlEvent[] = []
   #brokerSettings: Readonly<Record<string, string>>
   /** Both made when first asked for, and kept up while topics are only added, so that a thousand new ones cost one look at all. */
@@ -37,6 +40,7 @@ export class Draft implements State {
     this.topicsById = new Map(from.topicsById)
     this.brokers = new Map(from.brokers)
     this.#brokerSettings = from.brokerSettings
+    this.others = from.others
   }
 
   get brokerSettings(): Readonly<Record<string, string>> {
@@ -45,8 +49,8 @@ export class Draft implements State {
 
   /** What has become of it; the draft is not changed any more. */
   state(): State {
-    const { topics, topicsById, brokers, brokerSettings } = this
-    return { topics, topicsById, brokers, brokerSettings }
+    const { topics, topicsById, brokers, brokerSettings, others } = this
+    return { topics, topicsById, brokers, brokerSettings, ...(others && { others }) }
   }
 
   /** What the brokers carry now. */

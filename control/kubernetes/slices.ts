@@ -62,9 +62,12 @@ const sliceTabletOf = ({ leader, ...rest }: TabletAssignment): SliceTablet => ({
   ...(leader !== undefined && { leader }),
 })
 
-/** All of `changes`, which lie in one slice, or none: when any test fails the API server answers 422 and changes nothing. */
-export const changePatch = (topicId: string, changes: readonly TabletChange[]): JsonPatch => [
-  { op: 'test', path: '/topic/id', value: topicId },
+/**
+ * All of `changes`, which lie in `slice`, or none: when any test fails the API server answers 422 and changes nothing. A tablet that passes its test is as
+ * `slice` has it, also in what a newer Stele has added to it.
+ */
+export const changePatch = ({ topic, tablets }: TabletSlice, changes: readonly TabletChange[]): JsonPatch => [
+  { op: 'test', path: '/topic/id', value: topic.id },
   ...changes.flatMap(({ tablet, test }) => [
     { op: 'test' as const, path: `${pathOf(tablet)}/epoch`, value: test.epoch },
     { op: 'test' as const, path: `${pathOf(tablet)}/version`, value: test.version },
@@ -72,8 +75,22 @@ export const changePatch = (topicId: string, changes: readonly TabletChange[]): 
   ...changes.map(({ tablet, to }) => ({
     op: 'replace' as const,
     path: pathOf(tablet),
-    value: sliceTabletOf(to),
+    value: { ...othersIn(tablets[tablet % sliceTablets]), ...sliceTabletOf(to) },
   })),
 ]
+
+/** Fields of a newer Stele. */
+const othersIn = (tablet: SliceTablet | undefined): object =>
+  Object.fromEntries(Object.entries(tablet ?? {}).filter(([name]) => !own.has(name)))
+
+const own: ReadonlySet<string> = new Set<keyof SliceTablet>([
+  'epoch',
+  'version',
+  'leader',
+  'replicas',
+  'adding',
+  'removing',
+  'isr',
+])
 
 const pathOf = (tablet: number): string => `/tablets/${tablet % sliceTablets}`

@@ -226,7 +226,7 @@ class KubernetesStore implements ControlStore {
     const { api, namespace, log } = this.#options
     const key = { namespace, name: slice.metadata.name }
     try {
-      const written = await api.patch(tabletSlices, key, changePatch(id, changes))
+      const written = await api.patch(tabletSlices, key, changePatch(slice, changes))
       this.#sliceSeen(this.#slices.written(written))
       return 'changed'
     } catch (error) {

@@ -1,10 +1,11 @@
 /**
  * What a broker and the process that keeps the control store say to each other. Values go over as structured clones: whatever the model has may be
- * in them, but errors lose their class and are written out.
+ * in them, but errors lose their class and are written out. Either may be of another version (decision 0010): messages and changes of a kind that is not known are
+ * passed over, and a question that is not known is refused.
  */
 import { InvariantViolation } from '../../base/assert.ts'
 import type { BrokerId } from '../../base/quantities.ts'
-import { Refusal, type RefusalCode } from '../../base/refusals.ts'
+import { Refusal, refusals, type RefusalCode } from '../../base/refusals.ts'
 import type { State } from '../embedded/state.ts'
 import type { TabletAssignment, Topic } from '../model.ts'
 import type { ControlEvent, ControlStore } from '../store.ts'
@@ -21,16 +22,18 @@ export type Channel<Out, In> = {
 }
 
 /** What is asked of the store itself; reads are answered from a copy. */
-export type Asked =
-  | 'createTopics'
-  | 'deleteTopic'
-  | 'addTablets'
-  | 'alterTopicSettings'
-  | 'alterBrokerSettings'
-  | 'changeTablets'
-  | 'registerBroker'
-  | 'announceAddresses'
-  | 'leaving'
+export const questions = [
+  'createTopics',
+  'deleteTopic',
+  'addTablets',
+  'alterTopicSettings',
+  'alterBrokerSettings',
+  'changeTablets',
+  'registerBroker',
+  'announceAddresses',
+  'leaving',
+] as const satisfies readonly (keyof ControlStore)[]
+export type Asked = (typeof questions)[number]
 
 export type Question<M extends Asked = Asked> = {
   readonly [N in M]: {
@@ -84,7 +87,8 @@ export function writeError(error: unknown): WrittenError {
 }
 
 export function readError({ error, code, message }: WrittenError): Error {
-  if (error === 'refusal' && code !== undefined) return new Refusal(code, message)
+  if (error === 'refusal' && code !== undefined)
+    return new Refusal(code in refusals ? code : 'UNKNOWN_SERVER_ERROR', message)
   return error === 'bug' ? new InvariantViolation(message) : new Error(message)
 }
 

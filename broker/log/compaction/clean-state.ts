@@ -20,7 +20,7 @@ export class CleanState {
     this.horizons = new Map(format?.horizons)
   }
 
-  /** Reads the file. One that is missing or unreadable costs time, not data: the log is then compacted from its start. */
+  /** Reads the file. One that is missing, unreadable or of another format costs time, not data: the log is then compacted from its start. */
   static open(disk: Disk, directory: string): CleanState {
     const path = `${directory}/compaction.json`
     const content = readFile(disk, path)
@@ -45,7 +45,7 @@ function parse(content: Buffer): Format | undefined {
   try {
     const format = JSON.parse(content.toString()) as Format
     const sound = [format.cleaned, ...format.horizons.flat()].every(n => Number.isSafeInteger(n) && n >= 0)
-    return sound ? format : undefined
+    return sound && format.version === 1 ? format : undefined
   } catch {
     return undefined
   }
