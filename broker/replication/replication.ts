@@ -12,6 +12,7 @@ import type { ControlStore } from '../../control/store.ts'
 import { Changes, type Wish } from './changes.ts'
 import { CopyRate } from './copy-rate.ts'
 import { behindMsMax, Departure } from './departure.ts'
+import { Elections } from './elections.ts'
 import { Fetcher } from './fetcher.ts'
 import { Handovers } from './handovers.ts'
 import { Peers } from './peers.ts'
@@ -70,6 +71,8 @@ export class Replication {
   /** Since when the leader of a tablet counts as lost. */
   readonly #lostMs = new Map<string, number>()
   readonly #handovers: Handovers
+  /** Tablets that nobody in sync can lead. */
+  readonly #elections: Elections
   /** Since when a tablet's preferred leader could lead it in place of this broker. */
   readonly #preferredMs = new Map<string, number>()
   /** Not before then is one handed over again whose replica here moves away. */
@@ -92,6 +95,19 @@ export class Replication {
     this.#copyRate = new CopyRate(world.clock, options.copyBytesPerSecond)
     this.#handovers = new Handovers(world.clock)
     this.#peers = new Peers(world.clock, store, broker => this.#gone(broker))
+    this.#elections = new Elections({
+      store,
+      log,
+      self,
+      diskSince: options.diskSince,
+      wish: this.wish,
+      isLeaderless: (replica, now) => this.#isLeaderless(replica, now),
+    })
+  }
+
+  /** How often a replica that was not in sync began to lead here. */
+  get outOfSync(): Elections['counters'] {
+    return this.#elections.counters
   }
 
   /** Opens the brokers' own listener, and begins to look after the replicas. */
@@ -195,6 +211,10 @@ export class Replication {
     else this.#replicas.delete(key)
     if (followed !== undefined && before?.followed !== followed) this.#follow(key, followed)
     if (replica.role === 'follower') this.#renew(replica)
+    const nobodyElse = replica.assignment?.leader === undefined || replica.assignment.leader === this.self.broker
+    if (replica.role === 'follower' && nobodyElse)
+      this.#elections.add(replica, this.#options.world.clock.monotonicMs())
+    else if (replica.role !== 'follower' && replica.role !== 'offline') this.#elections.remove(replica)
   }
 
   #follow(key: string, followed: Followed): void {
@@ -335,7 +355,12 @@ export class Replication {
       for (const led of this.#led.values()) led.review()
       for (const fetcher of this.#fetchers.values()) fetcher.hurry(nowMs)
       // Who still counts on them may have been out of reach, or alone, before.
-      for (const replica of this.#failed.values()) this.#withdraw(replica)
+      for (const replica of this.#failed.values()) {
+        this.#withdraw(replica)
+        const now = this.#options.store.topicById(replica.topicId)?.tablets[replica.partition]
+        if (now !== undefined && this.#isLeaderless(replica, now)) this.#elections.add(replica, nowMs)
+      }
+      this.#elections.look(nowMs)
       this.#endIdle()
       if (!this.#leaving) this.#giveAway(nowMs)
     }
@@ -380,7 +405,7 @@ export class Replication {
   /** Thousands of tablets of leaders that are well need no look. */
   #isAnyoneSuspect(nowMs: number): boolean {
     for (const [broker, untilMs] of this.#suspects) if (untilMs < nowMs) this.#suspects.delete(broker)
-    if (this.#suspects.size > 0 || this.#lostMs.size > 0) return true
+    if (this.#suspects.size > 0 || this.#lostMs.size > 0 || !this.#elections.isIdle) return true
     return [...this.#fetchers.values()].some(({ isAway }) => isAway)
   }
 
@@ -391,6 +416,7 @@ export class Replication {
     if (replica === undefined || assignment === undefined) return
     if (!this.#mayClaim(assignment, fetcher)) {
       this.#lostMs.delete(key)
+      if (this.#isLeaderless(replica, assignment)) this.#elections.add(replica, nowMs)
       return
     }
     const sinceMs = this.#lostMs.get(key) ?? nowMs
@@ -419,6 +445,14 @@ export class Replication {
       this.#peers.isLost(leader, run, fetcher) &&
       this.rules.mayClaim(assignment, this.self.broker, this.self.incarnation)
     )
+  }
+
+  #isLeaderless({ role }: Replica, now: TabletAssignment): boolean {
+    const { leader, isr } = now
+    if (role === 'follower' && this.rules.mayClaim(now, this.self.broker, this.self.incarnation)) return false
+    if (leader === undefined || leader === this.self.broker) return role !== 'leader'
+    const run = isr.find(({ broker }) => broker === leader)?.incarnation
+    return this.#peers.isLost(leader, run, this.#fetchers.get(leader))
   }
 
   /** How many others in sync come before this one. */
