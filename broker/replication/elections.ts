@@ -106,12 +106,14 @@ export class Elections {
     return { ...now, version: now.version + 1, found: [...others, found] }
   }
 
-  #foundBy({ role, held, bornIn }: Replica, { replicas, isr }: TabletAssignment): Found | undefined {
+  #foundBy(replica: Replica, { replicas, isr }: TabletAssignment): Found | undefined {
     const { self, diskSince } = this.#options
+    const { role, held, bornIn } = replica
     if (!replicas.includes(self.broker)) return undefined
     if (role === 'offline') return { ...self, epoch: -1, end: 0, trouble: 'offline' }
-    if (role !== 'follower' || held === undefined) return undefined
     const entry = isr.find(({ broker }) => broker === self.broker)
+    // What it was in sync with is here: it leads without anybody's word as soon as the control store hears it.
+    if (role !== 'follower' || held === undefined || (entry && replica.mayRenew(entry))) return undefined
     const isLost = entry !== undefined && entry.incarnation < Math.max(diskSince, bornIn)
     return { ...self, ...held, ...(isLost && { trouble: 'lost' }) }
   }

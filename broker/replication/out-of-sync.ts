@@ -41,6 +41,25 @@ export function mayLeadWith(
   return word !== undefined && mayLeadByWord(now, own, around, word) ? word : undefined
 }
 
+/** Whether who is named as the leader has not said that it cannot lead; nothing is known of whether it is there. */
+export const isNamed = ({ leader, isr, found = [] }: TabletAssignment): boolean => {
+  const entry = isr.find(({ broker }) => broker === leader)
+  return (
+    entry !== undefined && !found.some(one => one.broker === leader && one.incarnation >= entry.incarnation)
+  )
+}
+
+/** Whether somebody leads who is there. */
+export function isLed(now: TabletAssignment, { runOf, isSilent }: Around): boolean {
+  const entry = now.isr.find(({ broker }) => broker === now.leader)
+  return (
+    entry !== undefined &&
+    isNamed(now) &&
+    runOf(entry.broker) === entry.incarnation &&
+    !isSilent(entry.broker)
+  )
+}
+
 /** Nobody can have more: every member of the set has said what it has since it came back, and that it is not what it had. */
 function mayLeadAfterAllLost({ isr, found = [] }: TabletAssignment, own: Found): boolean {
   const heard = isr.map(member => found.find(one => isLaterRunOf(one, member) && one.trouble !== 'offline'))
@@ -67,4 +86,5 @@ function mayLeadByWord(now: TabletAssignment, own: Found, around: Around, word: 
 }
 
 /** Logs of one epoch are parts of each other; one that has seen a later epoch has more of what was last acknowledged (KIP-101). */
-export const hasMore = (a: Found, b: Found): boolean => a.epoch > b.epoch || (a.epoch === b.epoch && a.end > b.end)
+export const hasMore = (a: Found, b: Found): boolean =>
+  a.epoch > b.epoch || (a.epoch === b.epoch && a.end > b.end)

@@ -15,6 +15,7 @@ import { behindMsMax, Departure } from './departure.ts'
 import { Elections } from './elections.ts'
 import { Fetcher } from './fetcher.ts'
 import { Handovers } from './handovers.ts'
+import { isNamed } from './out-of-sync.ts'
 import { Peers } from './peers.ts'
 import { keyOf, type Followed, type FollowerRun, type Led, type Replica, type TabletKey } from './replica.ts'
 import { soundRules, type Rules } from './rules.ts'
@@ -211,8 +212,8 @@ export class Replication {
     else this.#replicas.delete(key)
     if (followed !== undefined && before?.followed !== followed) this.#follow(key, followed)
     if (replica.role === 'follower') this.#renew(replica)
-    const nobodyElse = replica.assignment?.leader === undefined || replica.assignment.leader === this.self.broker
-    if (replica.role === 'follower' && nobodyElse)
+    const now = replica.assignment
+    if (replica.role === 'follower' && now !== undefined && this.#isUnled(now))
       this.#elections.add(replica, this.#options.world.clock.monotonicMs())
     else if (replica.role !== 'follower' && replica.role !== 'offline') this.#elections.remove(replica)
   }
@@ -275,17 +276,24 @@ export class Replication {
     })
   }
 
-  /** A replica whose disk failed leads no more and holds nobody up: where others are in sync it leaves the set. */
+  /** A replica whose disk failed leads no more and holds nobody up: where another in sync is there it leaves the set. */
   #withdraw({ topicId, partition }: Replica): void {
     const { broker, incarnation } = this.self
     const withdrawn = (now: TabletAssignment): TabletAssignment | undefined => {
       const isr = now.isr.filter(member => member.broker !== broker || member.incarnation !== incarnation)
-      if (isr.length === 0 || isr.length === now.isr.length) return undefined
+      if (isr.length === now.isr.length || !isr.some(member => this.#isThere(member))) return undefined
       return { ...now, version: now.version + 1, leader: now.leader === broker ? undefined : now.leader, isr }
     }
     const now = this.#options.store.topicById(topicId)?.tablets[partition]
     if (now !== undefined && withdrawn(now) !== undefined)
       this.#changes.wish({ topicId, partition, wanted: withdrawn })
+  }
+
+  /** Its run is the one that counts and was heard of here: one that was away since before the tablet was made has never opened it. */
+  #isThere({ broker, incarnation }: InSync): boolean {
+    if (this.#peers.runOf(broker) !== incarnation || this.#peers.isGone(broker)) return false
+    const fetcher = this.#fetchers.get(broker)
+    return this.#peers.askedMs(broker) > -Infinity || fetcher?.isAnswered === true
   }
 
   #accept(connection: Connection): ConnectionEvents {
@@ -450,9 +458,14 @@ export class Replication {
   #isLeaderless({ role }: Replica, now: TabletAssignment): boolean {
     const { leader, isr } = now
     if (role === 'follower' && this.rules.mayClaim(now, this.self.broker, this.self.incarnation)) return false
-    if (leader === undefined || leader === this.self.broker) return role !== 'leader'
+    if (leader === undefined || this.#isUnled(now)) return role !== 'leader'
     const run = isr.find(({ broker }) => broker === leader)?.incarnation
-    return this.#peers.isLost(leader, run, this.#fetchers.get(leader))
+    return this.#peers.isLost(leader, run, this.#fetchers.get(leader)) || this.#options.store.isSilent(leader)
+  }
+
+  /** Whoever is named, nobody else leads it. */
+  #isUnled(now: TabletAssignment): boolean {
+    return now.leader === this.self.broker || !isNamed(now)
   }
 
   /** How many others in sync come before this one. */
