@@ -27,6 +27,18 @@ export type TabletAssignment = {
   readonly adding: readonly BrokerId[]
   readonly removing: readonly BrokerId[]
   readonly isr: readonly InSync[]
+  /** What replicas hold that may not lead by themselves, as they have said since nobody leads; gone with the next epoch. */
+  readonly found?: readonly Found[]
+  /** The owner's word for the end of this epoch: who has most leads, in sync or not. Gone with the next epoch. */
+  readonly unclean?: true
+}
+
+/** What one run of a broker has of a tablet: the epoch of its last batch (-1 when it has none), and the offset behind it. */
+export type Found = InSync & {
+  readonly epoch: number
+  readonly end: number
+  /** lost: what it was in sync with is gone, and it has begun anew. offline: it cannot be served in this run. */
+  readonly trouble?: 'lost' | 'offline'
 }
 
 /** A replica in sync. It counts only for this incarnation of its broker. */
@@ -133,6 +145,11 @@ export function assertSound(tablet: TabletAssignment): void {
     tablet.leader === undefined || tablet.isr.some(member => member.broker === tablet.leader),
     'the leader is in sync',
   )
+  const told = (tablet.found ?? []).map(({ broker }) => broker)
+  assert(
+    new Set(told).size === told.length && told.every(broker => replicas.has(broker)),
+    'only replicas say what they hold, each once',
+  )
 }
 
 /**
@@ -142,12 +159,12 @@ export function assertSound(tablet: TabletAssignment): void {
 export function claimLeadership(tablet: number, now: TabletAssignment, claimant: InSync): TabletChange {
   assert(now.replicas.includes(claimant.broker), 'only a replica claims a tablet')
   const others = now.isr.filter(member => member.broker !== claimant.broker && member.broker !== now.leader)
-  const to = {
-    ...now,
-    epoch: (now.epoch + 1) as Epoch,
-    version: now.version + 1,
-    leader: claimant.broker,
-    isr: [claimant, ...others],
-  }
+  const to = { ...inNextEpoch(now), leader: claimant.broker, isr: [claimant, ...others] }
   return { tablet, test: { epoch: now.epoch, version: now.version }, to }
+}
+
+/** What the tablet becomes when another epoch begins: what was said for the end of the last one is over. */
+export function inNextEpoch(now: TabletAssignment): TabletAssignment {
+  const { found: _found, unclean: _unclean, ...rest } = now
+  return { ...rest, epoch: (now.epoch + 1) as Epoch, version: now.version + 1 }
 }

@@ -1,7 +1,7 @@
 import { sliceTablets } from '../control/model.ts'
 import { tabletSlices } from '../control/kubernetes/resources/tablet-slice.ts'
 import { definition } from './definition.ts'
-import { integer, list, object, oneOf, optional, text } from './schema.ts'
+import { integer, list, object, oneOf, optional, text, yesOrNo } from './schema.ts'
 
 /** Copies, and as many again while a tablet moves. */
 const replicasMax = 30
@@ -30,6 +30,29 @@ const tablet = object(
         incarnation: integer('Which start of the broker it counts for.', { minimum: 0, format: 'int64' }),
       }),
       { maxItems: replicasMax, unique: { by: 'broker' } },
+    ),
+    found: optional(
+      list(
+        'What replicas hold that may not lead by themselves, as they have said since nobody leads.',
+        object('What one replica holds.', {
+          broker: brokerId('Id of the broker.'),
+          incarnation: integer('Which start of the broker said so.', { minimum: 0, format: 'int64' }),
+          epoch: integer('The epoch of its last batch; -1 when it has none.', { minimum: -1 }),
+          end: integer('The offset behind its last record.', { minimum: 0, format: 'int64' }),
+          trouble: optional(
+            oneOf('lost: what it was in sync with is gone. offline: it cannot be served.', [
+              'lost',
+              'offline',
+            ]),
+          ),
+        }),
+        { maxItems: replicasMax, unique: { by: 'broker' } },
+      ),
+    ),
+    unclean: optional(
+      yesOrNo(
+        "The owner's word for the end of this epoch: the replica that has most leads, in sync or not; what only others had is lost.",
+      ),
     ),
   },
   {

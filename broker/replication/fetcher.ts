@@ -107,6 +107,11 @@ export class Fetcher {
     return this.#downMs
   }
 
+  /** Its present connection has answered. */
+  get isAnswered(): boolean {
+    return this.#isOpen && this.#sessionEpoch > 0
+  }
+
   /** It may be gone, or it is slow to answer. */
   get isAway(): boolean {
     const { clock } = this.#options.world

@@ -3,8 +3,8 @@
  * watermark and the in-sync set that should be. Pure: time is handed in, nothing is asked of anyone.
  */
 import { assert } from '../../base/assert.ts'
-import { epoch, offset, type BrokerId, type Incarnation, type Offset } from '../../base/quantities.ts'
-import type { InSync, TabletAssignment } from '../../control/model.ts'
+import { offset, type BrokerId, type Incarnation, type Offset } from '../../base/quantities.ts'
+import { inNextEpoch, type InSync, type TabletAssignment } from '../../control/model.ts'
 import { countedReplicas, isMoving, targetOf } from '../../control/moves.ts'
 import type { FollowerRun } from './replica.ts'
 import { soundRules, type Rules } from './rules.ts'
@@ -233,8 +233,11 @@ export class Leadership {
       const isNew = isKnown && now.replicas.includes(broker) && !stay.some(one => one.broker === broker)
       return isNew && this.#mayJoin(member, follower, live, nowMs, lagMsMax) ? [member] : []
     })
-    if (join.length === 0 && stay.length === now.isr.length) return this.#endOfMove(now, limits)
-    return { ...now, version: now.version + 1, isr: [...stay, ...join] }
+    const { found, unclean, ...rest } = now
+    // Said while this leader could not be reached: it is not what the replicas hold from now on.
+    const isAsItWas = found === undefined && unclean === undefined
+    if (isAsItWas && join.length === 0 && stay.length === now.isr.length) return this.#endOfMove(now, limits)
+    return { ...rest, version: now.version + 1, isr: [...stay, ...join] }
   }
 
   /** Whether nothing is missing for the end of a move but another leader: this one is to go. */
@@ -266,7 +269,7 @@ export class Leadership {
     if (!this.#rules.mayHandOver({ ...at, successorEnd: successor.end })) return undefined
     const others = now.isr.filter(({ broker }) => broker !== this.#self.broker)
     const isr = leaves && mayBeSpared(now, limits) ? others : now.isr
-    return { ...now, epoch: epoch(now.epoch + 1), version: now.version + 1, leader: to, isr }
+    return { ...inNextEpoch(now), leader: to, isr }
   }
 
   /** A follower in sync that is there and stays. */

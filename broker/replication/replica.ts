@@ -16,6 +16,12 @@ export type Replica = TabletKey & {
   /** As it was last told; undefined before. */
   readonly assignment: TabletAssignment | undefined
   readonly limits: Limits
+  /** What it has: the epoch of its last batch, -1 when there is none, and the offset behind it. Undefined while its log is not open, or is being cut. */
+  readonly held: { readonly epoch: number; readonly end: Offset } | undefined
+  /** It began without its records in this run: what earlier ones were granted does not count. */
+  readonly bornIn: Incarnation
+  /** Who may lead when nobody in sync can: the members of the set that all lost their tails (`stele.flush=os`), or anyone (`unclean.leader.election.enable`). */
+  readonly election: { readonly os: boolean; readonly unclean: boolean }
   /** Whether this run may count as the one that an entry of the in-sync set names. */
   mayRenew(entry: InSync): boolean
   /** While it leads a tablet that has other replicas. */

@@ -12,8 +12,10 @@ import type { ControlStore } from '../../control/store.ts'
 import { Changes, type Wish } from './changes.ts'
 import { CopyRate } from './copy-rate.ts'
 import { behindMsMax, Departure } from './departure.ts'
+import { Elections } from './elections.ts'
 import { Fetcher } from './fetcher.ts'
 import { Handovers } from './handovers.ts'
+import { isNamed } from './out-of-sync.ts'
 import { Peers } from './peers.ts'
 import { keyOf, type Followed, type FollowerRun, type Led, type Replica, type TabletKey } from './replica.ts'
 import { soundRules, type Rules } from './rules.ts'
@@ -70,6 +72,8 @@ export class Replication {
   /** Since when the leader of a tablet counts as lost. */
   readonly #lostMs = new Map<string, number>()
   readonly #handovers: Handovers
+  /** Tablets that nobody in sync can lead. */
+  readonly #elections: Elections
   /** Since when a tablet's preferred leader could lead it in place of this broker. */
   readonly #preferredMs = new Map<string, number>()
   /** Not before then is one handed over again whose replica here moves away. */
@@ -92,6 +96,19 @@ export class Replication {
     this.#copyRate = new CopyRate(world.clock, options.copyBytesPerSecond)
     this.#handovers = new Handovers(world.clock)
     this.#peers = new Peers(world.clock, store, broker => this.#gone(broker))
+    this.#elections = new Elections({
+      store,
+      log,
+      self,
+      diskSince: options.diskSince,
+      wish: this.wish,
+      isLeaderless: (replica, now) => this.#isLeaderless(replica, now),
+    })
+  }
+
+  /** How often a replica that was not in sync began to lead here. */
+  get outOfSync(): Elections['counters'] {
+    return this.#elections.counters
   }
 
   /** Opens the brokers' own listener, and begins to look after the replicas. */
@@ -195,6 +212,10 @@ export class Replication {
     else this.#replicas.delete(key)
     if (followed !== undefined && before?.followed !== followed) this.#follow(key, followed)
     if (replica.role === 'follower') this.#renew(replica)
+    const now = replica.assignment
+    if (replica.role === 'follower' && now !== undefined && this.#isUnled(now))
+      this.#elections.add(replica, this.#options.world.clock.monotonicMs())
+    else if (replica.role !== 'follower' && replica.role !== 'offline') this.#elections.remove(replica)
   }
 
   #follow(key: string, followed: Followed): void {
@@ -260,12 +281,21 @@ export class Replication {
     const { broker, incarnation } = this.self
     const withdrawn = (now: TabletAssignment): TabletAssignment | undefined => {
       const isr = now.isr.filter(member => member.broker !== broker || member.incarnation !== incarnation)
-      if (isr.length === 0 || isr.length === now.isr.length) return undefined
+      // A tablet that nobody has changed yet may never have been opened by the others.
+      const isTaken = now.version > 0 ? isr.length > 0 : isr.some(member => this.#isThere(member))
+      if (isr.length === now.isr.length || !isTaken) return undefined
       return { ...now, version: now.version + 1, leader: now.leader === broker ? undefined : now.leader, isr }
     }
     const now = this.#options.store.topicById(topicId)?.tablets[partition]
     if (now !== undefined && withdrawn(now) !== undefined)
       this.#changes.wish({ topicId, partition, wanted: withdrawn })
+  }
+
+  /** Its run is the one that counts and was heard of here. */
+  #isThere({ broker, incarnation }: InSync): boolean {
+    if (this.#peers.runOf(broker) !== incarnation || this.#peers.isGone(broker)) return false
+    const fetcher = this.#fetchers.get(broker)
+    return this.#peers.askedMs(broker) > -Infinity || fetcher?.isAnswered === true
   }
 
   #accept(connection: Connection): ConnectionEvents {
@@ -335,7 +365,12 @@ export class Replication {
       for (const led of this.#led.values()) led.review()
       for (const fetcher of this.#fetchers.values()) fetcher.hurry(nowMs)
       // Who still counts on them may have been out of reach, or alone, before.
-      for (const replica of this.#failed.values()) this.#withdraw(replica)
+      for (const replica of this.#failed.values()) {
+        this.#withdraw(replica)
+        const now = this.#options.store.topicById(replica.topicId)?.tablets[replica.partition]
+        if (now !== undefined && this.#isLeaderless(replica, now)) this.#elections.add(replica, nowMs)
+      }
+      this.#elections.look(nowMs)
       this.#endIdle()
       if (!this.#leaving) this.#giveAway(nowMs)
     }
@@ -380,7 +415,7 @@ export class Replication {
   /** Thousands of tablets of leaders that are well need no look. */
   #isAnyoneSuspect(nowMs: number): boolean {
     for (const [broker, untilMs] of this.#suspects) if (untilMs < nowMs) this.#suspects.delete(broker)
-    if (this.#suspects.size > 0 || this.#lostMs.size > 0) return true
+    if (this.#suspects.size > 0 || this.#lostMs.size > 0 || !this.#elections.isIdle) return true
     return [...this.#fetchers.values()].some(({ isAway }) => isAway)
   }
 
@@ -391,6 +426,7 @@ export class Replication {
     if (replica === undefined || assignment === undefined) return
     if (!this.#mayClaim(assignment, fetcher)) {
       this.#lostMs.delete(key)
+      if (this.#isLeaderless(replica, assignment)) this.#elections.add(replica, nowMs)
       return
     }
     const sinceMs = this.#lostMs.get(key) ?? nowMs
@@ -419,6 +455,19 @@ export class Replication {
       this.#peers.isLost(leader, run, fetcher) &&
       this.rules.mayClaim(assignment, this.self.broker, this.self.incarnation)
     )
+  }
+
+  #isLeaderless({ role }: Replica, now: TabletAssignment): boolean {
+    const { leader, isr } = now
+    if (role === 'follower' && this.rules.mayClaim(now, this.self.broker, this.self.incarnation)) return false
+    if (leader === undefined || this.#isUnled(now)) return role !== 'leader'
+    const run = isr.find(({ broker }) => broker === leader)?.incarnation
+    return this.#peers.isLost(leader, run, this.#fetchers.get(leader)) || this.#options.store.isSilent(leader)
+  }
+
+  /** Whoever is named, nobody else leads it. */
+  #isUnled(now: TabletAssignment): boolean {
+    return now.leader === this.self.broker || !isNamed(now)
   }
 
   /** How many others in sync come before this one. */

@@ -13,6 +13,7 @@ import {
   type TabletAssignment,
   type Topic,
 } from '../../control/model.ts'
+import { allowUnclean } from './unclean-elections.ts'
 import { moveReplicas, type WantedMove } from './moves.ts'
 import type { AddOptions, ControlStore, NewTopic, SettingsChange, WriteOptions } from '../../control/store.ts'
 import type { Groups } from '../groups/groups.ts'
@@ -202,6 +203,12 @@ export class Router {
       throw new Refusal('PREFERRED_LEADER_NOT_AVAILABLE', why)
     }
     return false
+  }
+
+  /** Lets whoever holds most lead a tablet that nobody leads. Answers the epoch that is to end. See `allowUnclean`. */
+  async allowUnclean(topic: string, partition: number): Promise<number> {
+    this.assignment(topic, partition)
+    return allowUnclean(this.#options.store, this.topics().get(topic)?.id ?? '', partition)
   }
 
   /** @throws Refusal UNKNOWN_TOPIC_OR_PARTITION, NOT_LEADER_OR_FOLLOWER, KAFKA_STORAGE_ERROR */

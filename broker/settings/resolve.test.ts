@@ -35,7 +35,7 @@ test("what holds when nothing is set are Kafka's defaults", () => {
     messageTimestampAfterMaxMs: 3_600_000,
     minInsyncReplicas: 1,
     replication: 'in-sync',
-    uncleanLeaderElectionEnable: 'false',
+    uncleanLeaderElectionEnable: false,
     fileDeleteDelayMs: 60_000,
     flush: 'fsync',
   })

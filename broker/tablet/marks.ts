@@ -54,6 +54,8 @@ export class Marks {
     this.synced = end
     this.#ends.cutTo(end, this.writtenBytes)
     const lost = end.offset < this.highWatermark.offset
+    // What the leader has not told since then is not readable again because the log grows.
+    if (lost) this.leaderMark = offset(Math.min(this.leaderMark, end.offset))
     if (lost || logStart > this.highWatermark.offset) this.highWatermark = end
     return lost
   }

@@ -198,6 +198,18 @@ export class Tablet implements Kept, Replica {
     return { lagMsMax, minInsync: minInsyncReplicas, alone: replication === 'best-effort' }
   }
 
+  get held(): Replica['held'] {
+    const state = this.#state
+    if (state === undefined || this.#follows?.cutting !== undefined) return undefined
+    const { end, firstOffset } = state.log
+    return { epoch: end.offset === firstOffset ? -1 : (state.epochs.latest ?? -1), end: end.offset }
+  }
+
+  get election(): Replica['election'] {
+    const { flush, uncleanLeaderElectionEnable } = this.#settings
+    return { os: flush === 'os', unclean: uncleanLeaderElectionEnable }
+  }
+
   /** Whether this run may count as the one that an entry of the in-sync set names. */
   mayRenew(entry: InSync): boolean {
     if (entry.incarnation < this.bornIn) return false

@@ -16,6 +16,7 @@ import {
 import type { ControlEvent, ControlStore } from '../../control/store.ts'
 import { tabletDirectory, topicIdIn } from '../log/segment-names.ts'
 import type { TopicSettings } from '../settings/resolve.ts'
+import { eachAtOnce } from './each-at-once.ts'
 import { openTablet } from './open-tablet.ts'
 import { lostWith, missingWith, stanceOf } from './stance.ts'
 import type { TabletShared } from './shared.ts'
@@ -56,6 +57,8 @@ export class Tablets {
   readonly progress: RecoveryProgress
   /** Work on directories, one change of the control store after the other. */
   #work: Promise<void> = Promise.resolve()
+  /** Those that were in sync and have lost their records, while nobody else was. */
+  readonly #lostHere = new Set<Tablet>()
   /** Those whose leadership is being claimed. */
   readonly #claiming = new Set<Tablet>()
   #stopped = false
@@ -217,6 +220,7 @@ export class Tablets {
     switch (event.kind) {
       case 'topic-created':
       case 'topic-changed': {
+        this.#giveUpLost(event.topic)
         const added = this.#place(event.topic)
         this.#settle(event.topic)
         this.#dropTaken(event.topic)
@@ -275,6 +279,17 @@ export class Tablets {
     })
   }
 
+  /** Where another leads by now, and nobody counts on what was lost here, it is copied anew. */
+  #giveUpLost({ name }: Topic): void {
+    for (const tablet of this.#lostHere) {
+      if (tablet.topic !== name || !this.#isElsewhere(tablet)) continue
+      this.#lostHere.delete(tablet)
+      const tablets = this.#byTopic.get(name) ?? []
+      if (tablets[tablet.partition] === tablet) tablets[tablet.partition] = undefined
+      tablet.close('NOT_LEADER_OR_FOLLOWER')
+    }
+  }
+
   /** Their records stay: what comes back begins where they end. */
   async #shut(tablets: readonly Tablet[]): Promise<void> {
     await this.#each(tablets, tablet => tablet.checkpoint())
@@ -325,6 +340,7 @@ export class Tablets {
       const { name } = tablet.identity
       const lost = this.#lost(tablet, there)
       if (lost !== undefined && !this.#isElsewhere(tablet)) {
+        this.#lostHere.add(tablet)
         tablet.fail(lost)
         continue
       }
@@ -517,19 +533,6 @@ export class Tablets {
       }
     }
   }
-}
-
-/** Calls `work` for every item, at most `atOnce` at a time. */
-async function eachAtOnce<T>(
-  items: readonly T[],
-  atOnce: number,
-  work: (item: T) => Promise<void>,
-): Promise<void> {
-  const rest = items.values()
-  const worker = async (): Promise<void> => {
-    for (const item of rest) await work(item)
-  }
-  await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, worker))
 }
 
 /** Directories whose topic nobody knows are neither adopted nor deleted; those of deleted tablets go for good. */

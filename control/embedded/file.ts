@@ -17,7 +17,7 @@ import { crc32c } from '../../base/crc32c.ts'
 import { epoch } from '../../base/quantities.ts'
 import { Refusal } from '../../base/refusals.ts'
 import { broker, id, run, toBroker } from '../broker-json.ts'
-import type { Topic } from '../model.ts'
+import type { TabletAssignment, Topic } from '../model.ts'
 import type { State } from './state.ts'
 
 const format = 'stele control store'
@@ -107,6 +107,14 @@ const header = z.looseObject({
 
 const settings = z.record(z.string(), z.string())
 
+const found = z.object({
+  broker: id,
+  incarnation: run,
+  epoch: z.int().check(z.gte(-1)),
+  end: z.int().check(z.nonnegative()),
+  trouble: z.optional(z.enum(['lost', 'offline'])),
+})
+
 const shape = z.looseObject({
   brokerSettings: settings,
   brokers: z.array(broker),
@@ -125,6 +133,8 @@ const shape = z.looseObject({
             adding: z.array(id),
             removing: z.array(id),
             isr: z.array(z.object({ broker: id, incarnation: run })),
+            found: z.optional(z.array(found)),
+            unclean: z.optional(z.literal(true)),
           }),
         )
         .check(z.minLength(1)),
@@ -139,7 +149,7 @@ function toState(file: z.infer<typeof shape>): State {
   const brokers = records.map(toBroker)
   const topics = all.map((topic): Topic => ({
     ...topic,
-    tablets: topic.tablets.map(({ leader, ...rest }) => ({ ...rest, leader })),
+    tablets: topic.tablets.map(toTablet),
   }))
   return {
     brokerSettings,
@@ -147,5 +157,15 @@ function toState(file: z.infer<typeof shape>): State {
     brokers: new Map(brokers.map(broker => [broker.brokerId, broker])),
     topics: new Map(topics.map(topic => [topic.name, topic])),
     topicsById: new Map(topics.map(topic => [topic.id, topic])),
+  }
+}
+
+function toTablet(tablet: z.infer<typeof shape>['topics'][number]['tablets'][number]): TabletAssignment {
+  const { leader, found, unclean, ...rest } = tablet
+  return {
+    ...rest,
+    leader,
+    ...(found && { found: found.map(({ trouble, ...held }) => ({ ...held, ...(trouble && { trouble }) })) }),
+    ...(unclean && { unclean }),
   }
 }

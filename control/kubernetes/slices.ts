@@ -4,7 +4,7 @@ import { InvariantViolation } from '../../base/assert.ts'
 import { brokerId, epoch, incarnation } from '../../base/quantities.ts'
 import type { JsonPatch } from '../../kube/api.ts'
 import { assertSound, sliceTablets } from '../model.ts'
-import type { TabletAssignment, TabletChange } from '../model.ts'
+import type { Found, TabletAssignment, TabletChange } from '../model.ts'
 import type { SliceTablet, TabletSlice } from './resources/tablet-slice.ts'
 
 /** Slices do not change, so each is read once. */
@@ -20,8 +20,8 @@ function tabletsIn(slice: TabletSlice): readonly TabletAssignment[] | undefined 
 
 function decode({ tablets }: TabletSlice): readonly TabletAssignment[] | undefined {
   try {
-    return tablets.map(({ leader, ...tablet }) => {
-      const assignment = {
+    return tablets.map(({ leader, found, unclean, ...tablet }) => {
+      const assignment: TabletAssignment = {
         epoch: epoch(tablet.epoch),
         version: tablet.version,
         leader: leader === undefined ? undefined : brokerId(leader),
@@ -32,6 +32,8 @@ function decode({ tablets }: TabletSlice): readonly TabletAssignment[] | undefin
           broker: brokerId(member.broker),
           incarnation: incarnation(member.incarnation),
         })),
+        ...(found && { found: found.map(toFound) }),
+        ...(unclean === true && { unclean }),
       }
       assertSound(assignment)
       return assignment
@@ -41,6 +43,12 @@ function decode({ tablets }: TabletSlice): readonly TabletAssignment[] | undefin
     throw error
   }
 }
+
+const toFound = ({ broker, incarnation: run, ...held }: NonNullable<SliceTablet['found']>[number]): Found => ({
+  ...held,
+  broker: brokerId(broker),
+  incarnation: incarnation(run),
+})
 
 /** The tablets of a topic, from 0 on without gaps, as far as its slices have them. */
 export function joined(slices: ReadonlyMap<number, TabletSlice>): TabletAssignment[] {
@@ -81,16 +89,18 @@ export const changePatch = ({ topic, tablets }: TabletSlice, changes: readonly T
 
 /** Fields of a newer Stele. */
 const othersIn = (tablet: SliceTablet | undefined): object =>
-  Object.fromEntries(Object.entries(tablet ?? {}).filter(([name]) => !own.has(name)))
+  Object.fromEntries(Object.entries(tablet ?? {}).filter(([name]) => !(name in own)))
 
-const own: ReadonlySet<string> = new Set<keyof SliceTablet>([
-  'epoch',
-  'version',
-  'leader',
-  'replicas',
-  'adding',
-  'removing',
-  'isr',
-])
+const own: Readonly<Record<keyof SliceTablet, true>> = {
+  epoch: true,
+  version: true,
+  leader: true,
+  replicas: true,
+  adding: true,
+  removing: true,
+  isr: true,
+  found: true,
+  unclean: true,
+}
 
 const pathOf = (tablet: number): string => `/tablets/${tablet % sliceTablets}`

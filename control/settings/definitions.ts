@@ -151,9 +151,9 @@ export const topicRows = {
     doc: 'So many replicas must be in sync for a write with acks=all; never more than the topic has, so that one copy works as one copy.',
   }),
   uncleanLeaderElectionEnable: forTopic('unclean.leader.election.enable', 'unclean.leader.election.enable', {
-    kind: oneOf(['false'], { type: 'boolean', because: 'a replica that was not in sync never leads' }),
-    default: 'false',
-    doc: 'Only false is served: a replica that was not in sync never leads.',
+    kind: boolean,
+    default: false,
+    doc: 'Whether a replica that was not in sync may lead when nobody in sync was there for 10 seconds: what only those had is lost then. Otherwise the tablet waits for them, or for its owner’s word.',
   }),
   fileDeleteDelayMs: forTopic('file.delete.delay.ms', 'log.segment.delete.delay.ms', {
     kind: long({ min: 0 }),

@@ -175,3 +175,23 @@ test('a directory that is gone is missed also when the file that notes it was lo
   await cluster.until(() => cluster.leader(topic.id) !== undefined)
   await cluster.until(() => cluster.replicas(topic.id).every(({ tablet }) => tablet.highWatermark === 6))
 })
+
+test('a leader whose disk fails does not leave a new tablet to those who never opened it', async () => {
+  const cluster = new SimCluster({ seed: 13, brokers: 3 })
+  await cluster.startAll()
+  const [first, second, third] = cluster.nodes
+  second?.kill()
+  third?.kill()
+  const topic = await cluster.makeTopic('t', { 'min.insync.replicas': '2' })
+  await cluster.until(() => cluster.leader(topic.id) !== undefined)
+  first?.sim.disk.failNext('sync', 'EIO', /\.log$/)
+  const leader = cluster.leader(topic.id)
+  if (leader !== undefined) void append(leader, batchOf({ value: 'x' }), 1)
+  await cluster.until(() => first?.isAiling === true)
+  await cluster.run(500)
+  first?.kill()
+  first?.sim.disk.heal()
+  await cluster.startAll()
+  await cluster.until(() => cluster.leader(topic.id) !== undefined)
+  expect(cluster.leader(topic.id)).toBeDefined()
+})

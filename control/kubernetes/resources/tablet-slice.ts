@@ -24,6 +24,16 @@ export type SliceTablet = {
   readonly adding: readonly number[]
   readonly removing: readonly number[]
   readonly isr: readonly { readonly broker: number; readonly incarnation: number }[]
+  readonly found?: readonly SliceFound[]
+  readonly unclean?: boolean
+}
+
+type SliceFound = {
+  readonly broker: number
+  readonly incarnation: number
+  readonly epoch: number
+  readonly end: number
+  readonly trouble?: 'lost' | 'offline'
 }
 
 export const tabletSlices: Resource<TabletSlice> = {

@@ -24,7 +24,8 @@ export const electLeadersHandler = (desk: Desk): Handler =>
       const elect = async (topic: string, partitionId: number): Promise<Result> => {
         const outcome = await attempt(call, 'ElectLeaders', () => {
           if (electionType === types.preferred) return prefer(router, clock, topic, partitionId, deadlineMs)
-          if (electionType === types.unclean) return refuseUnclean(router, topic, partitionId)
+          if (electionType === types.unclean)
+            return electUnclean(router, clock, topic, partitionId, deadlineMs)
           throw new Refusal('INVALID_REQUEST', `there is no election of type ${electionType}`)
         })
         if ('value' in outcome) return { partitionId, errorCode: 0, errorMessage: null }
@@ -72,12 +73,23 @@ export async function prefer(
   } while (!router.isPreferred(topic, partition))
 }
 
-function refuseUnclean(router: Router, topic: string, partition: number): never {
-  const { leader } = router.assignment(topic, partition)
-  if (leader !== undefined)
-    throw new Refusal('ELECTION_NOT_NEEDED', `broker ${leader} leads ${topic}-${partition}`)
-  throw new Refusal(
-    'ELIGIBLE_LEADERS_NOT_AVAILABLE',
-    `nobody who was in sync can lead ${topic}-${partition}, and no other may`,
-  )
+/** Resolves when somebody leads in the next epoch. */
+async function electUnclean(
+  router: Router,
+  clock: Clock,
+  topic: string,
+  partition: number,
+  deadlineMs: number,
+): Promise<void> {
+  const ended = await router.allowUnclean(topic, partition)
+  for (;;) {
+    const { epoch, leader, found = [] } = router.assignment(topic, partition)
+    if (epoch > ended && leader !== undefined) return
+    if (clock.monotonicMs() >= deadlineMs) {
+      const heard = found.map(({ broker }) => broker).join(', ')
+      const why = `${topic}-${partition} gets a leader as soon as every broker that is there has said what it holds; heard so far: ${heard || 'nobody'}`
+      throw new Refusal('ELIGIBLE_LEADERS_NOT_AVAILABLE', why)
+    }
+    await new Promise<void>(resolve => clock.after(lookMs, resolve))
+  }
 }

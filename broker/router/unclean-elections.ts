@@ -1,0 +1,36 @@
+/** The owner's word that a replica may lead a tablet that was not in sync. In comes a tablet that nobody leads, out goes a guarded change; the replicas do the rest. */
+import { Refusal } from '../../base/refusals.ts'
+import type { TabletAssignment } from '../../control/model.ts'
+import type { ControlStore } from '../../control/store.ts'
+import { isLed } from '../replication/out-of-sync.ts'
+
+/** Replicas say what they hold in the same record; so often one may be first. */
+const triesMax = 10
+
+/**
+ * Answers the epoch that is to end, once the word is written into the record.
+ * @throws Refusal ELECTION_NOT_NEEDED when somebody leads, UNKNOWN_TOPIC_OR_PARTITION, REQUEST_TIMED_OUT when it is not known whether it was written
+ */
+export async function allowUnclean(store: ControlStore, topicId: string, tablet: number): Promise<number> {
+  for (let tries = 1; ; tries++) {
+    const topic = store.topicById(topicId)
+    const now = topic?.tablets[tablet]
+    if (topic === undefined || now === undefined)
+      throw new Refusal('UNKNOWN_TOPIC_OR_PARTITION', `there is no partition ${tablet} any more`)
+    refuseIfLed(store, `${topic.name}-${tablet}`, now)
+    if (now.unclean === true) return now.epoch
+    const to = { ...now, version: now.version + 1, unclean: true as const }
+    const answer = await store.changeTablets(topicId, [{ tablet, test: now, to }])
+    if (answer === 'changed') return now.epoch
+    if (answer === 'refused' && tries < triesMax) continue
+    throw new Refusal('REQUEST_TIMED_OUT', 'it is not known whether the election was allowed: ask again')
+  }
+}
+
+function refuseIfLed(store: ControlStore, name: string, now: TabletAssignment): void {
+  const around = {
+    runOf: (broker: NonNullable<TabletAssignment['leader']>) => store.brokers().get(broker)?.incarnation,
+    isSilent: (broker: NonNullable<TabletAssignment['leader']>) => store.isSilent(broker),
+  }
+  if (isLed(now, around)) throw new Refusal('ELECTION_NOT_NEEDED', `broker ${now.leader} leads ${name}`)
+}
