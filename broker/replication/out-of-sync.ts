@@ -79,7 +79,7 @@ function mayLeadByWord(now: TabletAssignment, own: Found, around: Around, word: 
   )
   if (!present.every(broker => heard.some(one => one.broker === broker))) return false
   const able = heard.filter(({ trouble }) => trouble !== 'offline')
-  if (able.some(one => hasMore(one, own))) return false
+  if (!able.includes(own) || able.some(one => hasMore(one, own))) return false
   if (own.epoch >= 0) return true
   // Without records it could only begin anew, so nobody may come back who has some; and what was lost here is given up by the owner alone.
   return able.length === now.replicas.length && (own.trouble === undefined || word === 'owner')

@@ -27,10 +27,10 @@ export function stanceOf(replica: Replica, now: TabletAssignment, run: Run): Sta
   const runIs = entry === undefined ? undefined : entry.incarnation - run.incarnation
   if (entry === undefined || runIs === undefined || runIs > 0) return 'follow'
   if (entry.incarnation < (replica.bornIn ?? 0)) return 'follow'
-  if (now.leader === undefined) return mayTakeOver(now, entry, run) ? 'claim' : 'follow'
-  if (now.leader !== run.self) return 'follow'
-  // What it may have lost the others still have: one of them is to lead.
-  if (runIs < 0 && now.isr.length > 1 && replica.mayRenew?.(entry) === false) return 'follow'
+  // What it may have lost others may still have. Where they have not either, that is found out among them, and said.
+  const hasLost = runIs < 0 && now.replicas.length > 1 && replica.mayRenew?.(entry) === false
+  if (now.leader === undefined) return !hasLost && mayTakeOver(now, entry, run) ? 'claim' : 'follow'
+  if (now.leader !== run.self || hasLost) return 'follow'
   const sameEpoch = before?.epoch === now.epoch
   if (sameEpoch && replica.serves) return 'lead on'
   // An epoch that names this run and that nobody was seen to lead is its own; any other it claims anew.

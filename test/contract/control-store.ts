@@ -244,6 +244,28 @@ function settingsContract(open: Open): void {
 }
 
 function guardedContract(open: Open): void {
+  test('keeps what replicas say they hold and the owner’s word, until the next epoch', async () => {
+    const { store, reopen } = await withBrokers(open, 2)
+    const topic = await created(store, wanted('orders', 2, 2))
+    const [run, later] = [incarnation(1), incarnation(7)]
+    const found = [
+      { broker: brokerId(1), incarnation: later, epoch: -1, end: 0, trouble: 'lost' as const },
+      { broker: brokerId(2), incarnation: run, epoch: 3, end: 2 ** 40 },
+    ]
+    expect(await store.changeTablets(topic.id, [bump(topic, 1, { found, unclean: true })])).toBe('changed')
+    const said = store.topicById(topic.id)
+    expect(said?.tablets[1]).toMatchObject({ found, unclean: true })
+    const again = (await reopen()).store
+    expect(again.topicById(topic.id)).toEqual(said)
+    const claim = claimLeadership(1, said?.tablets[1] ?? bump(topic, 1).to, {
+      broker: brokerId(2),
+      incarnation: run,
+    })
+    expect(await again.changeTablets(topic.id, [claim])).toBe('changed')
+    expect(Object.keys(again.topicById(topic.id)?.tablets[1] ?? {})).not.toContain('found')
+    expect(Object.keys(again.topicById(topic.id)?.tablets[1] ?? {})).not.toContain('unclean')
+  })
+
   test('changes a tablet that is as the test says, and refuses otherwise', async () => {
     const { store, reopen } = await withBrokers(open, 2)
     const topic = await created(store, wanted('orders', 2, 2))

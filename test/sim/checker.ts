@@ -24,6 +24,10 @@ export type Told =
   | { readonly kind: 'cleared'; readonly tablet: string; readonly below: number }
   /** A reader found the log to begin behind where it was, and goes on there. */
   | { readonly kind: 'moved'; readonly tablet: string; readonly reader: string; readonly to: number }
+  /** Who leads from now on was not in sync, as all who were may have lost something: what was at `from` or behind may be gone. */
+  | { readonly kind: 'cut'; readonly tablet: string; readonly from: number }
+  /** A reader was told that what it had read from `to` on is gone, and reads again from there. */
+  | { readonly kind: 'went back'; readonly tablet: string; readonly reader: string; readonly to: number }
   /** The topic was deleted: what was acknowledged may be gone. */
   | { readonly kind: 'deleted'; readonly tablet: string }
   /** In the end, when all have caught up. */
@@ -57,6 +61,9 @@ export function complaintsOf(history: readonly Told[]): readonly string[] {
 function* goingBack(history: readonly Told[]): Generator<string> {
   const marks = new Map<string, number>()
   for (const one of history) {
+    if (one.kind === 'cut')
+      for (const [name, mark] of marks)
+        if (name.startsWith(`${one.tablet} at `)) marks.set(name, Math.min(mark, one.from))
     if (one.kind !== 'mark') continue
     const name = `${one.tablet} at ${one.run}`
     const before = marks.get(name) ?? 0
@@ -78,10 +85,17 @@ function* twoWriters(history: readonly Told[]): Generator<string> {
   }
 }
 
-/** A reader sees no step back and no skip. */
+/** A reader sees no step back and no skip; and where it is told of a step back, somebody had to lead who had no more. */
 function* skipping(history: readonly Told[]): Generator<string> {
   const next = new Map<string, number>()
+  const cuts = new Map<string, number>()
   for (const one of history) {
+    if (one.kind === 'cut') cuts.set(one.tablet, Math.min(cuts.get(one.tablet) ?? Infinity, one.from))
+    if (one.kind === 'went back') {
+      if (one.to < (cuts.get(one.tablet) ?? Infinity))
+        yield `${one.reader} was sent back to ${one.to} of ${one.tablet}, which nobody had to lose`
+      next.set(one.reader, one.to)
+    }
     if (one.kind === 'moved') {
       if (one.to > clearedBelow(one.tablet, history))
         yield `${one.tablet} begins at ${one.to}, and nobody wanted that`
@@ -101,6 +115,9 @@ function* skipping(history: readonly Told[]): Generator<string> {
 function* differing(history: readonly Told[]): Generator<string> {
   const values = new Map<string, string>()
   for (const one of history) {
+    if (one.kind === 'cut') {
+      for (const name of values.keys()) if (isBehind(name, one.tablet, one.from)) values.delete(name)
+    }
     if (one.kind !== 'read' && one.kind !== 'holds' && one.kind !== 'acknowledged') continue
     for (const { offset, value } of recordsOf(one)) {
       const name = `offset ${offset} of ${one.tablet}`
@@ -109,6 +126,12 @@ function* differing(history: readonly Told[]): Generator<string> {
       values.set(name, value)
     }
   }
+}
+
+/** Whether the name of an offset is one of `tablet` at `from` or behind. */
+function isBehind(name: string, tablet: string, from: number): boolean {
+  const at = /^offset (\d+) of (.*)$/.exec(name)
+  return at !== null && at[2] === tablet && Number(at[1]) >= from
 }
 
 function recordsOf(one: Told): readonly Held[] {
@@ -122,14 +145,15 @@ function recordsOf(one: Told): readonly Held[] {
 /** Nothing that was acknowledged is missing on any replica; and there are replicas. */
 function* missing(tablet: string, history: readonly Told[]): Generator<string> {
   const replicas = history.filter(one => one.kind === 'holds')
+  const kept = keptBelow(history)
   const start = clearedBelow(tablet, history)
   if (replicas.length === 0) yield `nobody holds ${tablet}`
   for (const { run, records, highWatermark } of replicas) {
     const held = new Set(records.filter(({ offset }) => offset < highWatermark).map(({ offset }) => offset))
-    for (const one of history) {
+    for (const [index, one] of history.entries()) {
       if (one.kind !== 'acknowledged') continue
       for (const { offset, value } of recordsOf(one))
-        if (offset >= start && !held.has(offset))
+        if (offset >= start && offset < (kept[index] ?? Infinity) && !held.has(offset))
           yield `${value} was acknowledged at ${offset} of ${tablet}, and ${run} does not hold it`
     }
     const first = Math.min(highWatermark, ...held)
@@ -139,6 +163,18 @@ function* missing(tablet: string, history: readonly Told[]): Generator<string> {
   }
   const marks = new Set(replicas.map(({ highWatermark }) => highWatermark))
   if (marks.size > 1) yield `the replicas of ${tablet} end at ${[...marks].join(' and ')}`
+}
+
+/** For each entry the offset below which what was told there was never given up later. */
+function keptBelow(history: readonly Told[]): number[] {
+  const kept = new Array<number>(history.length)
+  let lowest = Infinity
+  for (let index = history.length - 1; index >= 0; index--) {
+    const one = history[index]
+    kept[index] = lowest
+    if (one?.kind === 'cut') lowest = Math.min(lowest, one.from)
+  }
+  return kept
 }
 
 const clearedBelow = (tablet: string, history: readonly Told[]): number =>
@@ -161,7 +197,8 @@ function* unseen(tablet: string, history: readonly Told[]): Generator<string> {
   const end = Math.max(0, ...history.map(one => (one.kind === 'holds' ? one.highWatermark : 0)))
   const ends = new Map<string, number>()
   for (const one of history)
-    if (one.kind === 'moved') ends.set(one.reader, Math.max(ends.get(one.reader) ?? 0, one.to))
+    if (one.kind === 'went back') ends.set(one.reader, one.to)
+    else if (one.kind === 'moved') ends.set(one.reader, Math.max(ends.get(one.reader) ?? 0, one.to))
     else if (one.kind === 'read')
       ends.set(
         one.reader,

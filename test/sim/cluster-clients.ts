@@ -12,6 +12,7 @@ import type { SimCluster, SimNode } from './cluster.ts'
 const askedMsMax = 600
 const againMs = { min: 5, max: 60 }
 const recordsMax = 10_000
+const anotherId = 1_000
 
 /** Who a client talks to about one tablet. */
 class Client {
@@ -67,7 +68,7 @@ const always = { alive: true }
 
 /** A producer with idempotence, and acks=all where nothing else is said: sends one batch after the other, each until it is answered. */
 export class Producer extends Client {
-  readonly #id: number
+  #id: number
   readonly #tell: (told: Told) => void
   #sequence = 0
   #number = 0
@@ -77,6 +78,8 @@ export class Producer extends Client {
   /** How long a batch waited at most, from when it was first sent. */
   longestMs = 0
   readonly acks: Acks
+  /** Records before its next one may be gone: it goes on under another id then, as clients do (KIP-360). */
+  survivesLoss = false
 
   constructor(
     cluster: SimCluster,
@@ -112,7 +115,9 @@ export class Producer extends Client {
       headers: [],
       timestamp: clock.nowMs(),
     }))
-    const batch = buildBatch(records, { producer: { id: this.#id, epoch: 0, baseSequence: this.#sequence } })
+    const built = () =>
+      buildBatch(records, { producer: { id: this.#id, epoch: 0, baseSequence: this.#sequence } })
+    let batch = built()
     const sentMs = clock.monotonicMs()
     while (true) {
       const answer: Appended | undefined = await this.ask(tablet =>
@@ -125,7 +130,12 @@ export class Producer extends Client {
         this.#sequence += count
         return
       }
-      if (answer !== undefined && !retriable.has(answer.refusal.code))
+      const code = answer?.refusal.code
+      if (this.survivesLoss && code === 'OUT_OF_ORDER_SEQUENCE_NUMBER') {
+        this.#id += anotherId
+        this.#sequence = 0
+        batch = built()
+      } else if (answer !== undefined && !retriable.has(answer.refusal.code))
         throw new Error(
           `${this.tablet}: ${values[0]} was refused: ${answer.refusal.code} ${answer.refusal.message}`,
         )
@@ -150,6 +160,10 @@ export class Reader extends Client {
   readonly #name: string
   readonly #tell: (told: Told) => void
   next = 0
+  /** Asks each new leader whether it has what was read, and goes back to where it has not (KIP-320). */
+  validates = false
+  #readEpoch = -1
+  #validatedIn = -1
 
   constructor(
     cluster: SimCluster,
@@ -174,7 +188,20 @@ export class Reader extends Client {
     }
   }
 
+  #validate(tablet: Tablet): void {
+    if (!this.validates || this.#readEpoch < 0 || this.#validatedIn === tablet.epoch) return
+    const found = tablet.endOfEpoch(this.#readEpoch)
+    // Of that epoch and those before nothing is left.
+    const endOffset = found.epoch < 0 ? tablet.logStart : found.endOffset
+    if (endOffset < this.next) {
+      this.next = endOffset
+      this.#tell({ kind: 'went back', tablet: this.tablet, reader: this.#name, to: endOffset })
+    }
+    this.#validatedIn = tablet.epoch
+  }
+
   async #read(tablet: Tablet): Promise<Held[]> {
+    this.#validate(tablet)
     if (tablet.role === 'leader' && tablet.logStart > this.next) {
       this.next = tablet.logStart
       this.#tell({ kind: 'moved', tablet: this.tablet, reader: this.#name, to: this.next })
@@ -182,7 +209,12 @@ export class Reader extends Client {
     const from = this.next
     const batches = await tablet.read(offset(from), 1 + this.cluster.random.below(2_000), true)
     try {
-      return batches.pieces.flatMap(piece => recordsIn(piece)).filter(record => record.offset >= from)
+      const records = batches.pieces
+        .flatMap(piece => recordsIn(piece))
+        .filter(record => record.offset >= from)
+      const last = records.at(-1)
+      if (last !== undefined) this.#readEpoch = tablet.epochOf(offset(last.offset))
+      return records
     } finally {
       batches.release()
     }

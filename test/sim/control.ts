@@ -33,6 +33,8 @@ export class SimControl {
   forgetsLeaving = false
   delayMs = { min: 0.2, max: 3 }
   state: State = emptyState
+  /** Sees every change in the moment in which it is made. */
+  onChange: ((event: ControlEvent) => void) | undefined
 
   constructor(clock: SimClock, random: Seeded) {
     this.#clock = clock
@@ -85,6 +87,7 @@ export class SimControl {
     const answer = step(draft)
     if (draft.events.length > 0) {
       this.state = draft.state()
+      for (const event of draft.events) this.onChange?.(event)
       for (const view of this.#views) view.deliver({ state: this.state, events: draft.events })
     }
     return answer
