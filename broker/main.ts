@@ -142,7 +142,10 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
     await store.announceAddresses(self, incarnation, addressesOf(settings, bound))
     await directory.begin()
     await recover(world, tablets, router, directory.wasClean, log)
-    store.reporting?.(self, incarnation, () => tablets.report())
+    store.reporting?.(self, incarnation, () => ({
+      ...tablets.report(),
+      copies: replication?.copies() ?? [],
+    }))
     tablets.maintain(() => ({
       retentionCheckMs: router.settings.logRetentionCheckIntervalMs,
       checkpointMs: router.settings.logFlushOffsetCheckpointIntervalMs,

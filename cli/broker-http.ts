@@ -169,6 +169,8 @@ export type TopicDescription = {
     readonly log_start_offset: number | null
     readonly high_watermark: number | null
     readonly size_bytes: number | null
+    /** Replicas that are not in sync yet, and what each still lacks; brokers of before do not say. */
+    readonly copying?: readonly { readonly broker: number; readonly bytes_left: number }[]
   }[]
   readonly config: Readonly<Record<string, { readonly value: string; readonly source: string }>>
 }

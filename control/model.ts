@@ -73,7 +73,25 @@ export type Broker = BrokerStart & {
 }
 
 /** What a broker says of what it holds, while it runs. */
-export type BrokerReport = { readonly bytes: number; readonly offline: readonly OfflineTablet[] }
+export type BrokerReport = {
+  readonly bytes: number
+  readonly offline: readonly OfflineTablet[]
+  /** What is being copied of the tablets that it leads; none where that is not given. */
+  readonly copies?: readonly CopyReport[]
+}
+
+/** What one broker copies from the one that tells, of tablets where it is not in sync. */
+export type CopyReport = {
+  readonly broker: BrokerId
+  /** So many tablets are being copied, and so many of the same work are done. */
+  readonly tablets: number
+  readonly tabletsDone: number
+  /** All that is to be copied, with what is done already; and what is left of it. */
+  readonly bytes: number
+  readonly bytesLeft: number
+  /** By how much it lately became less. */
+  readonly bytesPerSecond: number
+}
 
 /** A tablet that its broker cannot serve, and why; what the assignment says of it does not matter. */
 export type OfflineTablet = { readonly topicId: string; readonly tablet: number; readonly reason: string }

@@ -211,6 +211,8 @@ const brokerStatus = object('A broker.', {
 
 const tabletNumber = (description: string) => integer(description, { minimum: 0 })
 
+const byteNumber = (description: string) => integer(description, { minimum: 0, format: 'int64' })
+
 const status = object('What the cluster is, written by the operator.', {
   observedGeneration: optional(observedGeneration),
   conditions: optional(
@@ -232,6 +234,22 @@ const status = object('What the cluster is, written by the operator.', {
         'How many cannot be served: nobody leads them, or their broker is away or cannot use their files.',
       ),
       moving: tabletNumber('How many are on their way to other brokers.'),
+    }),
+  ),
+  copying: optional(
+    object('What is being copied: replicas that move, and those that catch up. Not there while nothing is.', {
+      tablets: tabletNumber('How many tablets are being copied now.'),
+      bytes: byteNumber(
+        'All that is to be copied, with what is done, and with moves that have not begun yet.',
+      ),
+      bytesLeft: byteNumber('What is left of it.'),
+      percent: integer('How much of it is done.', { minimum: 0 }),
+      bytesPerSecond: byteNumber('By how much it lately became less.'),
+      secondsLeft: optional(
+        integer('How long that takes as things go now.', { minimum: 0, format: 'int64' }),
+      ),
+      progress: text('The same as a sentence.'),
+      asOf: text('When brokers said so.'),
     }),
   ),
   bootstrap: optional(text('Where clients inside of Kubernetes begin: host:port.')),
@@ -274,6 +292,13 @@ export const logClusterDefinition = definition({
     },
     { name: 'Tablets', type: 'integer', path: '.status.tablets.total' },
     { name: 'Progress', type: 'string', path: conditionPath('Progressing', 'reason'), wide: true },
+    {
+      name: 'Copying',
+      type: 'string',
+      path: '.status.copying.progress',
+      description: 'How far replicas are that move or catch up.',
+      wide: true,
+    },
     { name: 'Under-replicated', type: 'integer', path: '.status.tablets.underReplicated', wide: true },
     { name: 'Offline', type: 'integer', path: '.status.tablets.offline', wide: true },
     { name: 'Bootstrap', type: 'string', path: '.status.bootstrap', wide: true },

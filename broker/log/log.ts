@@ -121,6 +121,11 @@ export class Log {
     return this.#row.list.length
   }
 
+  /** How many bytes stand behind `at`; within its segment by its share of the offsets, so that no file is asked. */
+  bytesFrom(at: Offset): number {
+    return this.#row.bytesFrom(at, this.#end.offset)
+  }
+
   get hasStaged(): boolean {
     return this.#staged.length > 0
   }
@@ -132,7 +137,7 @@ export class Log {
     const { segmentBytes, segmentMs, segmentIndexBytes } = this.settings
     return (
       this.#stagedPosition + bytes > segmentBytes ||
-      this.#olderThan(active, segmentMs) ||
+      this.#shared.world.clock.nowMs() - (active.startedMs ?? Infinity) > segmentMs ||
       active.files.offsets.sizeBytes + 8 > segmentIndexBytes ||
       active.files.times.sizeBytes + 12 > segmentIndexBytes ||
       lastOffset - active.baseOffset > 0x7fff_ffff
@@ -449,7 +454,6 @@ export class Log {
     segment.files.log.truncate(place.position)
     this.#goOnIn(segment, place.offset)
     await this.#shared.world.disk.syncDirectory(this.directory)
-    // The log may have been closed meanwhile.
     if (segment.isOpen) await segment.files.log.sync()
     return names
   }
@@ -527,10 +531,6 @@ export class Log {
       this.#shared.segmentCache.unpin(segment)
     }
     return segment.maxTimestamp
-  }
-
-  #olderThan(segment: Segment, ageMs: number): boolean {
-    return segment.startedMs !== undefined && this.#shared.world.clock.nowMs() - segment.startedMs > ageMs
   }
 
   #write(pieces: Buffer[], pastTail: boolean): void {

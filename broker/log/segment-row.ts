@@ -38,6 +38,18 @@ export class SegmentRow {
     return low
   }
 
+  /** Bytes behind `at` in a log that ends at `end`; those of the segment that holds it by its share of the offsets. */
+  bytesFrom(at: Offset, end: Offset): number {
+    if (at >= end) return 0
+    const i = this.numberOf(at)
+    const { baseOffset, sizeBytes } = this.at(i)
+    const next = this.list[i + 1]?.baseOffset ?? end
+    const share = (next - Math.max(at, baseOffset)) / Math.max(1, next - baseOffset)
+    return this.list
+      .slice(i + 1)
+      .reduce((sum, { sizeBytes: more }) => sum + more, Math.round(share * sizeBytes))
+  }
+
   /** Whether exactly these segments, which are sealed, still make up [from, to). */
   consistsOf(from: Offset, to: Offset, segments: readonly Segment[]): boolean {
     const at = this.numberOf(from)

@@ -29,6 +29,8 @@ export type FetcherOptions = {
   readonly target: () => Target | undefined
   /** For copies that are not in sync. */
   readonly copyRate: CopyRate
+  /** So many bytes of batches were taken. */
+  readonly took: (bytes: number) => void
 }
 
 export type Target = { readonly place: Place; readonly run: Incarnation }
@@ -374,6 +376,7 @@ export class Fetcher {
         return this.#hold(copy, followed.cutBack(part.divergingEpoch))
       const bytes = wanted ? (part.records?.length ?? 0) : 0
       if (part.records !== null && bytes > 0) followed.append(part.records)
+      this.#options.took(bytes)
       copy.failures = 0
       followed.learn(offset(part.highWatermark), offset(part.logStartOffset))
       if (bytes > 0 && !followed.isInSync) this.#slowDown(copy, this.#options.copyRate.took(bytes))

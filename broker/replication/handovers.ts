@@ -20,9 +20,12 @@ export class Handovers {
   readonly #underWay = new Map<string, UnderWay>()
   readonly #slices = new Map<string, number>()
   readonly #failed = new Map<string, Failed>()
+  readonly #done: () => void
 
-  constructor(clock: Clock) {
+  /** `done` is called for each that came to its end. */
+  constructor(clock: Clock, done: () => void) {
     this.#clock = clock
+    this.#done = done
   }
 
   /** Hands it to one of `successors`, another one after each try that came to nothing. Answers false when it is not its turn yet. */
@@ -51,8 +54,10 @@ export class Handovers {
       if (nowMs - sinceMs >= pauseMsMax) led.keep()
       if (led.handingTo !== undefined) continue
       this.#end(key, led)
-      if (nowMs - sinceMs < pauseMsMax) this.#failed.delete(key)
-      else this.#failed.set(key, { times: (this.#failed.get(key)?.times ?? 0) + 1, atMs: nowMs })
+      if (nowMs - sinceMs < pauseMsMax) {
+        this.#done()
+        this.#failed.delete(key)
+      } else this.#failed.set(key, { times: (this.#failed.get(key)?.times ?? 0) + 1, atMs: nowMs })
     }
     for (const [key, { atMs }] of this.#failed) if (nowMs - atMs > 10 * pauseMsMax) this.#failed.delete(key)
   }

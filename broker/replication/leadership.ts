@@ -144,6 +144,18 @@ export class Leadership {
     })
   }
 
+  /** Those that have shown themselves to this leadership: what each has, and when it last had everything. */
+  followers(
+    live: Liveness,
+  ): readonly (FollowerRun & { readonly end: Offset; readonly caughtUpMs: number })[] {
+    return [...this.#followers]
+      .filter(([broker, { incarnation }]) => !live.isGone(broker) && live.runOf(broker) === incarnation)
+      .map(([broker, follower]) => {
+        const { incarnation, end } = follower
+        return { broker, incarnation, end, caughtUpMs: this.#caughtUpMs(broker, follower, live) }
+      })
+  }
+
   enough({ minInsync, alone }: Limits): boolean {
     return alone || this.inSyncAtLeast >= Math.min(minInsync, countedReplicas(this.#committed))
   }

@@ -3,6 +3,7 @@ import type { BrokerId, Epoch, Incarnation, Offset } from '../../base/quantities
 import type { RefusalCode } from '../../base/refusals.ts'
 import type { InSync, TabletAssignment } from '../../control/model.ts'
 import type { Batches } from '../log/read.ts'
+import type { Copying } from './copies.ts'
 import type { Limits } from './leadership.ts'
 
 export type TabletKey = { readonly topicId: string; readonly partition: number }
@@ -61,6 +62,10 @@ export type Led = TabletKey & {
   gone(broker: BrokerId): void
   /** Who could lead next and had everything within `behindMsMax`, in the order of the replicas. */
   successors(behindMsMax: number): readonly BrokerId[]
+  /** Followers that are there and not in sync. */
+  readonly copying: readonly Copying[]
+  /** How long ago the follower in sync that is furthest behind had everything; 0 when there is none. */
+  readonly lagMs: number
   /** It is this broker's replica that moves away, and nothing else is missing for the end of the move. */
   readonly mustHandOver: boolean
   /** Somebody else in sync is there and stays. */
@@ -92,6 +97,8 @@ export type Followed = TabletKey & {
   readonly epoch: Epoch
   /** Nobody waits for the records of one that is not: its copying is held back. */
   readonly isInSync: boolean
+  /** So many records below the leader's high watermark, as it was last told, are not here. */
+  readonly lag: number
   /** The leader has answered in this epoch: its directory of the tablet is there. */
   readonly isAnswered: boolean
   /** Undefined while what it has taken is not as durable as the topic wants, or while its log is being cut. */

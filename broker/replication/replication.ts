@@ -6,10 +6,11 @@ import type { Logger } from 'pino'
 import type { BrokerId, Incarnation } from '../../base/quantities.ts'
 import type { RefusalCode } from '../../base/refusals.ts'
 import type { Connection, ConnectionEvents, Listener, Place, Timer, World } from '../../base/world.ts'
-import { claimLeadership, type InSync, type TabletAssignment } from '../../control/model.ts'
+import { claimLeadership, type CopyReport, type InSync, type TabletAssignment } from '../../control/model.ts'
 import { targetOf } from '../../control/moves.ts'
 import type { ControlStore } from '../../control/store.ts'
 import { Changes, type Wish } from './changes.ts'
+import { Copies, type Copied } from './copies.ts'
 import { CopyRate } from './copy-rate.ts'
 import { behindMsMax, Departure } from './departure.ts'
 import { Elections } from './elections.ts'
@@ -41,6 +42,7 @@ export type ReplicationOptions = {
 
 const lookMs = 100
 const reviewMs = 500
+const copiesLookMs = 2_000
 /** Those in sync claim one after the other, in the order of the replicas. */
 const rankMs = 250
 const suspectMs = 30_000
@@ -60,6 +62,9 @@ export class Replication {
   readonly #changes: Changes
   readonly #peers: Peers
   readonly #copyRate: CopyRate
+  readonly #copies = new Copies()
+  /** Bytes of batches that were copied from here and to here, and leaderships that others have got from here on purpose. */
+  readonly counters = { bytesOut: 0, bytesIn: 0, handovers: 0 }
   readonly #replicas = new Map<string, Replica>()
   readonly #led = new Map<string, Led>()
   readonly #followed = new Map<string, { readonly followed: Followed; readonly fetcher: Fetcher }>()
@@ -83,6 +88,7 @@ export class Replication {
   #sessionIds = 0
   #timer: Timer | undefined
   #reviewedMs = 0
+  #copiesLookedMs = 0
   #unwatch: () => void = () => undefined
   #stopped = false
 
@@ -94,7 +100,7 @@ export class Replication {
     this.lagMsMax = lagMsMax
     this.#changes = new Changes(store, world.clock, log)
     this.#copyRate = new CopyRate(world.clock, options.copyBytesPerSecond)
-    this.#handovers = new Handovers(world.clock)
+    this.#handovers = new Handovers(world.clock, () => this.counters.handovers++)
     this.#peers = new Peers(world.clock, store, broker => this.#gone(broker))
     this.#elections = new Elections({
       store,
@@ -174,6 +180,11 @@ export class Replication {
     if (this.#led.has(key)) this.#preferredMs.set(key, -Infinity)
   }
 
+  /** What other brokers copy of what is led here. */
+  copies(): readonly CopyReport[] {
+    return this.#copies.report(this.#options.world.clock.monotonicMs())
+  }
+
   wish = (wish: Wish): void => this.#changes.wish(wish)
   askedMs = (broker: BrokerId): number => this.#peers.askedMs(broker)
   isGone = (broker: BrokerId): boolean => this.#peers.isGone(broker)
@@ -229,6 +240,7 @@ export class Replication {
         self: this.self,
         leader,
         copyRate: this.#copyRate,
+        took: bytes => (this.counters.bytesIn += bytes),
         target: () => {
           const broker = store.brokers().get(leader)
           const place = broker?.addresses.replication
@@ -308,6 +320,7 @@ export class Replication {
       id: ++this.#sessionIds,
       find: key => this.#find(key),
       refuse: who => this.#refuse(who),
+      sent: bytes => (this.counters.bytesOut += bytes),
       asked: who => {
         if (!known) {
           this.#peers.came(who.broker)
@@ -374,7 +387,18 @@ export class Replication {
       this.#endIdle()
       if (!this.#leaving) this.#giveAway(nowMs)
     }
+    if (nowMs - this.#copiesLookedMs >= copiesLookMs) this.#lookAtCopies(nowMs)
     this.#timer = clock.after(lookMs, () => this.#look())
+  }
+
+  #lookAtCopies(nowMs: number): void {
+    this.#copiesLookedMs = nowMs
+    const led = new Map<string, Copied>()
+    for (const [key, { copying }] of this.#led) {
+      const isr = this.#replicas.get(key)?.assignment?.isr ?? []
+      led.set(key, { copying, inSync: isr.map(({ broker }) => broker) })
+    }
+    this.#copies.look(led, nowMs)
   }
 
   /** After a broker was away its tablets come back to it, and from where a replica moves away its leadership goes first; a few at a time. */

@@ -34,6 +34,8 @@ export type SessionOptions = {
   readonly find: (key: TabletKey) => Led | 'NOT_LEADER_OR_FOLLOWER' | 'UNKNOWN_TOPIC_ID'
   /** Why the broker that asks is refused altogether. */
   readonly refuse: (who: FollowerRun) => RefusalCode | undefined
+  /** So many bytes of batches go out. */
+  readonly sent: (bytes: number) => void
   /** It asked; from then on the session is known to be that broker's. */
   readonly asked: (who: FollowerRun) => void
   readonly ended: (who: FollowerRun | undefined) => void
@@ -301,6 +303,7 @@ export class Session {
           parts.push(this.#part({ entry, batches: undefined, trouble: undefined }))
       }
       this.#moved.clear()
+      this.#options.sent(parts.reduce((sum, { bytes }) => sum + bytes, 0))
       this.#pending = undefined
       const whole = { errorCode: 0, sessionId: this.#options.id }
       const answer = fetchAnswer(pending.correlationId, whole, parts)

@@ -48,8 +48,12 @@ export type RouterOptions = {
     restore(tablet: { readonly topicId: string; readonly partition: number }): void
     /** Whether the process of a broker is known not to be there now. */
     isDown(broker: BrokerId): boolean
+    readonly counters: CopyCounters
   }
 }
+
+/** Bytes of batches that were copied from here and to here, and leaderships that others got from here on purpose. */
+type CopyCounters = { readonly bytesOut: number; readonly bytesIn: number; readonly handovers: number }
 
 export type LogDirectory = {
   readonly path: string
@@ -57,6 +61,8 @@ export type LogDirectory = {
     readonly topic: string
     readonly partition: number
     readonly sizeBytes: number
+    /** So many records of what its leader shows to readers are not here. */
+    readonly lag: number
   }[]
   readonly freeBytes: number
   readonly totalBytes: number
@@ -141,6 +147,10 @@ export class Router {
   /** Every tablet with a replica here. */
   tablets(): Iterable<Tablet> {
     return this.#options.tablets.all()
+  }
+
+  get replication(): CopyCounters {
+    return this.#options.replication?.counters ?? { bytesOut: 0, bytesIn: 0, handovers: 0 }
   }
 
   /** The replica of this tablet here, whatever its role; undefined when there is none. */
@@ -342,10 +352,11 @@ export class Router {
 
   logDirectory(): LogDirectory {
     const { dataDirectory, world, tablets } = this.#options
-    const sizes = [...tablets.all()].map(({ topic, partition, sizeBytes }) => ({
+    const sizes = [...tablets.all()].map(({ topic, partition, sizeBytes, followed }) => ({
       topic,
       partition,
       sizeBytes,
+      lag: followed?.lag ?? 0,
     }))
     return { path: dataDirectory, tablets: sizes, ...world.disk.space(dataDirectory) }
   }

@@ -29,6 +29,8 @@ export type FollowingOwner = {
   readonly logStart: Offset
   /** Everything below is as durable as the topic wants. */
   readonly durableEnd: Offset
+  /** The leader's high watermark, as it was last told. */
+  readonly leaderMark: Offset
   readonly assignment: TabletAssignment | undefined
   /** `bytes` more stand in the file. */
   written(bytes: number): void
@@ -87,6 +89,10 @@ export class Following implements Followed {
     const { broker, incarnation } = this.#around.self
     const isr = this.#owner.assignment?.isr ?? []
     return isr.some(member => member.broker === broker && member.incarnation === incarnation)
+  }
+
+  get lag(): number {
+    return Math.max(0, this.#owner.leaderMark - this.#state.log.end.offset)
   }
 
   next(): FetchFrom | undefined {

@@ -15,6 +15,7 @@ import {
   leaderEpochOf,
 } from '../../protocol/kafka/record-batch.ts'
 import { Leadership, type HandOver, type Limits, type Liveness } from '../replication/leadership.ts'
+import type { Copying } from '../replication/copies.ts'
 import type { Wish } from '../replication/changes.ts'
 import type { Diverging, FollowerRun, Led, LedEvent, Replica } from '../replication/replica.ts'
 import type { Rules } from '../replication/rules.ts'
@@ -187,6 +188,27 @@ export class Leading implements Led {
 
   get handingTo(): BrokerId | undefined {
     return this.#handOver?.to
+  }
+
+  get copying(): readonly Copying[] {
+    const { assignment } = this.#owner
+    // Nearly always.
+    if (assignment === undefined || assignment.isr.length === assignment.replicas.length) return []
+    const { log } = this.#state
+    return this.leadership.followers(this.#around).flatMap(({ broker, incarnation, end }) => {
+      if (assignment.isr.some(one => one.broker === broker && one.incarnation === incarnation)) return []
+      const bytesLeft = log.bytesFrom(offset(Math.max(end, log.firstOffset)))
+      const isAdded = assignment.adding.includes(broker)
+      return [{ broker, bytesLeft, bytesHeld: log.sizeBytes - bytesLeft, isAdded }]
+    })
+  }
+
+  get lagMs(): number {
+    const { assignment, nowMs } = this.#owner
+    return this.leadership
+      .followers(this.#around)
+      .filter(({ broker }) => assignment?.isr.some(one => one.broker === broker))
+      .reduce((most, { caughtUpMs }) => Math.max(most, nowMs - caughtUpMs), 0)
   }
 
   get mustHandOver(): boolean {

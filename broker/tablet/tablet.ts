@@ -188,6 +188,10 @@ export class Tablet implements Kept, Replica {
     return this.#settings.flush === 'os' ? this.logEnd : this.#marks.synced.offset
   }
 
+  get leaderMark(): Offset {
+    return this.#marks.leaderMark
+  }
+
   get nowMs(): number {
     return this.#shared.world.clock.monotonicMs()
   }

@@ -1,4 +1,5 @@
 import type { BrokerId } from '../../base/quantities.ts'
+import { copiesByBroker, type CopyProgress } from '../../control/kubernetes/copy-report.ts'
 import { brokerName } from '../../control/kubernetes/resources/names.ts'
 import type { Pod } from '../../kube/resources.ts'
 import { quantityOf } from '../../operator/resources/quantity.ts'
@@ -22,6 +23,8 @@ export type BrokerRow = {
   readonly disk: string | undefined
   /** How much of the volume these bytes are, from 0 to 1. */
   readonly full: number | undefined
+  /** What it copies from others; undefined while it does not. */
+  readonly copying: CopyProgress | undefined
   readonly restarts: number | undefined
   readonly incarnation: number | undefined
   readonly diskId: string | undefined
@@ -34,6 +37,11 @@ export type BrokerRow = {
 export function brokerRows(seen: Seen): BrokerRow[] {
   const { namespace = '', name } = seen.cluster.metadata
   const counts = held(seen.slices)
+  const copying = new Map(
+    [...copiesByBroker([...seen.standings.values()].map(({ copies }) => copies))].filter(
+      ([, { tablets }]) => tablets > 0,
+    ),
+  )
   const known = new Map((seen.cluster.status?.brokers ?? []).map(broker => [broker.id, broker]))
   const ids = new Set([
     ...known.keys(),
@@ -57,6 +65,7 @@ export function brokerRows(seen: Seen): BrokerRow[] {
         bytes: standing?.bytes,
         disk,
         full: fullOf(standing?.bytes, disk),
+        copying: copying.get(id),
         leads: counts.get(id)?.leads ?? 0,
         holds: counts.get(id)?.holds ?? 0,
         phase: broker?.phase ?? 'Pending',

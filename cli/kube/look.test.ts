@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { incarnation } from '../../base/quantities.ts'
+import { brokerId, incarnation } from '../../base/quantities.ts'
 import { reportTexts } from '../../control/kubernetes/broker-report.ts'
 import { claims, cluster, leases, pods, slice, topics } from './cluster.fixture.ts'
 
@@ -365,4 +365,52 @@ test('--watch shows what changed, until it is interrupted', async () => {
   child.kill('SIGINT')
   await new Promise(resolve => child.once('close', resolve))
   expect(out.match(/of 3 ready/g)).toHaveLength(2)
+})
+
+describe('copies', () => {
+  const GB = 1e9
+  const copies = (broker: number, bytesLeft: number) => ({
+    broker: brokerId(broker),
+    tablets: 2,
+    tabletsDone: 0,
+    bytes: 10 * GB,
+    bytesLeft,
+    bytesPerSecond: 50e6,
+  })
+  beforeEach(() => {
+    const [first, ...others] = leases
+    if (first === undefined) throw new Error('there is a Lease')
+    const texts = reportTexts(
+      { bytes: 0, offline: [], copies: [copies(1, 4 * GB), copies(2, GB)] },
+      incarnation(1),
+    )
+    const annotations = { ...first.metadata.annotations, ...texts }
+    answers['leases'] = { items: [{ ...first, metadata: { ...first.metadata, annotations } }, ...others] }
+  })
+
+  test('the cluster says how far all of them are, each broker how far its own', async () => {
+    expect((await stele('status')).out).toContain(
+      '\n  copying  4 tablets, 75% of 20.0 GB, 100 MB/s, 1:20 left\n',
+    )
+    const { out } = await stele('brokers')
+    expect(out).toMatch(/ DISK  COPIES\n/)
+    expect(out).toMatch(/^ +0 .* 10Gi  -$/m)
+    expect(out).toMatch(/^ +1 .* 10Gi  2 tablets, 60% of 10\.0 GB, 50\.0 MB\/s, 1:20 left$/m)
+    expect(out).toMatch(/^ +2 .* 10Gi  2 tablets, 90% of 10\.0 GB, 50\.0 MB\/s, 20\.0 s left$/m)
+  })
+
+  test('each tablet says how much of it the replicas have that are not in sync', async () => {
+    metrics = {
+      'events-broker-0-0': [
+        'kafka_log_log_size{topic="orders",partition="1"} 1000',
+        'kafka_log_log_size{topic="orders",partition="3"} 2000',
+        'stele_tablet_copy_left_bytes{topic="orders",partition="1",broker="1"} 550',
+        'stele_tablet_copy_left_bytes{topic="orders",partition="3",broker="2"} 1999',
+        '',
+      ].join('\n'),
+    }
+    const { out } = await stele('tablets')
+    expect(out).toContain('under-replicated, 1 (45%) behind\n')
+    expect(out).toContain('moving, to 2 (0%), from 1\n')
+  })
 })

@@ -68,7 +68,8 @@ function noTopic(topic: string, names: readonly string[]): Failure {
 const everyMs = 1_000
 /** Brokers are asked for all they have: that is not for every round. */
 const sizesEvery = 10
-const noSizes: Sizes = { forbidden: false, of: () => undefined }
+const copiesEvery = 2
+const noSizes: Sizes = { forbidden: false, of: () => undefined, left: () => undefined }
 /** Clears the screen and begins at its top. */
 const clear = '\u001B[H\u001B[2J\u001B[3J'
 
@@ -91,7 +92,8 @@ export async function look(what: keyof typeof views, options: Options): Promise<
     await sleep(everyMs)
     const now = await see(connection, options.cluster).then(
       async seen => {
-        if (what === 'tablets' && round % sizesEvery === 0) sizes = await sizesOf(connection, seen)
+        const every = isCopying(seen) ? copiesEvery : sizesEvery
+        if (what === 'tablets' && round % every === 0) sizes = await sizesOf(connection, seen)
         return shownBy(views[what](seen, options, sizes))
       },
       (error: unknown) => lateFailure(error),
@@ -100,6 +102,9 @@ export async function look(what: keyof typeof views, options: Options): Promise<
     shown = now
   }
 }
+
+const isCopying = (seen: readonly Seen[]): boolean =>
+  seen.some(({ standings }) => [...standings.values()].some(({ copies }) => copies.length > 0))
 
 /** While somebody watches, what does not work now may work again. */
 function lateFailure(error: unknown): string {

@@ -9,16 +9,20 @@ import type { Seen } from './seen.ts'
 export type Sizes = {
   /** Undefined when the broker does not hold the tablet, or was not to be asked. */
   of(seen: Seen, broker: number, topic: string, tablet: number): number | undefined
+  /** What the replica on `broker` still lacks, as the tablet's leader said; undefined when it is not being copied. */
+  left(seen: Seen, broker: number, topic: string, tablet: number): number | undefined
   /** We have no right to ask brokers. */
   readonly forbidden: boolean
 }
 
 const askedAtOnce = 16
 const sizeLine = /^kafka_log_log_size\{topic="([^"]+)",partition="(\d+)"\} (\d+)$/gm
+const leftLine = /^stele_tablet_copy_left_bytes\{topic="([^"]+)",partition="(\d+)",broker="(\d+)"\} (\d+)$/gm
 
 /** Asks the brokers that serve for their metrics, through the API server. One that does not answer leaves gaps. */
 export async function sizesOf({ askPod }: Connection, clusters: readonly Seen[]): Promise<Sizes> {
   const bytes = new Map<string, number>()
+  const left = new Map<string, number>()
   const lanes = new Lanes(askedAtOnce)
   let forbidden = false
   const look = async (seen: Seen, id: number): Promise<void> => {
@@ -28,6 +32,8 @@ export async function sizesOf({ askPod }: Connection, clusters: readonly Seen[])
       const text = await lanes.run(() => askPod(pod, ports.http, '/metrics'))
       for (const [, topic = '', tablet, size] of text.matchAll(sizeLine))
         bytes.set(keyOf(seen, id, topic, Number(tablet)), Number(size))
+      for (const [, topic = '', tablet, broker, missing] of text.matchAll(leftLine))
+        left.set(keyOf(seen, Number(broker), topic, Number(tablet)), Number(missing))
     } catch (error) {
       if (!(error instanceof ApiError)) throw error
       forbidden ||= error.code === 403
@@ -41,6 +47,7 @@ export async function sizesOf({ askPod }: Connection, clusters: readonly Seen[])
   return {
     forbidden,
     of: (seen, broker, topic, tablet) => bytes.get(keyOf(seen, broker, topic, tablet)),
+    left: (seen, broker, topic, tablet) => left.get(keyOf(seen, broker, topic, tablet)),
   }
 }
 

@@ -1,3 +1,4 @@
+import { copiesByBroker, copiesInAll, type CopyProgress } from '../../control/kubernetes/copy-report.ts'
 import { annotations } from '../../control/kubernetes/resources/names.ts'
 import type { Condition } from '../../control/kubernetes/resources/condition.ts'
 import { type LogTopic, topicNameOf } from '../../control/kubernetes/resources/log-topic.ts'
@@ -15,6 +16,8 @@ export type ClusterSummary = {
   readonly brokers: { readonly wanted: number; readonly ready: number }
   readonly topics: { readonly total: number; readonly notReady: readonly string[] }
   readonly tablets: TabletCounts
+  /** What is being copied from broker to broker; undefined while nothing is. */
+  readonly copying: CopyProgress | undefined
   readonly well: boolean
   /** What to do, a sentence each. */
   readonly todo: readonly string[]
@@ -35,6 +38,7 @@ export function summaryOf(seen: Seen): ClusterSummary {
     brokers: { wanted: spec.brokers, ready: brokers.filter(({ ready }) => ready).length },
     topics: { total: seen.topics.length, notReady: unready.map(topicNameOf) },
     tablets: countStates(seen.tablets.map(({ state }) => state)),
+    copying: copiesInAll(copiesByBroker([...seen.standings.values()].map(({ copies }) => copies)).values()),
     well: todo.length === 0 && isWell(conditions),
     todo,
   }

@@ -1,3 +1,4 @@
+import { percentOf } from '../../control/copied.ts'
 import type { TabletSlice } from '../../control/kubernetes/resources/tablet-slice.ts'
 import type { JudgedTablet, TabletState } from '../../control/kubernetes/standing.ts'
 import type { Seen } from './seen.ts'
@@ -22,6 +23,8 @@ export type TabletRow = {
   readonly why: string | undefined
   /** On the disk of its leader, or of another replica when that does not say. */
   readonly bytes: number | undefined
+  /** What its replicas that are being copied still lack, by broker. */
+  readonly copies: readonly { readonly broker: number; readonly bytesLeft: number }[]
 }
 
 export function tabletRows(seen: Seen, sizes: Sizes): TabletRow[] {
@@ -41,7 +44,11 @@ export function tabletRows(seen: Seen, sizes: Sizes): TabletRow[] {
       why,
     } = judged
     const row = { topic, tablet, leader, replicas, isr: live, behind, adding, removing, epoch, state, why }
-    return { namespace, cluster: name, ...row, bytes: bytesOf(seen, judged, sizes) }
+    const copies = [...new Set([...replicas, ...adding])].flatMap(broker => {
+      const bytesLeft = sizes.left(seen, broker, topic, tablet)
+      return bytesLeft === undefined || live.includes(broker) ? [] : [{ broker, bytesLeft }]
+    })
+    return { namespace, cluster: name, ...row, bytes: bytesOf(seen, judged, sizes), copies }
   })
   return rows.toSorted((a, b) => a.topic.localeCompare(b.topic, 'en') || a.tablet - b.tablet)
 }
@@ -58,12 +65,18 @@ function bytesOf(
   return undefined
 }
 
-/** What a person reads of the state: who is behind, who comes and goes. */
-export function stateText({ state, behind, adding, removing }: TabletRow): string {
+/** What a person reads of the state: who is behind, who comes and goes, and how much of it each of them has. */
+export function stateText({ state, behind, adding, removing, bytes, copies }: TabletRow): string {
+  const named = (id: number): string => {
+    const left = copies.find(({ broker }) => broker === id)?.bytesLeft
+    return left === undefined || bytes === undefined
+      ? String(id)
+      : `${id} (${percentOf({ bytes: Math.max(bytes, left), bytesLeft: left })}%)`
+  }
   const parts = [
     state,
-    behind.length > 0 ? `${behind.join(',')} behind` : '',
-    adding.length > 0 ? `to ${adding.join(',')}` : '',
+    behind.length > 0 ? `${behind.map(named).join(',')} behind` : '',
+    adding.length > 0 ? `to ${adding.map(named).join(',')}` : '',
     removing.length > 0 ? `from ${removing.join(',')}` : '',
   ]
   return parts.filter(part => part !== '').join(', ')

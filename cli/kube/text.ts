@@ -1,7 +1,9 @@
 /** What people read: tables and sentences, in colour when somebody looks. Text of the cluster is never trusted by the terminal. */
 import { styleText } from 'node:util'
+import { percentOf } from '../../control/copied.ts'
+import type { CopyProgress } from '../../control/kubernetes/copy-report.ts'
 import type { Condition } from '../../control/kubernetes/resources/condition.ts'
-import { bytes, plural, table } from '../format.ts'
+import { bytes, duration, plural, table } from '../format.ts'
 import { printable } from '../printable.ts'
 import type { BrokerRow } from './brokers.ts'
 import { type ClusterSummary, tabletsText } from './status.ts'
@@ -36,7 +38,21 @@ function places(rows: readonly Placed[]): { readonly heads: string[]; of(row: Pl
 export function brokersText(rows: readonly BrokerRow[], look: Look): string {
   if (rows.length === 0) return 'there are no brokers yet\n'
   const place = places(rows)
-  const heads = [...place.heads, 'BROKER', 'ZONE', 'POD', 'PHASE', 'READY', 'LEADS', 'HOLDS', 'BYTES', 'DISK']
+  const some = rows.some(({ copying }) => copying !== undefined)
+  const copies = (text: string): string[] => (some ? [text] : [])
+  const heads = [
+    ...place.heads,
+    'BROKER',
+    'ZONE',
+    'POD',
+    'PHASE',
+    'READY',
+    'LEADS',
+    'HOLDS',
+    'BYTES',
+    'DISK',
+    ...copies('COPIES'),
+  ]
   const more = look.wide ? ['NODE', 'RESTARTS', 'INCARNATION', 'DISK ID', 'IMAGE'] : []
   const cells = rows.map(row => [
     ...place.of(row),
@@ -49,6 +65,7 @@ export function brokersText(rows: readonly BrokerRow[], look: Look): string {
     row.holds,
     bytesText(row),
     row.disk ?? '-',
+    ...copies(row.copying === undefined ? '-' : copyingText(row.copying)),
     ...(look.wide
       ? [row.node ?? '-', row.restarts ?? '-', row.incarnation ?? '-', row.diskId ?? '-', row.image ?? '-']
       : []),
@@ -63,6 +80,15 @@ export function brokersText(rows: readonly BrokerRow[], look: Look): string {
     moody([[...heads, ...more], ...cells], moods, look) +
     troubles.map(line => `\n${line}`).join('') +
     (troubles.length > 0 ? '\n' : '')
+  )
+}
+
+/** `2 tablets, 45% of 12.3 GB, 52.4 MB/s, 2:10 left`. */
+function copyingText({ tablets, secondsLeft, ...far }: CopyProgress): string {
+  const speed = far.bytesPerSecond > 0 ? [`${bytes(far.bytesPerSecond)}/s`] : []
+  const left = secondsLeft === undefined ? [] : [`${duration(secondsLeft * 1_000)} left`]
+  return [plural(tablets, 'tablet'), `${percentOf(far)}% of ${bytes(far.bytes)}`, ...speed, ...left].join(
+    ', ',
   )
 }
 
@@ -126,6 +152,9 @@ function clusterText(cluster: ClusterSummary, look: Look): string {
       `${plural(topics.total, 'topic')}${topics.notReady.length > 0 ? `, ${topics.notReady.length} not ready` : ''}`,
     ],
     ['tablets', tabletsText(cluster.tablets)],
+    ...(cluster.copying === undefined
+      ? []
+      : [['copying', copyingText(cluster.copying)] satisfies [string, string]]),
     ['inside', cluster.bootstrap ?? 'no address yet'],
     ...(cluster.externalBootstrap === undefined
       ? []

@@ -1,9 +1,10 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { incarnation } from '../../base/quantities.ts'
+import { brokerId, incarnation } from '../../base/quantities.ts'
 import type { Lease } from '../../kube/resources.ts'
 import type { BrokerReport } from '../model.ts'
 import { bytesIn, offlineIn, reportTexts } from './broker-report.ts'
+import { copiesByBroker, copiesIn, copiesInAll } from './copy-report.ts'
 import { annotations } from './resources/names.ts'
 
 const run = incarnation(3)
@@ -78,4 +79,52 @@ test('an earlier run is not asked', () => {
   const lease = leaseWith({ bytes: 7, offline: [{ topicId: 'a', tablet: 0, reason: 'disk' }] })
   expect(offlineIn(lease, 4).whyOf('a', 0)).toBeUndefined()
   expect(bytesIn(lease)).toBe(7)
+})
+
+test('what is copied is said in bounded text, and nothing of an earlier run counts', () => {
+  const copies = Array.from({ length: 300 }, (_, n) => ({
+    broker: brokerId(n),
+    tablets: 3,
+    tabletsDone: 1,
+    bytes: 2e12,
+    bytesLeft: 1e12 - n,
+    bytesPerSecond: 5e7,
+  }))
+  const lease = leaseWith({ bytes: 0, offline: [], copies })
+  expect(lease.metadata.annotations?.[annotations.copies]?.length).toBeLessThan(8_000)
+  expect(copiesIn(lease, run)).toEqual(copies.slice(0, 100))
+  expect(copiesIn(lease, 4)).toEqual([])
+  expect(copiesIn(leaseWith({ bytes: 0, offline: [] }), run)).toEqual([])
+  for (const text of ['{', '{"run":3,"to":[[1,2]]}', '{"run":3,"to":[[-1,2,3,4,5,6]]}'])
+    expect(
+      copiesIn({ ...lease, metadata: { name: 'l', annotations: { [annotations.copies]: text } } }, run),
+    ).toEqual([])
+})
+
+test('what several leaders say is added up by the broker that copies, and the slowest says when all is done', () => {
+  const one = { tablets: 1, tabletsDone: 0, bytes: 1_000, bytesLeft: 600, bytesPerSecond: 10 }
+  const byBroker = copiesByBroker([
+    [{ broker: 1, ...one }],
+    [
+      { broker: 1, ...one },
+      { broker: 2, ...one, bytesLeft: 1_000, bytesPerSecond: 5 },
+    ],
+  ])
+  expect(byBroker.get(1)).toEqual({
+    ...one,
+    tablets: 2,
+    bytes: 2_000,
+    bytesLeft: 1_200,
+    bytesPerSecond: 20,
+    secondsLeft: 60,
+  })
+  expect(copiesInAll(byBroker.values())).toMatchObject({
+    tablets: 3,
+    bytes: 3_000,
+    bytesLeft: 2_200,
+    secondsLeft: 200,
+  })
+  const stuck = copiesByBroker([[{ broker: 1, ...one, bytesPerSecond: 0 }], [{ broker: 2, ...one }]])
+  expect(copiesInAll(stuck.values())?.secondsLeft).toBeUndefined()
+  expect(copiesInAll(copiesByBroker([[{ broker: 1, ...one, tablets: 0 }]]).values())).toBeUndefined()
 })

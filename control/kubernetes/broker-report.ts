@@ -1,11 +1,12 @@
 /**
- * What a running broker says of what it holds, in two annotations of its Lease: bytes, and the tablets that it cannot serve. A report enters, text that is
+ * What a running broker says of what it holds, in annotations of its Lease: bytes, the tablets that it cannot serve, and what others copy from it. A report enters, text that is
  * bounded comes out, and back. What always holds: equal reports are equal text, and what is no report of the Lease's present run says nothing.
  */
 import * as z from 'zod/mini'
 import type { Incarnation } from '../../base/quantities.ts'
 import type { Lease } from '../../kube/resources.ts'
 import type { BrokerReport, OfflineTablet } from '../model.ts'
+import { copiesText } from './copy-report.ts'
 import { annotations } from './resources/names.ts'
 
 /** Everyone who watches Leases gets each of them every few seconds: what does not fit is counted only. */
@@ -26,11 +27,12 @@ type Offline = z.infer<typeof shape>
 
 /** The annotations' values by name. */
 export const reportTexts = (
-  { bytes, offline }: BrokerReport,
+  { bytes, offline, copies = [] }: BrokerReport,
   run: Incarnation,
 ): Readonly<Record<string, string>> => ({
   [annotations.bytes]: String(bytes),
   [annotations.offline]: offline.length === 0 ? '' : JSON.stringify(offlineOf(offline, run)),
+  [annotations.copies]: copiesText(copies, run),
 })
 
 function offlineOf(offline: readonly OfflineTablet[], run: Incarnation): Offline {

@@ -5,6 +5,7 @@
 import type { Lease, Pod } from '../../kube/resources.ts'
 import type { TopicView } from './ownership.ts'
 import { bytesIn, nothingOffline, offlineIn, type OfflineThere } from './broker-report.ts'
+import { copiesIn, type Copied } from './copy-report.ts'
 import { annotations } from './resources/names.ts'
 import type { SliceTablet, TabletSlice } from './resources/tablet-slice.ts'
 
@@ -17,6 +18,8 @@ export type Standing = {
   readonly offline: OfflineThere
   /** Held by it, as it said last. */
   readonly bytes: number | undefined
+  /** What others copy from it; nothing while it serves nothing. */
+  readonly copies: readonly Copied[]
 }
 
 export type Standings = ReadonlyMap<number, Standing>
@@ -32,11 +35,13 @@ type Known = {
 
 export function standingOf(id: number, { ready, lease, silent = false }: Known): Standing {
   const run = lease && runIn(lease)
+  const away = awayWhy(id, ready, silent, lease?.metadata.annotations?.[annotations.stopped] !== undefined)
   return {
-    away: awayWhy(id, ready, silent, lease?.metadata.annotations?.[annotations.stopped] !== undefined),
+    away,
     run,
     offline: lease === undefined ? nothingOffline : offlineIn(lease, run),
     bytes: lease && bytesIn(lease),
+    copies: lease === undefined || away !== undefined ? [] : copiesIn(lease, run),
   }
 }
 

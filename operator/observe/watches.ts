@@ -45,6 +45,8 @@ type Copies = {
 
 /** A node without a zone may get one: the label comes late, rights are given later. */
 const zonelessMs = 10_000
+/** What copies get done is looked at so often at most; brokers tell of it with each renewal of their Leases. */
+const progressMs = 5_000
 /** Where a broker has no pod, one is looked for again after so long. */
 const strayMs = 10_000
 
@@ -70,6 +72,8 @@ export class Watches {
   /** Nodes of which the API server could not say anything when it was asked last. */
   readonly #unanswered = new Set<string>()
   readonly #zones = new Map<string, string>()
+  /** By cluster, when it may be looked at again because copies get done; monotonic. */
+  readonly #progressMs = new Map<string, number>()
   /** Nodes whose zone could not be learnt: when they are asked again; monotonic. */
   readonly #zonelessUntilMs = new Map<string, number>()
 
@@ -321,9 +325,19 @@ export class Watches {
         this.#heed(change)
         this.#listen(change)
         keys.forEach(key => this.#miss(change, key))
-        if (!isHeartbeat(change)) keys.forEach(onChange)
+        const isNews = !isHeartbeat(change)
+        keys.filter(key => isNews || this.#isProgress(key, change)).forEach(onChange)
       },
     })
+  }
+
+  /** How far copies are is looked at now and then, whichever of the brokers tells of it. */
+  #isProgress(key: string, { before, after }: Change<KubeObject>): boolean {
+    if (copiesOf(before) === copiesOf(after)) return false
+    const nowMs = this.#options.clock.monotonicMs()
+    if (nowMs < (this.#progressMs.get(key) ?? nowMs)) return false
+    this.#progressMs.set(key, nowMs + progressMs)
+    return true
   }
 
   #shared() {
@@ -352,12 +366,16 @@ function isHeartbeat({ before, after }: Change<KubeObject>): boolean {
   return facts(before) === facts(after)
 }
 
+const copiesOf = (object: KubeObject | undefined): string =>
+  object?.metadata.annotations?.[annotations.copies] ?? ''
+
 const facts = ({ metadata }: KubeObject): string =>
   JSON.stringify([
     metadata.uid,
     metadata.annotations?.[annotations.broker],
     metadata.annotations?.[annotations.offline],
     metadata.annotations?.[annotations.stopped],
+    (metadata.annotations?.[annotations.copies] ?? '') === '',
     metadata.labels?.[labels.retired],
     metadata.labels?.[labels.brokerId],
     metadata.ownerReferences,

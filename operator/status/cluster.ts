@@ -2,7 +2,7 @@
  * What is told of a LogCluster and its topics: purely from what was seen. A status leaves that is equal to the one before unless something
  * is different, and the facts that are new in it.
  */
-import type { LogClusterStatus } from '../../control/kubernetes/resources/log-cluster.ts'
+import type { CopyingStatus, LogClusterStatus } from '../../control/kubernetes/resources/log-cluster.ts'
 import { bootstrapName, ports } from '../../control/kubernetes/resources/names.ts'
 import { countStates, judgedTablets } from '../../control/kubernetes/standing.ts'
 import { brokersText, clusterFaults, fewOf } from '../judge/cluster.ts'
@@ -21,6 +21,7 @@ import { brokerSelector } from '../resources/labels.ts'
 import type { Member } from '../observe/members.ts'
 import { brokerStatus } from './broker.ts'
 import { conditionsOf, type Judgement } from './conditions.ts'
+import { copyingStatus } from './copying.ts'
 
 export type ClusterReport = {
   readonly status: LogClusterStatus
@@ -37,11 +38,12 @@ export function clusterReport(seen: Seen, refused: readonly Fault[]): ClusterRep
   const told = before?.find(({ type }) => type === 'Degraded')?.message ?? ''
   const counts = countStates(tablets.map(({ state }) => state))
   const external = members.flatMap(member => externalText(seen, member) ?? [])
+  const copying = copyingStatus(seen)
   const status: LogClusterStatus = {
     ...(generation !== undefined && { observedGeneration: generation }),
     conditions: conditionsOf(
       before,
-      [available(seen, faults), progressing(seen, faults), degraded(seen, faults)],
+      [available(seen, faults), progressing(seen, faults, copying), degraded(seen, faults)],
       {
         generation,
         nowMs: seen.nowMs,
@@ -54,6 +56,7 @@ export function clusterReport(seen: Seen, refused: readonly Fault[]): ClusterRep
       .join(','),
     brokers: members.map(member => brokerStatus(name, member)),
     tablets: counts,
+    ...(copying !== undefined && { copying }),
     bootstrap: `${bootstrapName(name)}.${namespace}.svc:${ports.kafka}`,
     ...imageOf(seen),
     ...(external.length > 0 && { externalBootstrap: external.join(',') }),
@@ -107,7 +110,7 @@ const says = (status: 'True' | 'False', reason: string, message: string): Judgem
   message,
 })
 
-function progressing(seen: Seen, faults: readonly Fault[]): Judgement {
+function progressing(seen: Seen, faults: readonly Fault[], copying: CopyingStatus | undefined): Judgement {
   const { cluster, members } = seen
   if (isPaused(cluster)) {
     return says('False', 'Paused', 'the annotation stele.dev/paused stops all changes: remove it to go on')
@@ -159,12 +162,18 @@ function progressing(seen: Seen, faults: readonly Fault[]): Judgement {
   const { left } = movesOf(seen)
   if (left > 0) {
     const tablets = left === 1 ? '1 tablet has' : `${left} tablets have`
-    return says('True', 'MovingTablets', `${tablets} replicas that are still to move to other brokers`)
+    const far = copying === undefined ? '' : `: ${copying.progress}`
+    return says('True', 'MovingTablets', `${tablets} replicas that are still to move to other brokers${far}`)
   }
   if (staying.length < members.length) return says('True', 'Draining', 'brokers in excess are removed')
   const drain = faults.find(({ reason }) => reason === 'DrainBlocked')
   if (drain !== undefined) return says('False', drain.reason, drain.message)
-  return placing(seen) ?? growing(staying) ?? says('False', 'Converged', 'everything is as it is wanted')
+  return (
+    placing(seen) ??
+    growing(staying) ??
+    catchingUp(copying) ??
+    says('False', 'Converged', 'everything is as it is wanted')
+  )
 }
 
 /** What none of them can be restarted before; empty where one can. */
@@ -184,6 +193,12 @@ function growing(members: readonly Member[]): Judgement | undefined {
     'VolumesGrowing',
     `${whose}: the volume has not grown yet: \`kubectl describe pvc ${claim}\` shows what it waits for`,
   )
+}
+
+function catchingUp(copying: CopyingStatus | undefined): Judgement | undefined {
+  if (copying === undefined) return undefined
+  const replicas = copying.tablets === 1 ? '1 replica catches' : `${copying.tablets} replicas catch`
+  return says('True', 'CopyingTablets', `${replicas} up with their leaders: ${copying.progress}`)
 }
 
 function placing(seen: Seen): Judgement | undefined {

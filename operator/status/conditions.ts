@@ -24,4 +24,4 @@ export const conditionsOf = (
   })
 
 /** RFC 3339 as meta/v1 Time has it: whole seconds. */
-const secondsText = (ms: number): string => `${new Date(ms).toISOString().slice(0, 19)}Z`
+export const secondsText = (ms: number): string => `${new Date(ms).toISOString().slice(0, 19)}Z`

@@ -43,6 +43,8 @@ export class SimKubelets {
   readonly recovering = new Set<number>()
   /** Brokers copy what they are replicas of; otherwise only what moves. */
   replicates = false
+  /** Brokers copy at all. */
+  copies = true
   /** Brokers have got tokens of whatever ServiceAccount there is. */
   renewedTokens = false
   /** Brokers that do not renew their Leases. */
@@ -87,7 +89,7 @@ export class SimKubelets {
       if (pod.metadata.deletionTimestamp === undefined) this.#advance(pod)
       else this.#terminate(pod)
     }
-    copyTablets(this.#kube, this.replicates)
+    if (this.copies) copyTablets(this.#kube, this.replicates)
   }
 
   #givePort(

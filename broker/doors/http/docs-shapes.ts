@@ -134,6 +134,17 @@ export const shapes = [
             log_start_offset: { type: ['integer', 'null'] },
             high_watermark: { type: ['integer', 'null'], description: 'Records below it can be read.' },
             size_bytes: { type: ['integer', 'null'] },
+            copying: {
+              type: 'array',
+              description: 'Replicas that are there and not in sync yet.',
+              items: {
+                type: 'object',
+                properties: {
+                  broker: { type: 'integer' },
+                  bytes_left: { type: 'integer', description: 'What it still lacks.' },
+                },
+              },
+            },
           },
         },
       },
@@ -162,6 +173,7 @@ export const shapes = [
             log_start_offset: 0,
             high_watermark: 18,
             size_bytes: 1812,
+            copying: [],
           },
         ],
         config: { 'retention.ms': { value: '604800000', source: 'default' } },

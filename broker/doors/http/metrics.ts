@@ -111,6 +111,13 @@ export const partitionFamilies: readonly Family[] = [
   },
 ]
 
+/** One value for each replica that is being copied from here, and for nothing else. */
+export const copyFamily = {
+  name: 'stele_tablet_copy_left_bytes',
+  type: 'gauge',
+  help: 'What a replica that is there and not in sync still lacks of the log of this leader.',
+} as const
+
 /** One value for the broker. */
 export const brokerFamilies: readonly (Omit<Family, 'value'> & {
   /** Undefined for a broker that has no such value. */
@@ -171,6 +178,58 @@ export const brokerFamilies: readonly (Omit<Family, 'value'> & {
     value: (_tablets, { router }) => router.isrChanges.expands,
   },
   {
+    name: 'kafka_server_replicafetchermanager_maxlag',
+    type: 'gauge',
+    help: 'Records that the follower here that is furthest behind lacks of what its leader shows to readers.',
+    value: tablets => tablets.reduce((most, { followed }) => Math.max(most, followed?.lag ?? 0), 0),
+  },
+  {
+    name: 'stele_replication_max_lag_seconds',
+    type: 'gauge',
+    help: 'Since the follower in sync that is furthest behind had everything of a partition that this broker leads.',
+    value: tablets => tablets.reduce((most, { led }) => Math.max(most, led?.lagMs ?? 0), 0) / 1_000,
+  },
+  {
+    name: 'kafka_server_brokertopicmetrics_replicationbytesin_total',
+    type: 'counter',
+    help: 'Bytes of batches that this broker has copied from leaders since it started.',
+    value: (_tablets, { router }) => router.replication.bytesIn,
+  },
+  {
+    name: 'kafka_server_brokertopicmetrics_replicationbytesout_total',
+    type: 'counter',
+    help: 'Bytes of batches that followers have got from this broker since it started.',
+    value: (_tablets, { router }) => router.replication.bytesOut,
+  },
+  {
+    name: 'stele_copying_replicas',
+    type: 'gauge',
+    help: 'Replicas on other brokers that are being copied from here because they are not in sync.',
+    value: tablets => tablets.reduce((sum, { led }) => sum + (led?.copying.length ?? 0), 0),
+  },
+  {
+    name: 'stele_copying_left_bytes',
+    type: 'gauge',
+    help: 'Bytes that the replicas still lack that are being copied from here.',
+    value: tablets =>
+      tablets.reduce(
+        (sum, { led }) => (led?.copying ?? []).reduce((all, { bytesLeft }) => all + bytesLeft, sum),
+        0,
+      ),
+  },
+  {
+    name: 'stele_leader_elections_total',
+    type: 'counter',
+    help: 'How often this broker has begun to lead a partition, or to lead it in a new epoch.',
+    value: (_tablets, { router }) => router.isrChanges.elections,
+  },
+  {
+    name: 'stele_leader_handovers_total',
+    type: 'counter',
+    help: 'How often this broker has handed the leadership of a partition to another one on purpose.',
+    value: (_tablets, { router }) => router.replication.handovers,
+  },
+  {
     name: 'kafka_log_logcleanermanager_max_dirty_percent',
     type: 'gauge',
     help: 'The largest part of a compacted partition that was not compacted yet, in percent, as of the last look.',
@@ -227,6 +286,7 @@ async function renderMetrics(serving: Serving): Promise<string> {
     parts.push(`${head(family)}${family.name} ${value === Infinity ? '+Inf' : value}\n`)
   }
   for (const family of topicFamilies) parts.push(await renderTopics(clock, family, tablets))
+  parts.push(await renderCopies(clock, tablets))
   for (const family of partitionFamilies) parts.push(await renderPartitions(clock, family, tablets))
   return parts.join('')
 }
@@ -254,6 +314,15 @@ async function renderPartitions(clock: Clock, family: Family, tablets: readonly 
   await inSlices(clock, tablets, tablet => {
     // No name of a topic needs escaping.
     text += `${family.name}{topic="${tablet.topic}",partition="${tablet.partition}"} ${family.value(tablet)}\n`
+  })
+  return text
+}
+
+async function renderCopies(clock: Clock, tablets: readonly Tablet[]): Promise<string> {
+  let text = head(copyFamily)
+  await inSlices(clock, tablets, ({ topic, partition, led }) => {
+    for (const { broker, bytesLeft } of led?.copying ?? [])
+      text += `${copyFamily.name}{topic="${topic}",partition="${partition}",broker="${broker}"} ${bytesLeft}\n`
   })
   return text
 }

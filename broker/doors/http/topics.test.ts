@@ -40,6 +40,7 @@ test('a topic is made, listed, described, and used', async () => {
     log_start_offset: 0,
     high_watermark: 0,
     size_bytes: 0,
+    copying: [],
   })
   expect(topic.config['segment.bytes']).toEqual({ value: '1000000', source: 'topic' })
   expect(topic.config['retention.ms']).toEqual({ value: '5000', source: 'broker' })
@@ -49,6 +50,7 @@ test('a topic is made, listed, described, and used', async () => {
   expect((json as unknown as Described).partitions[1]).toMatchObject({
     high_watermark: 1,
     size_bytes: expect.any(Number),
+    copying: [],
   })
   expect((await broker.ask('/v1/topics')).json['topics']).toContainEqual({
     name: 'orders',

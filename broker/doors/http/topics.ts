@@ -201,5 +201,6 @@ function describePartition(router: Router, topic: Topic, assigned: TabletAssignm
     log_start_offset: tablet?.logStart ?? null,
     high_watermark: tablet?.highWatermark ?? null,
     size_bytes: tablet?.sizeBytes ?? null,
+    copying: (tablet?.led?.copying ?? []).map(({ broker, bytesLeft }) => ({ broker, bytes_left: bytesLeft })),
   }
 }

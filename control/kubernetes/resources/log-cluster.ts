@@ -59,6 +59,7 @@ export type LogClusterStatus = {
     readonly offline: number
     readonly moving: number
   }
+  readonly copying?: CopyingStatus
   /** Where clients in the cluster begin: host:port. */
   readonly bootstrap?: string
   /** Where clients outside begin: host:port, one a broker, separated by commas. */
@@ -67,6 +68,21 @@ export type LogClusterStatus = {
   readonly image?: string
   /** Kafka's cluster id. */
   readonly clusterId?: string
+}
+
+/** What is copied of tablets whose replicas move, or are not in sync; bytes with those of moves that are still to begin, as far as can be told. */
+export type CopyingStatus = {
+  /** Being copied now. */
+  readonly tablets: number
+  readonly bytes: number
+  readonly bytesLeft: number
+  readonly percent: number
+  readonly bytesPerSecond: number
+  /** Not there while nothing gets nearer. */
+  readonly secondsLeft?: number
+  /** The same as a sentence. */
+  readonly progress: string
+  readonly asOf: string
 }
 
 export type BrokerPhase = 'Pending' | 'Starting' | 'Recovering' | 'Running' | 'Draining' | 'Failed'

@@ -33,6 +33,8 @@ export const annotations = {
   bytes: 'stele.dev/bytes',
   /** On a broker's Lease: the tablets that it cannot serve, and why, as JSON; see `broker-report.ts`. Empty when there are none. */
   offline: 'stele.dev/offline',
+  /** On a broker's Lease: what others copy from it, as JSON; see `copy-report.ts`. Empty while nothing is copied. */
+  copies: 'stele.dev/copies',
   /** On a LogTopic: where its first tablets shall go, as JSON: one list of broker ids a tablet. */
   assignment: 'stele.dev/assignment',
   /** On TabletSlices: the uid of the LogTopic they belong to; not the topic's id where a LogTopic made again took them over. */

@@ -12,11 +12,11 @@ export const describeLogDirsHandler = (desk: Desk): Handler =>
         request.topics === null
           ? undefined
           : new Map(request.topics.map(({ topic, partitions }) => [topic, new Set(partitions)]))
-      const topics = new Map<string, { partitionIndex: number; partitionSize: number }[]>()
-      for (const { topic, partition, sizeBytes } of directory.tablets) {
+      const topics = new Map<string, { partitionIndex: number; partitionSize: number; offsetLag: number }[]>()
+      for (const { topic, partition, sizeBytes, lag } of directory.tablets) {
         if (asked !== undefined && asked.get(topic)?.has(partition) !== true) continue
         const partitions = topics.get(topic) ?? []
-        partitions.push({ partitionIndex: partition, partitionSize: sizeBytes })
+        partitions.push({ partitionIndex: partition, partitionSize: sizeBytes, offsetLag: lag })
         topics.set(topic, partitions)
       }
       return {
@@ -26,7 +26,7 @@ export const describeLogDirsHandler = (desk: Desk): Handler =>
             logDir: directory.path,
             topics: [...topics].map(([name, partitions]) => ({
               name,
-              partitions: partitions.map(sizes => ({ ...sizes, offsetLag: 0, isFutureKey: false })),
+              partitions: partitions.map(sizes => ({ ...sizes, isFutureKey: false })),
             })),
             totalBytes: directory.totalBytes,
             usableBytes: directory.freeBytes,
