@@ -99,7 +99,7 @@ export class Tablets {
 
   /** Opens every tablet the control store knows of, claims those we lead, and follows its changes from then on. */
   async start(): Promise<void> {
-    const { store, shared, dataDirectory } = this.#options
+    const { store, shared, self, dataDirectory } = this.#options
     this.#unwatch = store.watch(event => this.#follow(event))
     // What was made or deleted since the constructor looked.
     const topics = [...store.topics().values()]
@@ -107,6 +107,10 @@ export class Tablets {
     for (const [name, tablets] of this.#byTopic)
       if (tablets.some(tablet => tablet !== undefined && !ids.has(tablet.topicId))) this.#byTopic.delete(name)
     for (const topic of topics) {
+      // What was moved away meanwhile is a stranger's directory.
+      const tablets = this.#byTopic.get(topic.name) ?? []
+      for (const { partition } of tablets.filter(tablet => tablet !== undefined))
+        if (topic.tablets[partition]?.replicas.includes(self) !== true) tablets[partition] = undefined
       this.#place(topic)
       this.#settle(topic)
     }

@@ -4,6 +4,7 @@ import { brokerId } from '../../base/quantities.ts'
 import { batchOf } from '../../broker/log/log.fixture.ts'
 import type { Tablet } from '../../broker/tablet/tablet.ts'
 import type { TabletAssignment } from '../../control/model.ts'
+import { changeTablets } from '../../control/embedded/changes.ts'
 import { isMoving, movedBack, movedTo } from '../../control/moves.ts'
 import { append } from './broker.ts'
 import { SimCluster } from './cluster.ts'
@@ -164,4 +165,27 @@ test('copies that are not in sync are made no faster than follower.replication.t
   await moved()
   expect(bytes).toBeGreaterThan(100_000)
   expect(clock.monotonicMs() - sinceMs).toBeGreaterThan((bytes / 10_000) * 1_000 * 0.9)
+})
+
+test('a broker whose replica moves away at whatever moment of its start is none of its followers', async () => {
+  const { cluster, topic, now } = await placed(8, 3, [0, 1, 2])
+  const { control } = cluster
+  const node = cluster.nodes[2]
+  const place = (replicas: readonly number[]): void => {
+    const [test, ids] = [now(), replicas.map(brokerId)]
+    const isr = test.isr.filter(({ broker }) => ids.includes(broker))
+    const to = { ...test, version: test.version + 1, replicas: ids, isr }
+    control.apply(draft => changeTablets(draft, topic.id, [{ tablet: 0, test, to }]))
+  }
+  for (let at = 0; at < 24; at++) {
+    place([0, 1, 2])
+    await cluster.run(20)
+    node?.kill()
+    node?.start()
+    await cluster.run(at * 0.5)
+    place([0, 1])
+    await cluster.until(() => node?.runs === true)
+    await cluster.run(20)
+    expect(cluster.replicas(topic.id).map(({ node: { id } }) => id)).toEqual([0, 1])
+  }
 })
