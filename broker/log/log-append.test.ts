@@ -174,7 +174,7 @@ test('each index entry names the last offset of the batch it points to; times ri
     const first = timestamps.findIndex(timestamp => timestamp + 1 >= ms)
     expect(last).toBe(first * 2 + 1)
   }
-  expect(await sim.clock.finish(log.maxTimestamp())).toEqual({
+  expect(await sim.clock.finish(log.lookUps.maxTimestamp())).toEqual({
     ms: Math.max(...timestamps) + 1,
     offset: offset(first60(timestamps)),
   })

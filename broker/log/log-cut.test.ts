@@ -63,11 +63,11 @@ test('timestamps are found as if what was cut had never been', async () => {
   const { log } = await openSim(sim)
   for (let n = 0; n < 30; n++)
     write(log, batchOf({ bytes: 250, timestamp: n === 17 ? 90_000 : 1000 + n, value: `b${n}` }))
-  expect((await sim.clock.finish(log.maxTimestamp()))?.ms).toBe(90_000)
+  expect((await sim.clock.finish(log.lookUps.maxTimestamp()))?.ms).toBe(90_000)
   await sim.clock.finish(log.truncate(offset(17)))
-  expect(await sim.clock.finish(log.maxTimestamp())).toEqual({ ms: 1016, offset: 16 })
-  expect(await sim.clock.finish(log.searchFrom(2000))).toBeUndefined()
-  expect(await sim.clock.finish(log.searchFrom(1010))).toBeLessThanOrEqual(10)
+  expect(await sim.clock.finish(log.lookUps.maxTimestamp())).toEqual({ ms: 1016, offset: 16 })
+  expect(await sim.clock.finish(log.lookUps.searchFrom(2000))).toBeUndefined()
+  expect(await sim.clock.finish(log.lookUps.searchFrom(1010))).toBeLessThanOrEqual(10)
 })
 
 test('a sync that was under way when it was cut does not count what is gone', async () => {

@@ -235,7 +235,7 @@ describe('index files', () => {
       if (name.endsWith('index')) await sim.clock.finish(sim.world.disk.remove(`/data/t-0.x/${name}`))
     const log = await reopened(sim, { checkpoint, clean: true })
     expect(await readAll(sim, log)).toEqual(values)
-    expect(await sim.clock.finish(log.maxTimestamp())).toMatchObject({ ms: 1199 + 1 })
+    expect(await sim.clock.finish(log.lookUps.maxTimestamp())).toMatchObject({ ms: 1199 + 1 })
     for (const name of sim.world.disk.list('/data/t-0.x').filter(name => name.endsWith('.log')))
       expect(sim.world.disk.stat(`/data/t-0.x/${name.replace('.log', '.index')}`)?.sizeBytes).toBeGreaterThan(
         0,
@@ -300,7 +300,7 @@ describe('index files', () => {
         if (name.endsWith('index')) await sim.clock.finish(sim.world.disk.remove(`/data/t-0.x/${name}`))
       const times = async (log: Log): Promise<unknown[]> => {
         const all: unknown[] = []
-        const facts = log.segmentFacts()
+        const facts = log.lookUps.segmentFacts()
         for (;;) {
           const { done, value } = await sim.clock.finish(facts.next())
           if (done === true) return all

@@ -8,19 +8,19 @@ import type { World } from '../../base/world.ts'
 import {
   baseOffsetOf,
   batchBytesOf,
-  batchHeaderBytes,
   lastOffsetOf,
   maxTimestampOf,
 } from '../../protocol/kafka/record-batch.ts'
 import { swapIn, SwapUnfinished } from './compaction/swap.ts'
-import { firstTimestampOf, openCut, placeIn, type Place } from './place.ts'
+import { fill, type Filled, type Hole } from './holes.ts'
+import { LookUps } from './look-ups.ts'
+import { openCut } from './place.ts'
 import { readActiveNow, readSegmentLater, readTail, type Batches, type ReadRequest } from './read.ts'
 import type { ReadBuffers } from './read-buffers.ts'
 import type { SegmentFacts } from './retention.ts'
 import type { SegmentCache } from './segment-cache.ts'
 import { SegmentRow } from './segment-row.ts'
 import { Segment } from './segment.ts'
-import { soundBatches } from './sound-batches.ts'
 import { chunkBytesMax, type TailMemory } from './tail-memory.ts'
 import { Tail } from './tail.ts'
 
@@ -56,6 +56,7 @@ const warmBytes = 64 * 1024 * KIB
 export class Log {
   readonly directory: string
   settings: LogSettings
+  readonly lookUps: LookUps
   readonly #shared: LogShared
   readonly #row: SegmentRow
   #tail: Tail
@@ -88,7 +89,14 @@ export class Log {
     this.#shared = shared
     this.directory = directory
     this.settings = settings
-    this.#row = new SegmentRow(segments)
+    const row = new SegmentRow(segments)
+    this.#row = row
+    this.lookUps = new LookUps({
+      row,
+      cache: shared.segmentCache,
+      end: () => this.#end,
+      isClosed: () => this.#closed,
+    })
     this.#sealedBytes = this.#row.sealedBytes
     this.#end = { offset: end, segment: active.baseOffset, position: active.sizeBytes }
     this.#stagedOffset = end
@@ -232,10 +240,10 @@ export class Log {
   read(from: Offset, to: LogPosition, bytesMax: number, atLeastOne: boolean): Batches | Promise<Batches> {
     const i = this.#row.numberOf(from)
     const segment = this.#row.at(i)
-    const last = segment.baseOffset === to.segment && to.offset < this.#endOffsetOf(i)
+    const last = segment.baseOffset === to.segment && to.offset < this.lookUps.endOffsetOf(i)
     // A position in a segment that is readable to its end means nothing any more once it was compacted.
     const endPosition = last ? to.position : segment.sizeBytes
-    const endOffset = last ? to.offset : this.#endOffsetOf(i)
+    const endOffset = last ? to.offset : this.lookUps.endOffsetOf(i)
     const request: ReadRequest = { segment, from, endPosition, endOffset, bytesMax, atLeastOne }
     if (segment !== this.#row.active) return readSegmentLater(this.#shared, request)
     const floor = segment.floor(from)
@@ -249,63 +257,19 @@ export class Log {
     return batches ?? readSegmentLater(this.#shared, request)
   }
 
-  /** Where to begin looking for the first record of at least `timestampMs`; undefined when all are older. */
-  async searchFrom(timestampMs: number): Promise<Offset | undefined> {
-    for await (const { segment, max } of this.#look()) {
-      if (max === undefined || max.ms < timestampMs) continue
-      if (segment.dropped) return this.searchFrom(timestampMs)
-      const { times } = await this.#shared.segmentCache.pin(segment)
-      try {
-        return offset(segment.baseOffset + (times.floor(timestampMs)?.value ?? 0))
-      } finally {
-        this.#shared.segmentCache.unpin(segment)
-      }
-    }
-    return undefined
-  }
-
-  /** The largest timestamp in the log and the last offset of its batch. */
-  async maxTimestamp(): Promise<{ readonly ms: number; readonly offset: Offset } | undefined> {
-    let max: { readonly ms: number; readonly offset: Offset } | undefined
-    for await (const { max: of } of this.#look())
-      if (of !== undefined && (max === undefined || of.ms > max.ms)) max = of
-    return max
-  }
-
-  /** What retention decides on: every segment, the active one last. Learns each one's age from its files when it is asked for it. */
-  async *segmentFacts(): AsyncGenerator<SegmentFacts, void> {
-    for await (const { segment, max } of this.#look()) {
-      const { baseOffset, sizeBytes } = segment
-      const endOffset = this.#endOffsetOf(this.#row.numberOf(baseOffset))
-      yield { baseOffset, endOffset, sizeBytes, maxTimestampMs: max?.ms }
-    }
-  }
-
-  /** Shows every sound batch of the log that begins in [from, to) to `visit`, in order. */
-  async replay(
+  /** Every sound batch of the log that begins in [from, to), in order. */
+  replay(
     visit: (bytes: Buffer, at: number) => void,
     from = this.firstOffset,
     to = this.#end.offset,
   ): Promise<void> {
-    for (const [i, segment] of this.#row.list.slice().entries()) {
-      if (segment.baseOffset >= to || this.#endOffsetOf(i) <= from) continue
-      const { log } = await this.#shared.segmentCache.pin(segment)
-      try {
-        const { sizeBytes, baseOffset } = segment
-        for await (const { bytes, at } of soundBatches(log, 0, sizeBytes, baseOffset, this.#endOffsetOf(i))) {
-          const base = baseOffsetOf(bytes, at)
-          if (base >= from && base < to) visit(bytes, at)
-        }
-      } finally {
-        this.#shared.segmentCache.unpin(segment)
-      }
-    }
+    return this.lookUps.replay(visit, from, to)
   }
 
   /** Where the batch begins that holds `at`; the end of the log when none does, its beginning when it begins behind `at`. */
   async placeOf(at: Offset): Promise<LogPosition> {
     if (at >= this.#end.offset) return this.#end
-    const { segment, place } = await this.#find(at)
+    const { segment, place } = await this.lookUps.find(at)
     return { offset: place.offset, segment: segment.baseOffset, position: place.position }
   }
 
@@ -336,6 +300,14 @@ export class Log {
     })
   }
 
+  /**
+   * Fills `hole` in place with sound batches for exactly its offsets, durably. The log must not be used on when it answers 'not synced'.
+   * @throws the disk's error: there is a hole still
+   */
+  fill(hole: Hole, cover: Buffer): Promise<Filled> {
+    return this.#alone(() => fill(this.#shared.segmentCache, this.#row, hole, cover))
+  }
+
   /** Takes out every sealed segment that ends at or below `start`; answers the renamed files, to be removed later. */
   dropBefore(start: Offset): string[] {
     const names: string[] = []
@@ -356,19 +328,12 @@ export class Log {
   /** The sealed segments that are on the disk, the oldest first: what may be compacted. */
   async sealed(): Promise<SegmentFacts[]> {
     const sealed: SegmentFacts[] = []
-    for await (const facts of this.segmentFacts()) {
+    for await (const facts of this.lookUps.segmentFacts()) {
       const segment = this.#row.at(this.#row.numberOf(facts.baseOffset))
       if (segment === this.#row.active || this.#unsynced.has(segment)) break
       sealed.push(facts)
     }
     return sealed
-  }
-
-  /** The largest timestamp of the first batch of the segment that begins at `base`; undefined when it is empty or not there any more. */
-  async firstTimestamp(base: Offset): Promise<number | undefined> {
-    const segment = this.#row.at(this.#row.numberOf(base))
-    if (segment.baseOffset !== base || segment.sizeBytes < batchHeaderBytes) return undefined
-    return firstTimestampOf(this.#shared.segmentCache, segment)
   }
 
   /**
@@ -442,7 +407,7 @@ export class Log {
   }
 
   async #truncate(to: Offset): Promise<string[]> {
-    const { segment: old, place } = await this.#find(to)
+    const { segment: old, place } = await this.lookUps.find(to)
     const segment = await openCut(this.#shared.world.disk, old, place, this.settings.indexIntervalBytes)
     if (this.#closed) segment.close()
     if (this.#closed) return []
@@ -456,18 +421,6 @@ export class Log {
     await this.#shared.world.disk.syncDirectory(this.directory)
     if (segment.isOpen) await segment.files.log.sync()
     return names
-  }
-
-  async #find(at: Offset): Promise<{ readonly segment: Segment; readonly place: Place }> {
-    const i = this.#row.numberOf(at)
-    const segment = this.#row.at(i)
-    const end = { position: segment.sizeBytes, offset: this.#endOffsetOf(i) }
-    const { log } = await this.#shared.segmentCache.pin(segment)
-    try {
-      return { segment, place: await placeIn(segment, log, at, end) }
-    } finally {
-      this.#shared.segmentCache.unpin(segment)
-    }
   }
 
   /** Takes the segments from number `from` on out of the log, the newest first; answers the renamed files. */
@@ -505,32 +458,6 @@ export class Log {
       this.#sealedBytes -= one.sizeBytes
       this.#shared.segmentCache.drop(one)
     }
-  }
-
-  #endOffsetOf(i: number): Offset {
-    return this.#row.list[i + 1]?.baseOffset ?? this.#end.offset
-  }
-
-  /** Every segment with its largest timestamp, the active one last. One that was taken out meanwhile is passed over for what is there now. */
-  async *#look(): AsyncGenerator<{ segment: Segment; max: Segment['maxTimestamp'] }, void> {
-    let next = this.firstOffset
-    while (!this.#closed) {
-      const segment = this.#row.at(this.#row.numberOf(next))
-      const max = await this.#maxTimestampOf(segment)
-      if (segment.dropped) continue
-      yield { segment, max }
-      if (segment === this.#row.active) return
-      next = this.#endOffsetOf(this.#row.numberOf(segment.baseOffset))
-    }
-  }
-
-  /** Learns it from the segment's files when it must. */
-  async #maxTimestampOf(segment: Segment) {
-    if (segment.maxTimestamp === undefined && segment.sizeBytes > 0 && !segment.dropped) {
-      await this.#shared.segmentCache.pin(segment)
-      this.#shared.segmentCache.unpin(segment)
-    }
-    return segment.maxTimestamp
   }
 
   #write(pieces: Buffer[], pastTail: boolean): void {

@@ -300,7 +300,7 @@ describe('after a crash', () => {
       expect(contentOf(sim, fileOf(checkpoint.segment, kind)).equals(Buffer.alloc(Math.max(24, size)))).toBe(
         false,
       )
-      expect(await sim.clock.finish(again.maxTimestamp())).toMatchObject({ ms: 1000 })
+      expect(await sim.clock.finish(again.lookUps.maxTimestamp())).toMatchObject({ ms: 1000 })
     },
   )
 

@@ -29,6 +29,8 @@ export type ReadRequest = {
 /** Stored bytes that are not a sound batch; the tablet counts it and tells the reader CORRUPT_MESSAGE. */
 export class StoredBatchDamaged extends Refusal {
   readonly path: string
+  /** The offset that was asked for. */
+  readonly wanted: Offset
   /** Where a sound batch is due and none stands. */
   readonly position: number
   /** The offsets [from, to) that cannot be read; `to` is undefined when nothing sound follows in the segment. */
@@ -44,6 +46,7 @@ export class StoredBatchDamaged extends Refusal {
           : `offsets ${from} to ${to - 1} cannot be read`),
     )
     this.path = path
+    this.wanted = wanted
     this.position = position
     this.damaged = damaged
   }

@@ -400,6 +400,7 @@ export class Fetcher {
       'a fetch failed; it is tried again',
     )
     copy.failures++
+    copy.followed.failed()
     const delayMs = Math.min(failedMs.max, failedMs.min * 2 ** Math.min(copy.failures, 10))
     this.#hold(copy, new Promise(resolve => this.#options.world.clock.after(delayMs, resolve)))
   }

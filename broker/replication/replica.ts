@@ -66,7 +66,7 @@ export type Led = TabletKey & {
   readonly copying: readonly Copying[]
   /** How long ago the follower in sync that is furthest behind had everything; 0 when there is none. */
   readonly lagMs: number
-  /** It is this broker's replica that moves away, and nothing else is missing for the end of the move. */
+  /** It is this broker's replica that moves away, and nothing else is missing for the end of the move; or its log is damaged, and others have it whole. */
   readonly mustHandOver: boolean
   /** Somebody else in sync is there and stays. */
   readonly hasHeirs: boolean
@@ -114,6 +114,8 @@ export type Followed = TabletKey & {
   cutBack(diverging: Diverging): Promise<void>
   /** The leader has nothing of what follows here any more: begins again where its log begins. */
   restartAt(start: Offset): Promise<void>
+  /** What was asked for last was refused, or was no good. */
+  failed(): void
   /** Calls `listener` when `next` answers something new. */
   onReady(listener: () => void): void
 }

@@ -20,6 +20,7 @@ import type { Diverging, FetchFrom, Followed } from '../replication/replica.ts'
 import type { TabletState } from './appends.ts'
 import type { AroundTablets } from './leading.ts'
 import type { Keeping } from './keeping.ts'
+import type { Mending } from './mending.ts'
 
 /** The tablet, as its following sees it. */
 export type FollowingOwner = {
@@ -41,6 +42,9 @@ export type FollowingOwner = {
   fail(reason: string): void
 }
 
+/** Whom it follows in which epoch; `before` settles when the following before has nothing under way any more. */
+type From = { readonly leader: BrokerId; readonly epoch: Epoch; readonly before: Promise<void> | undefined }
+
 export class Following implements Followed {
   readonly leader: BrokerId
   readonly epoch: Epoch
@@ -49,6 +53,7 @@ export class Following implements Followed {
   readonly #owner: FollowingOwner
   readonly #state: TabletState
   readonly #keeping: Keeping
+  readonly #mending: Mending
   readonly #clock: Clock
   readonly #around: Pick<AroundTablets, 'self' | 'rules'>
   isAnswered = false
@@ -58,16 +63,16 @@ export class Following implements Followed {
   constructor(
     owner: FollowingOwner,
     state: TabletState,
-    keeping: Keeping,
+    { keeping, mending }: { readonly keeping: Keeping; readonly mending: Mending },
     clock: Clock,
     around: Pick<AroundTablets, 'self' | 'rules'>,
-    leader: BrokerId,
-    inEpoch: Epoch,
-    before: Promise<void> | undefined,
+    { leader, epoch: inEpoch, before }: From,
   ) {
     this.#owner = owner
     this.#state = state
     this.#keeping = keeping
+    this.#mending = mending
+    mending.onDue = () => this.#ready()
     this.#clock = clock
     this.#around = around
     this.leader = leader
@@ -99,8 +104,26 @@ export class Following implements Followed {
     const { log, epochs } = this.#state
     const end = log.end.offset
     if (this.#cutting !== undefined || this.#owner.durableEnd < end) return undefined
+    const { logStart } = this.#owner
+    const due = this.#due
+    if (due !== undefined) {
+      const before = due === log.firstOffset ? undefined : epochs.of(offset(due - 1))
+      return { epoch: this.epoch, offset: due, lastEpoch: before ?? -1, logStart }
+    }
     const lastEpoch = end === log.firstOffset ? -1 : (epochs.latest ?? -1)
-    return { epoch: this.epoch, offset: end, lastEpoch, logStart: this.#owner.logStart }
+    return { epoch: this.epoch, offset: end, lastEpoch, logStart }
+  }
+
+  /**
+   * What is damaged here and asked for in place of what follows: it says truly how far this log is sound. Only once the leader has answered: all of
+   * the log is then known to be a part of the leader's.
+   */
+  get #due(): Offset | undefined {
+    return this.isAnswered ? this.#mending.due : undefined
+  }
+
+  failed(): void {
+    this.#mending.failed()
   }
 
   onReady(listener: () => void): void {
@@ -113,6 +136,10 @@ export class Following implements Followed {
   }
 
   append(records: Buffer): void {
+    if (this.#due !== undefined) {
+      void this.#alone(() => this.#mending.take(records), 'could not be mended')
+      return
+    }
     const { log, producers, epochs } = this.#state
     const before = log.end.offset
     const begun: { readonly of: Epoch; readonly at: Offset }[] = []
@@ -149,6 +176,7 @@ export class Following implements Followed {
   learn(highWatermark: Offset, logStart: Offset): void {
     this.isAnswered = true
     this.#owner.learned(highWatermark)
+    if (this.#mending.isDamaged) this.#ready()
     const start = offset(Math.min(logStart, this.#owner.highWatermark))
     if (start <= this.#owner.logStart) return
     this.#keeping.startAt(start, 'the leader begins there').catch((error: unknown) => {
@@ -165,21 +193,30 @@ export class Following implements Followed {
   }
 
   restartAt(start: Offset): Promise<void> {
-    return this.#cut(() => this.#keeping.restartAt(start))
+    if (start > this.#state.log.end.offset) return this.#cut(() => this.#keeping.restartAt(start))
+    // What is damaged lies where the leader has nothing any more.
+    this.#mending.forgetBelow(start)
+    return Promise.resolve()
   }
 
   #cut(act: () => Promise<void>): Promise<void> {
+    return this.#alone(async () => {
+      await act()
+      this.#owner.moved()
+    }, "could not be cut back to where the leader's is the same")
+  }
+
+  /** Nothing is asked for until `act` is done; `trouble` is what a failing disk means to the log. */
+  #alone(act: () => Promise<void>, trouble: string): Promise<void> {
     const run = act().then(
       () => {
         this.#cutting = undefined
-        this.#owner.moved()
+        this.#ready()
       },
       (error: unknown) => {
         this.#cutting = undefined
         if (error instanceof InvariantViolation) throw error
-        this.#owner.fail(
-          `its log could not be cut back to where the leader's is the same: ${(error as Error).message}`,
-        )
+        this.#owner.fail(`its log ${trouble}: ${(error as Error).message}`)
       },
     )
     this.#cutting = run

@@ -8,6 +8,7 @@ import type { TabletCheckpoint } from '../log/checkpoint.ts'
 import { CleanState } from '../log/compaction/clean-state.ts'
 import type { Cleaner } from '../log/compaction/cleaner.ts'
 import { Compaction, type CompactionOwner, type PassLimits } from '../log/compaction/compaction.ts'
+import type { Filled, Hole } from '../log/holes.ts'
 import { LogBroken } from '../log/log.ts'
 import { retainedFrom } from '../log/retention.ts'
 import type { TopicSettings } from '../settings/resolve.ts'
@@ -151,10 +152,17 @@ export class Keeping implements CompactionOwner {
     })
   }
 
-  #chained(act: () => Promise<void>): Promise<void> {
+  /** Puts sound batches where `hole` is, durably. */
+  readonly fill = (hole: Hole, cover: Buffer): Promise<Filled> =>
+    this.#chained(() => this.#state.log.fill(hole, cover))
+
+  #chained<T>(act: () => Promise<T>): Promise<T> {
     const before = this.#checkpointing
     const run = before === undefined ? act() : before.then(act)
-    const done = run.catch(() => undefined)
+    const done = run.then(
+      () => undefined,
+      () => undefined,
+    )
     this.#checkpointing = done
     void done.then(() => {
       if (this.#checkpointing === done) this.#checkpointing = undefined
@@ -198,7 +206,7 @@ export class Keeping implements CompactionOwner {
     // A follower's log begins where its leader's does.
     const start =
       this.#kept.serves && settings.cleanupPolicy.has('delete')
-        ? await retainedFrom(log.segmentFacts(), log.sizeBytes, settings, nowMs, highWatermark)
+        ? await retainedFrom(log.lookUps.segmentFacts(), log.sizeBytes, settings, nowMs, highWatermark)
         : undefined
     if (start !== undefined && start > this.#logStart && this.#kept.serves) {
       if (start === log.end.offset && log.end.position > 0 && !log.hasStaged) log.roll()
@@ -273,7 +281,7 @@ export class Keeping implements CompactionOwner {
     const { log } = this.#state
     const before = this.#shared.world.clock.nowMs() - this.settings.maxCompactionLagMs
     if (before <= 0) return
-    const first = await log.firstTimestamp(log.end.segment)
+    const first = await log.lookUps.firstTimestamp(log.end.segment)
     if (first === undefined || first <= 0 || first >= before || !this.serves) return
     if (log.end.position === 0 || log.hasStaged) return
     log.roll()

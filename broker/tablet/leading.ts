@@ -20,6 +20,7 @@ import type { Wish } from '../replication/changes.ts'
 import type { Diverging, FollowerRun, Led, LedEvent, Replica } from '../replication/replica.ts'
 import type { Rules } from '../replication/rules.ts'
 import type { TabletState } from './appends.ts'
+import type { Mending } from './mending.ts'
 
 /** The tablet, as its leadership sees it. */
 export type LeadingOwner = {
@@ -31,6 +32,7 @@ export type LeadingOwner = {
   readonly durableEnd: Offset
   readonly limits: Limits
   readonly nowMs: number
+  readonly mending: Pick<Mending, 'shouldFollow'> | undefined
   /** What came in this turn stands in the log. */
   flush(): void
   /** The high watermark may go up to `leadership.highWatermark`. */
@@ -212,7 +214,8 @@ export class Leading implements Led {
   }
 
   get mustHandOver(): boolean {
-    const { assignment, limits } = this.#owner
+    const { assignment, limits, mending } = this.#owner
+    if (mending?.shouldFollow === true) return true
     return assignment !== undefined && this.leadership.mustHandOver(assignment, limits)
   }
 

@@ -5,6 +5,7 @@ import { offset, type Offset } from '../../base/quantities.ts'
 import { Refusal } from '../../base/refusals.ts'
 import type { Log, LogPosition } from '../log/log.ts'
 import { endOfEmpty, StoredBatchDamaged, type Batches } from '../log/read.ts'
+import type { Mending } from './mending.ts'
 import { findTimestamp, type TimestampedOffset } from './timestamps.ts'
 
 /** The tablet, as its reads see it. */
@@ -14,6 +15,9 @@ type ReadingOwner = {
   readonly logStart: Offset
   readonly highWatermark: Offset
   readonly counters: { bytesOut: number; damagedReads: number }
+  readonly mending: Pick<Mending, 'found'> | undefined
+  /** Another leads, or is about to because this log is damaged. */
+  readonly goesElsewhere: boolean
   read(from: Offset, bytesMax: number, atLeastOne: boolean): Batches | Promise<Batches>
 }
 
@@ -50,7 +54,7 @@ export class Reading {
 
   async offsetForTimestamp(log: Log, timestampMs: number): Promise<TimestampedOffset | undefined> {
     try {
-      const from = await log.searchFrom(timestampMs)
+      const from = await log.lookUps.searchFrom(timestampMs)
       if (from === undefined) return undefined
       return await this.#findTimestamp(from, timestampMs)
     } catch (error) {
@@ -60,7 +64,7 @@ export class Reading {
 
   async maxTimestamp(log: Log): Promise<TimestampedOffset | undefined> {
     try {
-      const max = await log.maxTimestamp()
+      const max = await log.lookUps.maxTimestamp()
       if (max === undefined || max.ms < 0) return undefined
       return await this.#findTimestamp(max.offset, max.ms)
     } catch (error) {
@@ -103,6 +107,13 @@ export class Reading {
     if (error instanceof StoredBatchDamaged) {
       this.#owner.counters.damagedReads++
       this.#troubles.error({ path: error.path, position: error.position }, error.message)
+      const { goesElsewhere, topic, partition } = this.#owner
+      this.#owner.mending?.found(error.wanted)
+      if (goesElsewhere)
+        return new Refusal(
+          'NOT_LEADER_OR_FOLLOWER',
+          `${topic}-${partition} is damaged here, and goes to another broker`,
+        )
       return error
     }
     return this.failure(error, 'could not be read')

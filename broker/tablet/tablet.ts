@@ -25,6 +25,7 @@ import { isOutOfDescriptors } from './group-commit.ts'
 import { Keeping, type Kept } from './keeping.ts'
 import { Leading } from './leading.ts'
 import { Marks } from './marks.ts'
+import { Mending } from './mending.ts'
 import { Reading } from './reading.ts'
 import { closings, nextRole, type Closing, type Role } from './role.ts'
 import type { TabletIdentity, TabletShared } from './shared.ts'
@@ -49,6 +50,7 @@ export class Tablet implements Kept, Replica {
   #state: TabletState | undefined
   #appends: Appends | undefined
   #keeping: Keeping | undefined
+  #mending: Mending | undefined
   #assignment: TabletAssignment | undefined
   readonly #marks = new Marks()
   readonly #reading: Reading
@@ -230,7 +232,9 @@ export class Tablet implements Kept, Replica {
     assert(this.#role === 'recovering', 'a tablet is opened once')
     this.#state = state
     this.#appends = new Appends(this, state, this.#shared.world.clock, this.#log)
-    this.#keeping = new Keeping(this, state, this.#shared, this.#log, logStart, checkpoint)
+    const keeping = new Keeping(this, state, this.#shared, this.#log, logStart, checkpoint)
+    this.#keeping = keeping
+    this.#mending = new Mending(this, state, keeping.fill, this.#shared.world.clock, this.#log)
     this.#marks.opened(state.log.end, mark)
     state.log.settings = this.#settings
   }
@@ -295,7 +299,10 @@ export class Tablet implements Kept, Replica {
     this.#role = nextRole(this.#role, 'follow')
     this.#leads?.end()
     this.#leads = undefined
-    if (led) this.#endWaiting(this.#notLeading())
+    if (led) {
+      this.#mending?.followsNow()
+      this.#endWaiting(this.#notLeading())
+    }
     if (this.#role === 'follower') this.#beginToFollow(assignment)
     this.#shared.replication?.changed(this)
   }
@@ -305,8 +312,8 @@ export class Tablet implements Kept, Replica {
     const before = this.#follows
     if (before?.leader === leader && before?.epoch === inEpoch) return
     this.#follows = undefined
-    const [state, keeping] = [this.#state, this.#keeping]
-    if (around === undefined || state === undefined || keeping === undefined) return
+    const [state, keeping, mending] = [this.#state, this.#keeping, this.#mending]
+    if (!around || !state || !keeping || !mending) return
     const latest = state.epochs.latest ?? -1
     if (latest > inEpoch) {
       this.#log.error(
@@ -317,7 +324,8 @@ export class Tablet implements Kept, Replica {
     }
     if (leader === undefined || leader === around.self.broker) return
     this.#marks.leaderMark = this.highWatermark
-    this.#follows = new Following(this, state, keeping, world.clock, around, leader, inEpoch, before?.cutting)
+    const from = { leader, epoch: inEpoch, before: before?.cutting }
+    this.#follows = new Following(this, state, { keeping, mending }, world.clock, around, from)
   }
 
   /** Takes it out of service; what is on the disk stays as it is. */
@@ -523,6 +531,15 @@ export class Tablet implements Kept, Replica {
   tooFew(): void {
     const why = `fewer replicas of ${this.#name()} are in sync than acks=all needs; the write is in the log`
     this.#appends?.refuseWaiting(new Refusal('NOT_ENOUGH_REPLICAS_AFTER_APPEND', why))
+  }
+
+  /** What of it was damaged, and is to be copied again from others. */
+  get mending(): Mending | undefined {
+    return this.#mending
+  }
+
+  get goesElsewhere(): boolean {
+    return !this.serves || (this.#mending?.mayFollow === true && this.#leads?.hasHeirs === true)
   }
 
   readFailure(error: unknown): unknown {

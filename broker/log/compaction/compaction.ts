@@ -193,7 +193,7 @@ export class Compaction {
   async #earliest(segments: readonly SegmentFacts[], cleaned: Offset): Promise<number | undefined> {
     let earliest: number | undefined
     for (const { baseOffset, endOffset } of segments) {
-      const timestamp = endOffset > cleaned ? await this.#log.firstTimestamp(baseOffset) : undefined
+      const timestamp = endOffset > cleaned ? await this.#log.lookUps.firstTimestamp(baseOffset) : undefined
       if (timestamp !== undefined && timestamp > 0) earliest = Math.min(timestamp, earliest ?? timestamp)
     }
     return earliest

@@ -1,0 +1,69 @@
+/**
+ * Looks in the background whether what is stored is still what was written, so that damage is found and mended before it is needed. In come the tablets of this
+ * broker; every batch of theirs is read now and then, slowly, and a tablet is told what of it is damaged.
+ */
+import type { Logger } from 'pino'
+import { InvariantViolation } from '../../base/assert.ts'
+import { MIB, type Offset } from '../../base/quantities.ts'
+import type { Clock } from '../../base/world.ts'
+import { Pace } from '../log/compaction/pace.ts'
+import type { Tablet } from './tablet.ts'
+
+export type ChecksOptions = {
+  readonly clock: Clock
+  readonly log: Logger
+  readonly tablets: { all(): Iterable<Tablet> }
+  /** From the end of one round to the next, and before the first. */
+  readonly restMs?: number
+}
+
+/** A terabyte takes three days. */
+const slowly = { bytesPerSecond: 4 * MIB, timeShare: 0.2 }
+const dayMs = 86_400_000
+
+export class Checks {
+  readonly #options: ChecksOptions
+  readonly #pace: Pace
+  #stopped = false
+
+  constructor(options: ChecksOptions) {
+    this.#options = options
+    this.#pace = new Pace(options.clock, slowly)
+  }
+
+  /** Round after round until `stop`. */
+  start(): void {
+    this.#options.clock.after(this.#options.restMs ?? dayMs, () => {
+      if (!this.#stopped) void this.#round().then(() => this.start())
+    })
+  }
+
+  stop(): void {
+    this.#stopped = true
+  }
+
+  async #round(): Promise<void> {
+    // Tablets come and go meanwhile.
+    const tablets = [...this.#options.tablets.all()]
+    for (const tablet of tablets) {
+      let next: Offset | undefined = tablet.logStart
+      while (next !== undefined && !this.#stopped) {
+        await this.#pace.rest()
+        next = await this.#check(tablet, next)
+      }
+    }
+  }
+
+  /** Answers where to go on; undefined when there is nothing to check any more, or a disk failed. */
+  async #check(tablet: Tablet, from: Offset): Promise<Offset | undefined> {
+    try {
+      return tablet.isOpen && !this.#stopped ? await tablet.mending?.check(from, this.#pace) : undefined
+    } catch (error) {
+      if (error instanceof InvariantViolation) throw error
+      const { topic, partition } = tablet
+      if (tablet.isOpen && !this.#stopped)
+        this.#options.log.warn({ topic, partition, error }, 'a segment could not be checked')
+      return undefined
+    }
+  }
+}

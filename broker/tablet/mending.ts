@@ -1,0 +1,231 @@
+/**
+ * What a replica does about damage in its log. In come offsets that cannot be read and, while it follows, what its leader has there; out go stretches that
+ * are to be asked for, and the log whole again. Nothing is written but where no sound batch stands, so nothing that is there is lost by it.
+ */
+import type { Logger } from 'pino'
+import { InvariantViolation } from '../../base/assert.ts'
+import { MIB, offset, type Offset } from '../../base/quantities.ts'
+import type { Clock } from '../../base/world.ts'
+import { gapBatch } from '../../protocol/kafka/compacted-batch.ts'
+import {
+  baseOffsetOf,
+  batchBytesOf,
+  batchHeaderBytes,
+  checkBatch,
+  countOf,
+  lastOffsetOf,
+  leaderEpochOf,
+} from '../../protocol/kafka/record-batch.ts'
+import type { Pace } from '../log/compaction/pace.ts'
+import type { Filled, Hole, IsRight } from '../log/holes.ts'
+import type { TabletState } from './appends.ts'
+
+/** The tablet, as its mending sees it. */
+export type MendingOwner = {
+  readonly highWatermark: Offset
+  readonly isOpen: boolean
+}
+
+/** Puts sound batches where `hole` is, durably. */
+type Fill = (hole: Hole, cover: Buffer) => Promise<Filled>
+
+type Asked = {
+  readonly hole: Hole
+  /** Sound batches from the beginning of the hole up to `due`. */
+  readonly cover: Buffer[]
+  due: Offset
+  readonly untilMs: number
+}
+
+/** Nothing else is copied while a hole is asked for. */
+const tryMsMax = 2_000
+const againMs = 10_000
+/** Who could not be helped by another leader is led on where it is. */
+const handOverAgainMs = 600_000
+const suspectsMax = 1_000
+const coverBytesMax = 64 * MIB
+
+export class Mending {
+  readonly counters = { found: 0, mended: 0 }
+  readonly #owner: MendingOwner
+  readonly #state: TabletState
+  readonly #put: Fill
+  readonly #clock: Clock
+  readonly #log: Logger
+  #holes: Hole[] = []
+  /** Somewhere in their segments something could not be read. */
+  readonly #suspects = new Set<Offset>()
+  #looking = false
+  #asked: Asked | undefined
+  #restsUntilMs = -Infinity
+  #handedOverMs = -Infinity
+  /** Called when there may be something to ask for. */
+  onDue: () => void = () => undefined
+
+  constructor(owner: MendingOwner, state: TabletState, put: Fill, clock: Clock, log: Logger) {
+    this.#owner = owner
+    this.#state = state
+    this.#put = put
+    this.#clock = clock
+    this.#log = log
+  }
+
+  /** What cannot be read, as far as that is known: asked again after every wait. */
+  get isDamaged(): boolean {
+    return this.#holes.length > 0 || this.#suspects.size > 0
+  }
+
+  /** Whether others are to lead, so that this replica can be mended; not soon again after that was of no use. */
+  get shouldFollow(): boolean {
+    this.#forgetGone()
+    return this.#holes.length > 0 && this.mayFollow
+  }
+
+  get mayFollow(): boolean {
+    return this.#clock.monotonicMs() - this.#handedOverMs >= handOverAgainMs
+  }
+
+  /** It leads no more. */
+  followsNow(): void {
+    if (this.#holes.length > 0) this.#handedOverMs = this.#clock.monotonicMs()
+  }
+
+  /** Something in the segment of `at` could not be read. */
+  found(at: Offset): void {
+    if (this.#suspects.size >= suspectsMax || this.#holes.some(({ from, to }) => from <= at && at < to))
+      return
+    this.#suspects.add(at)
+    if (!this.#looking) void this.#look()
+  }
+
+  /** Reads the segment that holds `from`, and answers where the next one begins; undefined when there is none. */
+  async check(from: Offset, pace: Pace): Promise<Offset | undefined> {
+    const { log } = this.#state
+    const next = log.lookUps.endAfter(from)
+    const holes = await log.lookUps.holesAt(from, this.#isRight, pace)
+    for (const hole of holes) this.#know(hole)
+    if (holes.length > 0) this.onDue()
+    return next > from && next < log.end.offset ? next : undefined
+  }
+
+  /** What to ask the leader for in place of what follows here; undefined when nothing can be mended now. */
+  get due(): Offset | undefined {
+    const nowMs = this.#clock.monotonicMs()
+    if (this.#asked !== undefined && nowMs >= this.#asked.untilMs) this.failed()
+    if (this.#asked === undefined && nowMs >= this.#restsUntilMs) {
+      this.#forgetGone()
+      // Behind the high watermark nobody counts on it yet, and it may still be cut off.
+      const hole = this.#holes.find(({ to }) => to <= this.#owner.highWatermark)
+      if (hole !== undefined) this.#asked = { hole, cover: [], due: hole.from, untilMs: nowMs + tryMsMax }
+    }
+    return this.#asked?.due
+  }
+
+  /** The leader does not have it, or not now. */
+  failed(): void {
+    if (this.#asked === undefined) return
+    this.#asked = undefined
+    this.#restsUntilMs = this.#clock.monotonicMs() + againMs
+    this.#clock.after(againMs, () => this.onDue())
+  }
+
+  /** The leader has nothing below `start` any more, and soon it is gone here too. */
+  forgetBelow(start: Offset): void {
+    this.#asked = undefined
+    this.#holes = this.#holes.filter(({ from }) => from >= start)
+  }
+
+  /** Batches from the leader, from `due` on. Resolves when there is something else to ask for. */
+  async take(records: Buffer): Promise<void> {
+    const asked = this.#asked
+    if (asked === undefined) return
+    const { hole, cover } = asked
+    for (let at = 0; at < records.length && asked.due < hole.to;) {
+      const batch = this.#batchAt(records, at, asked)
+      if (batch === undefined) return this.#notTheSame(hole)
+      cover.push(batch)
+      asked.due = offset(lastOffsetOf(batch, 0) + 1)
+      at += batchBytesOf(records, at)
+    }
+    if (asked.due < hole.to) {
+      if (cover.reduce((sum, { length }) => sum + length, 0) > coverBytesMax) this.#notTheSame(hole)
+      return
+    }
+    const filled = await this.#fill(hole, Buffer.concat(cover))
+    if (filled === undefined) return this.failed()
+    if (filled === 'other size') return this.#notTheSame(hole)
+    if (filled === 'not synced') throw new Error('the disk failed to sync what was damaged before')
+    this.#asked = undefined
+    this.#holes = this.#holes.filter(one => one !== hole)
+    if (filled === 'gone') return this.found(hole.from)
+    this.counters.mended++
+    const { from, to } = hole
+    this.#log.warn({ from, to }, 'a damaged stretch of the log was copied again from the leader')
+  }
+
+  async #fill(hole: Hole, cover: Buffer): Promise<Filled | undefined> {
+    try {
+      return await this.#put(hole, cover)
+    } catch (error) {
+      if (error instanceof InvariantViolation) throw error
+      this.#log.warn({ error }, 'a damaged stretch of the log could not be written again; it is tried again')
+      return undefined
+    }
+  }
+
+  /** A copy of the batch at `at`, or of what the hole still needs of it; undefined when it is not what belongs there. */
+  #batchAt(records: Buffer, at: number, { hole, due }: Asked): Buffer | undefined {
+    const left = records.length - at
+    const size = left < batchHeaderBytes ? 0 : batchBytesOf(records, at)
+    if (size < batchHeaderBytes || checkBatch(records, at, at + size) !== undefined) return undefined
+    if (baseOffsetOf(records, at) !== due || !this.#isRight(records, at)) return undefined
+    if (lastOffsetOf(records, at) < hole.to) return Buffer.from(records.subarray(at, at + size))
+    // Compaction may have joined at the leader what is left of none.
+    return countOf(records, at) === 0 ? gapBatch(due, hole.to, leaderEpochOf(records, at)) : undefined
+  }
+
+  #notTheSame({ from, to }: Hole): void {
+    this.#log.error({ from, to }, 'a damaged stretch of the log could not be filled with what the leader has')
+    this.failed()
+  }
+
+  /** The epoch that is known of its place. */
+  readonly #isRight: IsRight = (bytes, at) => {
+    const known = this.#state.epochs.of(offset(baseOffsetOf(bytes, at)))
+    return known === undefined || known === leaderEpochOf(bytes, at)
+  }
+
+  async #look(): Promise<void> {
+    this.#looking = true
+    try {
+      for (const at of this.#suspects) {
+        const holes = await this.#state.log.lookUps.holesAt(at, this.#isRight)
+        this.#suspects.delete(at)
+        for (const hole of holes) this.#know(hole)
+      }
+    } catch (error) {
+      if (error instanceof InvariantViolation) throw error
+      // A disk that fails: who reads there next finds it again.
+      this.#suspects.clear()
+    } finally {
+      this.#looking = false
+    }
+    if (this.#holes.length > 0) this.onDue()
+  }
+
+  #know(hole: Hole): void {
+    const { of, from, to } = hole
+    if (this.#holes.some(one => one.of === of && one.from === from)) return
+    this.#holes.push(hole)
+    this.counters.found++
+    this.#log.error({ from, to }, 'these offsets of the log are damaged on the disk')
+  }
+
+  #forgetGone(): void {
+    const { lookUps } = this.#state.log
+    if (!this.#owner.isOpen || this.#holes.every(({ of }) => lookUps.has(of))) return
+    const gone = this.#holes.filter(({ of }) => !lookUps.has(of))
+    this.#holes = this.#holes.filter(({ of }) => lookUps.has(of))
+    for (const { from } of gone) this.found(from)
+  }
+}

@@ -1,0 +1,141 @@
+/** Bytes that change on a replica's disk: they are found, never served, and copied again from another replica while the tablet goes on. */
+import { pino } from 'pino'
+import { expect, test } from 'vitest'
+import { readFile } from '../../base/files.ts'
+import { offset } from '../../base/quantities.ts'
+import { Checks } from '../../broker/tablet/checks.ts'
+import type { Tablet } from '../../broker/tablet/tablet.ts'
+import { buildBatch } from '../../protocol/kafka/records.ts'
+import { append } from './broker.ts'
+import { SimCluster, type SimNode } from './cluster.ts'
+import { recordsIn } from './cluster-clients.ts'
+
+const records = 60
+
+/** A tablet on three brokers with records in several segments; the node that leads, and one that follows. */
+async function written(settings: Record<string, string> = {}) {
+  const cluster = new SimCluster({ seed: 7, brokers: 3 })
+  await cluster.startAll()
+  const topic = await cluster.makeTopic('t', {
+    'segment.bytes': '1500',
+    'min.insync.replicas': '2',
+    ...settings,
+  })
+  await cluster.until(() => cluster.leader(topic.id) !== undefined)
+  const leader = (): Tablet => {
+    const tablet = cluster.leader(topic.id)
+    if (tablet === undefined) throw new Error('nobody leads')
+    return tablet
+  }
+  const write = async (value: string) => {
+    const batch = buildBatch([{ key: null, value: Buffer.from(value), headers: [], timestamp: 1 }])
+    return cluster.clock.finish(append(leader(), batch, -1, leader().nowMs + 5_000))
+  }
+  for (let n = 0; n < records; n++) await write(`record ${n}`)
+  const settled = (): boolean =>
+    cluster.replicas(topic.id).every(({ tablet }) => tablet.highWatermark === leader().logEnd)
+  await cluster.until(settled)
+  const replica = (node: SimNode): Tablet => {
+    const found = cluster.replicas(topic.id).find(one => one.node === node)
+    if (found === undefined) throw new Error(`${node.host} has no replica`)
+    return found.tablet
+  }
+  const led = cluster.nodes.find(({ id }) => id === leader().leader)
+  const followed = cluster.nodes.find(({ id }) => id !== leader().leader)
+  if (led === undefined || followed === undefined) throw new Error('nobody leads')
+  const isInSync = (): boolean => cluster.control.state.topicsById.get(topic.id)?.tablets[0]?.isr.length === 3
+  return { cluster, topic, leader, write, replica, led, followed, settled, isInSync }
+}
+
+/** The log files of the replica, the oldest first. */
+const filesOf = (node: SimNode, { identity }: Tablet): string[] =>
+  node.sim.world.disk
+    .list(identity.directory)
+    .filter(name => name.endsWith('.log'))
+    .map(name => `${identity.directory}/${name}`)
+
+/** What stands in the files of the replica; a damaged batch throws. */
+const held = (node: SimNode, tablet: Tablet) =>
+  filesOf(node, tablet).flatMap(path => recordsIn(readFile(node.sim.world.disk, path) ?? Buffer.alloc(0)))
+
+/** Bits flip in the second segment of the replica. */
+function damage(node: SimNode, tablet: Tablet, at = 100): void {
+  const [, second] = filesOf(node, tablet)
+  if (second === undefined) throw new Error('there are several segments')
+  node.sim.disk.flipBits(second, at, 1)
+}
+
+test('a follower that finds damage has it again from its leader, and stays in sync', async () => {
+  const { cluster, replica, led, followed, leader, isInSync } = await written()
+  const before = leader().epoch
+  const tablet = replica(followed)
+  damage(followed, tablet)
+  expect(() => held(followed, tablet)).toThrow('damaged')
+  const { clock } = followed.sim.world
+  const checks = new Checks({
+    clock,
+    log: pino({ level: 'silent' }),
+    tablets: { all: () => [tablet] },
+    restMs: 1,
+  })
+  checks.start()
+  await cluster.until(() => tablet.mending?.counters.mended === 1)
+  checks.stop()
+  expect(held(followed, tablet)).toEqual(held(led, leader()))
+  expect(tablet.mending?.isDamaged).toBe(false)
+  expect(leader().epoch).toBe(before)
+  expect(isInSync()).toBe(true)
+})
+
+test('a leader that finds damage is followed by another leader, and no reader sees more than that', async () => {
+  const { cluster, replica, led, leader, settled, isInSync, write } = await written()
+  const tablet = replica(led)
+  damage(led, tablet)
+  const refused = new Set<string>()
+  let next = 0
+  while (next < records) {
+    try {
+      const batches = await cluster.clock.finish(Promise.resolve(leader().read(offset(next), 400, true)))
+      for (const piece of batches.pieces)
+        for (const record of recordsIn(piece))
+          if (record.offset === next) expect(record.value).toBe(`record ${next++}`)
+      batches.release()
+    } catch (error) {
+      refused.add((error as { code: string }).code)
+      await cluster.run(20)
+    }
+  }
+  expect([...refused]).toEqual(['NOT_LEADER_OR_FOLLOWER'])
+  expect(leader().leader).not.toBe(led.id)
+  await cluster.until(() => tablet.mending?.counters.mended === 1)
+  await write('one more')
+  await cluster.until(() => settled() && isInSync())
+  expect(held(led, tablet)).toEqual(
+    held(cluster.nodes.find(({ id }) => id === leader().leader) ?? led, leader()),
+  )
+})
+
+test('the only replica in sync goes on with what is sound, and says what is not', async () => {
+  const { cluster, replica, led, leader, write } = await written({ 'min.insync.replicas': '1' })
+  for (const node of cluster.nodes) if (node !== led) node.kill()
+  await cluster.until(
+    () => cluster.control.state.topicsById.get(leader().topicId)?.tablets[0]?.isr.length === 1,
+  )
+  damage(led, replica(led))
+  const read = (at: number) => cluster.clock.finish(Promise.resolve(leader().read(offset(at), 1, true)))
+  let refusals = 0
+  for (let at = 0; at < records; at++) {
+    try {
+      ;(await read(at)).release()
+    } catch (error) {
+      expect(error).toMatchObject({ code: 'CORRUPT_MESSAGE' })
+      refusals++
+    }
+  }
+  expect(refusals).toBe(1)
+  expect(await write('one more')).toHaveProperty('baseOffset', records)
+  // Who comes back has what is damaged there, and leads.
+  await cluster.startAll()
+  await cluster.until(() => leader().leader !== led.id && replica(led).mending?.counters.mended === 1)
+  ;(await read(0)).release()
+})
