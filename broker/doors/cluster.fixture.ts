@@ -44,6 +44,7 @@ export class TestCluster {
     this.#stopPlacing = works ? startPlacing(this.kube, place) : () => undefined
   }
 
+  /** `{id}` in a setting is the broker's number. */
   static async start(count: number, settings: Record<string, string> = {}): Promise<TestCluster> {
     const all = new TestCluster(count)
     for (let id = 0; id < count; id++) {
@@ -80,7 +81,9 @@ export class TestCluster {
         'advertised.listeners': `EXTERNAL://broker-${id}.example.test:${30_000 + id}`,
         'offsets.topic.num.partitions': '4',
         'group.initial.rebalance.delay.ms': '0',
-        ...settings,
+        ...Object.fromEntries(
+          Object.entries(settings).map(([name, value]) => [name, value.replaceAll('{id}', String(id))]),
+        ),
       },
       log: pino({ level: 'silent' }),
       version: 'test',

@@ -44,6 +44,8 @@ type Copy = {
   /** Not to be asked for before it was cut, or before some time has passed. */
   held: boolean
   failures: number
+  /** Since when it failed again and again; monotonic. */
+  failingMs: number | undefined
   /** Whether the leader was asked not to wait for this copy any more, and has said that it does not. */
   released: 'no' | 'asked' | 'yes'
 }
@@ -60,6 +62,8 @@ const outstandingMax = 3
 /** Every fetch is answered in half a second, unless a disk is very slow. */
 const unansweredMsMax = 10_000
 const reconnectMs = { min: 50, max: 1_000 }
+/** Who reads a copy reads on within so long. */
+const readersMs = 5_000
 const failedMs = { min: 50, max: 2_000 }
 
 const byCode = new Map<number, RefusalCode>(
@@ -92,6 +96,10 @@ export class Fetcher {
   #downMs: number | undefined
   /** Since when it has not answered what it was asked. */
   #silentMs: number | undefined
+  #heardMs = -Infinity
+  /** Consumers read what is copied here, and want to know of high watermarks at once; until then. */
+  #readersUntilMs = -Infinity
+  #hasNewReaders = false
 
   constructor(options: FetcherOptions) {
     this.#options = options
@@ -128,9 +136,22 @@ export class Fetcher {
     return this.#silentMs
   }
 
+  /** When it last answered; monotonic. */
+  get heardMs(): number {
+    return this.#heardMs
+  }
+
   add(followed: Followed): void {
     const key = keyOf(followed)
-    const copy: Copy = { followed, told: undefined, toldIn: 0, held: false, failures: 0, released: 'no' }
+    const copy: Copy = {
+      followed,
+      told: undefined,
+      toldIn: 0,
+      held: false,
+      failures: 0,
+      failingMs: undefined,
+      released: 'no',
+    }
     this.#forget(key)
     this.#copies.set(key, copy)
     followed.onReady(() => this.#touch(copy))
@@ -154,6 +175,22 @@ export class Fetcher {
     copy.released = 'asked'
     this.#touch(copy)
     return false
+  }
+
+  /** Whether the leader has been heard within `msMax`, and the copy has not failed for longer. */
+  isCurrent(followed: Followed, msMax: number): boolean {
+    const copy = this.#copies.get(keyOf(followed))
+    const nowMs = this.#options.world.clock.monotonicMs()
+    const sinceMs = Math.min(this.#heardMs, copy?.failingMs ?? Infinity)
+    return copy?.followed === followed && nowMs - sinceMs <= msMax
+  }
+
+  /** Consumers read what is copied here. */
+  noteReader(): void {
+    const nowMs = this.#options.world.clock.monotonicMs()
+    this.#hasNewReaders ||= nowMs >= this.#readersUntilMs
+    this.#readersUntilMs = nowMs + readersMs
+    if (this.#hasNewReaders) this.#schedule()
   }
 
   /** What is known of the leader may have changed: one that runs anew, or elsewhere, is asked at once. */
@@ -278,12 +315,15 @@ export class Fetcher {
     const isNew = this.#sessionEpoch === 0
     if (isNew ? this.#outstanding > 0 : this.#outstanding >= outstandingMax) return
     const topics = this.#topics()
-    if (this.#outstanding > 0 && topics.length === 0 && this.#forgotten.length === 0) return
+    const hasNews = topics.length > 0 || this.#forgotten.length > 0 || this.#hasNewReaders
+    if (this.#outstanding > 0 && !hasNews) return
     const { self, world } = this.#options
+    this.#hasNewReaders = false
     const body: WrittenRequest = {
       replicaState: { replicaId: self.broker, replicaEpoch: self.incarnation },
       maxWaitMs,
-      minBytes: 1,
+      // What has no bytes counts too.
+      minBytes: world.clock.monotonicMs() < this.#readersUntilMs ? 0 : 1,
       maxBytes,
       sessionId: this.#sessionId,
       sessionEpoch: this.#sessionEpoch,
@@ -329,6 +369,7 @@ export class Fetcher {
       for (const frame of this.#frames.push(bytes)) {
         this.#silentMs = undefined
         this.#downMs = undefined
+        this.#heardMs = this.#options.world.clock.monotonicMs()
         this.#attempts = 0
         const { correlationId, body } = decodeResponse(frame, replicaFetch, 17)
         this.#answered(correlationId, body)
@@ -378,6 +419,7 @@ export class Fetcher {
       if (part.records !== null && bytes > 0) followed.append(part.records)
       this.#options.took(bytes)
       copy.failures = 0
+      copy.failingMs = undefined
       followed.learn(offset(part.highWatermark), offset(part.logStartOffset))
       if (bytes > 0 && !followed.isInSync) this.#slowDown(copy, this.#options.copyRate.took(bytes))
     } catch (error) {
@@ -401,6 +443,7 @@ export class Fetcher {
     )
     copy.failures++
     copy.followed.failed()
+    copy.failingMs ??= this.#options.world.clock.monotonicMs()
     const delayMs = Math.min(failedMs.max, failedMs.min * 2 ** Math.min(copy.failures, 10))
     this.#hold(copy, new Promise(resolve => this.#options.world.clock.after(delayMs, resolve)))
   }

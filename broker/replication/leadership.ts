@@ -42,6 +42,8 @@ type Follower = {
   fetchedMs: number
   /** The end of the log when it last fetched. */
   endAtFetch: Offset
+  /** Where its own log begins. */
+  logStart: Offset
 }
 
 export type Limits = {
@@ -68,6 +70,8 @@ export const mayBeSpared = (now: TabletAssignment, limits: Limits): boolean =>
 const neededInSync = (now: TabletAssignment, { minInsync, alone }: Limits): number =>
   alone ? 1 : Math.max(1, Math.min(minInsync, countedReplicas(now)))
 
+/** Followers ask twice a second: one that has not asked for so long may be cut off. */
+const askedMsMax = 1_500
 /** A run that is over is given so long to renew its entry before it is taken out. */
 const renewalMs = 300
 
@@ -156,6 +160,18 @@ export class Leadership {
       })
   }
 
+  /** Where a reader that is at `at` may go on reading: followers in sync that are there, asked a moment ago and have what is below. Who has most comes first. */
+  readableAt(at: Offset, live: Liveness, nowMs: number): readonly BrokerId[] {
+    const able = [...this.#followers].filter(
+      ([broker, { end, logStart }]) =>
+        logStart <= at &&
+        end >= at &&
+        this.#successor(this.#committed, broker, live) !== undefined &&
+        nowMs - live.askedMs(broker) <= askedMsMax,
+    )
+    return able.toSorted(([, a], [, b]) => b.end - a.end).map(([broker]) => broker)
+  }
+
   enough({ minInsync, alone }: Limits): boolean {
     return alone || this.inSyncAtLeast >= Math.min(minInsync, countedReplicas(this.#committed))
   }
@@ -210,13 +226,14 @@ export class Leadership {
   }
 
   /** A follower holds everything below `end`. */
-  fetched(who: FollowerRun, end: Offset, nowMs: number): void {
+  fetched(who: FollowerRun, end: Offset, nowMs: number, logStart = offset(0)): void {
     const known = this.#followers.get(who.broker)
     if (known !== undefined && known.incarnation > who.incarnation) return
     const isNew = known?.incarnation !== who.incarnation
     const follower = isNew ? newFollower(who.incarnation, end, nowMs) : known
     if (isNew) this.#followers.set(who.broker, follower)
     follower.end = end
+    follower.logStart = logStart
     if (end >= this.#logEnd) follower.caughtUpMs = nowMs
     else if (end >= follower.endAtFetch)
       follower.caughtUpMs = Math.max(follower.caughtUpMs, follower.fetchedMs)
@@ -347,6 +364,7 @@ const newFollower = (incarnation: Incarnation, end: Offset, nowMs: number): Foll
   caughtUpMs: -Infinity,
   fetchedMs: nowMs,
   endAtFetch: offset(Number.MAX_SAFE_INTEGER),
+  logStart: offset(0),
 })
 
 /** Who is in sync when the move ends; undefined while that cannot be, or nothing moves. */

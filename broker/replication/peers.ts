@@ -5,12 +5,20 @@ import type { ControlStore } from '../../control/store.ts'
 import type { Fetcher } from './fetcher.ts'
 import type { Liveness } from './leadership.ts'
 
-type Peer = { sessions: number; askedMs: number; gone: boolean }
+type Peer = {
+  sessions: number
+  askedMs: number
+  gone: boolean
+  /** The run that answered nobody at its place, and when that was last seen. */
+  away: { readonly run: Incarnation | undefined; readonly atMs: number } | undefined
+}
 
 /** A connection that was refused or reset may come back within so long. */
 const backMs = 300
 /** A leader that has not answered for so long, although every fetch is answered in half a second, says nothing. */
 const silentMs = 1_500
+/** After so long the control store knows of it. */
+const awayMs = 30_000
 
 export class Peers implements Liveness {
   readonly #clock: Clock
@@ -82,10 +90,30 @@ export class Peers implements Liveness {
     return downMs !== undefined && this.#clock.monotonicMs() - downMs >= backMs
   }
 
+  /** Looked at again and again while there is a fetcher. */
+  noteAway(fetcher: Fetcher): void {
+    const { leader } = fetcher
+    if (this.isAway(fetcher))
+      this.#of(leader).away = { run: this.runOf(leader), atMs: this.#clock.monotonicMs() }
+  }
+
+  /**
+   * Whether clients are told of the broker: not of one whose process is gone, nor of one that the control store has not seen lately, unless it was heard
+   * here: who has lost the control store alone serves on. `answeredMs` is when it last answered here.
+   */
+  isAlive(broker: BrokerId, answeredMs: number): boolean {
+    const nowMs = this.#clock.monotonicMs()
+    const heardMs = Math.max(answeredMs, this.askedMs(broker))
+    const away = this.#peers.get(broker)?.away
+    if (away !== undefined && heardMs < away.atMs && nowMs - away.atMs < awayMs)
+      if (away.run === this.runOf(broker)) return false
+    return nowMs - heardMs < silentMs || !this.#store.isSilent(broker)
+  }
+
   #of(broker: BrokerId): Peer {
     let peer = this.#peers.get(broker)
     if (peer === undefined) {
-      peer = { sessions: 0, askedMs: -Infinity, gone: false }
+      peer = { sessions: 0, askedMs: -Infinity, gone: false, away: undefined }
       this.#peers.set(broker, peer)
     }
     return peer

@@ -51,9 +51,16 @@ export type Led = TabletKey & {
   readonly isStale: boolean
   /**
    * A follower says that it holds everything below `at`, the last of it from epoch `lastEpoch` (-1 when it holds nothing). Answers whether
-   * that was taken in, or where its log is another one, or why it is refused.
+   * that was taken in, or where its log is another one, or why it is refused. Its own log begins at `logStart`.
    */
-  fetched(who: FollowerRun, at: Offset, lastEpoch: number): 'taken' | Diverging | RefusalCode
+  fetched(
+    who: FollowerRun,
+    at: Offset,
+    lastEpoch: number,
+    logStart: Offset,
+  ): 'taken' | Diverging | RefusalCode
+  /** Followers from which a reader that is at `at` may go on reading, the one that holds most first. */
+  readableAt(at: Offset): readonly BrokerId[]
   /** Whole batches from `from` on, whether the high watermark has passed them or not. */
   read(from: Offset, bytesMax: number, atLeastOne: boolean): Batches | Promise<Batches>
   /** Answers how to stop. */

@@ -191,12 +191,19 @@ export class Replication {
   runOf = (broker: BrokerId): Incarnation | undefined => this.#peers.runOf(broker)
   /** Whether its process is not there now, as far as can be told from here. */
   isDown = (broker: BrokerId): boolean => {
+    if (!this.isAlive(broker)) return true
     const fetcher = this.#fetchers.get(broker)
     if (fetcher !== undefined) return fetcher.downMs !== undefined
     // Who has nothing to copy from here does not come back to ask.
     return this.#peers.isGone(broker) && this.#options.store.isSilent(broker)
   }
   isLeaving = (broker: BrokerId): boolean => this.#peers.isLeaving(broker)
+  isAlive = (broker: BrokerId): boolean =>
+    this.#peers.isAlive(broker, this.#fetchers.get(broker)?.heardMs ?? -Infinity)
+  /** Who is cut off from the leader does not know how much it lacks. */
+  isCurrent = (followed: Followed): boolean =>
+    followed.isAnswered && this.#fetchers.get(followed.leader)?.isCurrent(followed, this.lagMsMax) === true
+  noteReader = ({ leader }: Followed): void => this.#fetchers.get(leader)?.noteReader()
 
   /** On the same disk, with nothing lost that had been said to be there: what was synced, or all of it. */
   mayRenew = (entry: InSync, synced: boolean): boolean =>
@@ -372,6 +379,7 @@ export class Replication {
     const nowMs = clock.monotonicMs()
     if (this.#isAnyoneSuspect(nowMs))
       for (const [key, { fetcher }] of this.#followed) this.#lookAfter(key, fetcher, nowMs)
+    for (const fetcher of this.#fetchers.values()) this.#peers.noteAway(fetcher)
     this.#handovers.look()
     if (nowMs - this.#reviewedMs >= reviewMs) {
       this.#reviewedMs = nowMs

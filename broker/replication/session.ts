@@ -51,9 +51,17 @@ type Entry = TabletKey & {
   sent: boolean
   /** What it is told instead of batches. */
   trouble: RefusalCode | Diverging | undefined
+  /** The high watermark that it was told. */
+  told: Offset
 }
 
-type Pending = { readonly correlationId: number; readonly bytesMax: number; timer: Timer | undefined }
+type Pending = {
+  readonly correlationId: number
+  readonly bytesMax: number
+  /** It wants to hear at once of high watermarks too: Kafka's `minBytes` is 0. */
+  readonly hasReaders: boolean
+  timer: Timer | undefined
+}
 type Found = {
   readonly entry: Entry
   readonly batches: Batches | undefined
@@ -140,9 +148,11 @@ export class Session {
       for (const partition of partitions) this.#drop({ topicId, partition })
     for (const { topicId, partitions } of body.topics)
       for (const asked of partitions) this.#take(topicId, asked)
-    const pending: Pending = { correlationId, bytesMax: body.maxBytes, timer: undefined }
+    const { maxBytes: bytesMax, minBytes } = body
+    const pending: Pending = { correlationId, bytesMax, hasReaders: minBytes === 0, timer: undefined }
     this.#pending = pending
     if (this.#ready.size > 0) return this.#answer()
+    for (const entry of pending.hasReaders ? this.#moved : []) if (isNews(entry)) this.#answerSoon()
     pending.timer = world.clock.after(body.maxWaitMs, () => {
       if (this.#pending === pending) this.#answer()
     })
@@ -191,7 +201,7 @@ export class Session {
       this.#tell(entry, asked.currentLeaderEpoch < led.epoch ? 'FENCED_LEADER_EPOCH' : 'UNKNOWN_LEADER_EPOCH')
       return
     }
-    const verdict = led.fetched(who, entry.from, asked.lastFetchedEpoch)
+    const verdict = led.fetched(who, entry.from, asked.lastFetchedEpoch, offset(asked.logStartOffset))
     if (verdict !== 'taken') this.#tell(entry, verdict)
     else if (led.logEnd > entry.from) this.#ready.add(entry)
     // A new entry is told where the high watermark is.
@@ -219,6 +229,7 @@ export class Session {
       bytesMax: 0,
       sent: false,
       trouble: undefined,
+      told: offset(-1),
     }
     if (led !== undefined) entry.stop = led.watch(event => this.#heard(entry, event))
     this.#entries.set(name, entry)
@@ -237,6 +248,7 @@ export class Session {
   #heard(entry: Entry, event: LedEvent): void {
     if (event === 'moved') {
       this.#moved.add(entry)
+      if (this.#pending?.hasReaders === true && isNews(entry)) this.#answerSoon()
       return
     }
     if (event === 'ended') {
@@ -244,6 +256,11 @@ export class Session {
       entry.trouble ??= 'NOT_LEADER_OR_FOLLOWER'
     } else if (entry.sent || entry.trouble !== undefined) return
     this.#ready.add(entry)
+    this.#answerSoon()
+  }
+
+  /** At the end of the turn: until then there may be more. */
+  #answerSoon(): void {
     if (this.#scheduled || this.#pending === undefined) return
     this.#scheduled = true
     this.#options.world.clock.endOfTurn(() => {
@@ -316,6 +333,7 @@ export class Session {
     const { led } = entry
     const sent = trouble === undefined && batches !== undefined && batches.bytes > 0
     if (batches !== undefined) entry.sent = sent
+    if (led !== undefined && trouble === undefined) entry.told = led.highWatermark
     return {
       topicId: entry.topicId,
       partitionIndex: entry.partition,
@@ -328,3 +346,5 @@ export class Session {
     }
   }
 }
+
+const isNews = ({ led, told }: Entry): boolean => led !== undefined && led.highWatermark > told

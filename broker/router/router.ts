@@ -49,6 +49,7 @@ export type RouterOptions = {
     /** Whether the process of a broker is known not to be there now. */
     isDown(broker: BrokerId): boolean
     readonly counters: CopyCounters
+    isAlive(broker: BrokerId): boolean
   }
 }
 
@@ -170,6 +171,12 @@ export class Router {
     return broker !== this.self && this.#options.replication?.isDown(broker) === true
   }
 
+  /** Whether clients are told of it: as far as the other brokers and the control store have seen of it, it is there. */
+  isAlive(broker: BrokerId): boolean {
+    const { replication, store } = this.#options
+    return broker === this.self || (replication?.isAlive(broker) ?? !store.isSilent(broker))
+  }
+
   broker(id: BrokerId): Broker | undefined {
     return this.#options.store.brokers().get(id)
   }
@@ -235,7 +242,16 @@ export class Router {
   }
 
   /**
-   * The same for a client that writes or deletes records itself: the brokers' own topics are theirs alone.
+   * The same for consumers that may be sent to other replicas (KIP-392): one that follows here serves them too, while it knows what its leader knows.
+   * @throws Refusal as `leading`
+   */
+  readable(topic: string, partition: number): Tablet {
+    const tablet = this.find(topic, partition)
+    return tablet?.copy === undefined ? this.leading(topic, partition) : tablet
+  }
+
+  /**
+   * The same as `leading` for a client that writes or deletes records itself: the brokers' own topics are theirs alone.
    * @throws Refusal INVALID_TOPIC_EXCEPTION too
    */
   forClients(topic: string, partition: number): Tablet {

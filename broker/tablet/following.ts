@@ -16,6 +16,7 @@ import {
 } from '../../protocol/kafka/record-batch.ts'
 import type { TabletAssignment } from '../../control/model.ts'
 import { LogBroken } from '../log/log.ts'
+import { noBatches, type Batches } from '../log/read.ts'
 import type { Diverging, FetchFrom, Followed } from '../replication/replica.ts'
 import type { TabletState } from './appends.ts'
 import type { AroundTablets } from './leading.ts'
@@ -40,10 +41,13 @@ export type FollowingOwner = {
   /** The leader's high watermark. */
   learned(highWatermark: Offset): void
   fail(reason: string): void
+  /** Batches below the high watermark, from `from` on, which is not at its end. */
+  readCopied(from: Offset, bytesMax: number, atLeastOne: boolean): Batches | Promise<Batches>
 }
 
 /** Whom it follows in which epoch; `before` settles when the following before has nothing under way any more. */
 type From = { readonly leader: BrokerId; readonly epoch: Epoch; readonly before: Promise<void> | undefined }
+type Around = Pick<AroundTablets, 'self' | 'rules' | 'isCurrent' | 'noteReader'>
 
 export class Following implements Followed {
   readonly leader: BrokerId
@@ -55,7 +59,9 @@ export class Following implements Followed {
   readonly #keeping: Keeping
   readonly #mending: Mending
   readonly #clock: Clock
-  readonly #around: Pick<AroundTablets, 'self' | 'rules'>
+  readonly #around: Around
+  /** Where the leader's log begins. */
+  #leaderStart = offset(0)
   isAnswered = false
   #ready: () => void = () => undefined
   #cutting: Promise<void> | undefined
@@ -65,7 +71,7 @@ export class Following implements Followed {
     state: TabletState,
     { keeping, mending }: { readonly keeping: Keeping; readonly mending: Mending },
     clock: Clock,
-    around: Pick<AroundTablets, 'self' | 'rules'>,
+    around: Around,
     { leader, epoch: inEpoch, before }: From,
   ) {
     this.#owner = owner
@@ -83,6 +89,41 @@ export class Following implements Followed {
       this.#cutting = undefined
       this.#ready()
     })
+  }
+
+  /** Whether consumers may read here: it knows what the leader knows, or did a moment ago. */
+  get isCurrent(): boolean {
+    return this.#cutting === undefined && this.#around.isCurrent(this)
+  }
+
+  /** Somebody reads here and goes on. */
+  noteReader(): void {
+    this.#around.noteReader(this)
+  }
+
+  /**
+   * Like `Tablet.read`, where it follows; nothing when it has not come so far.
+   * @throws Refusal, or rejects with one: NOT_LEADER_OR_FOLLOWER when only the leader knows, OFFSET_NOT_AVAILABLE when the leader may have it,
+   * OFFSET_OUT_OF_RANGE when that has it no more either
+   */
+  read(from: Offset, bytesMax: number, atLeastOne: boolean): Batches | Promise<Batches> {
+    if (!this.isCurrent)
+      throw new Refusal('NOT_LEADER_OR_FOLLOWER', 'this replica does not know what its leader has')
+    if (from < this.#owner.logStart) {
+      const isGone = from < this.#leaderStart
+      throw new Refusal(
+        isGone ? 'OFFSET_OUT_OF_RANGE' : 'OFFSET_NOT_AVAILABLE',
+        `offset ${from} is not there: this replica begins at ${this.#owner.logStart}`,
+      )
+    }
+    if (from >= this.#owner.highWatermark) return noBatches
+    return this.#owner.readCopied(from, bytesMax, atLeastOne)
+  }
+
+  /** `Tablet.endOfEpoch`, for readers below the high watermark. */
+  endOfEpoch(asked: number): { readonly epoch: number; readonly endOffset: number } {
+    const found = this.#state.epochs.endOf(asked, this.epoch, this.#state.log.end.offset)
+    return found === undefined ? { epoch: -1, endOffset: -1 } : { epoch: found.epoch, endOffset: found.end }
   }
 
   /** Settles when nothing is being cut any more. */
@@ -175,6 +216,7 @@ export class Following implements Followed {
 
   learn(highWatermark: Offset, logStart: Offset): void {
     this.isAnswered = true
+    this.#leaderStart = logStart
     this.#owner.learned(highWatermark)
     if (this.#mending.isDamaged) this.#ready()
     const start = offset(Math.min(logStart, this.#owner.highWatermark))

@@ -17,7 +17,7 @@ import {
 import { Leadership, type HandOver, type Limits, type Liveness } from '../replication/leadership.ts'
 import type { Copying } from '../replication/copies.ts'
 import type { Wish } from '../replication/changes.ts'
-import type { Diverging, FollowerRun, Led, LedEvent, Replica } from '../replication/replica.ts'
+import type { Diverging, Followed, FollowerRun, Led, LedEvent, Replica } from '../replication/replica.ts'
 import type { Rules } from '../replication/rules.ts'
 import type { TabletState } from './appends.ts'
 import type { Mending } from './mending.ts'
@@ -53,6 +53,10 @@ export type AroundTablets = Liveness & {
   mayRenew(entry: InSync, synced: boolean): boolean
   /** The replica's role or assignment is another one. */
   changed(replica: Replica): void
+  /** Whether the leader of a copy has answered for it, and not too long ago. */
+  isCurrent(followed: Followed): boolean
+  /** Consumers read the copy. */
+  noteReader(followed: Followed): void
 }
 
 export class Leading implements Led {
@@ -65,6 +69,7 @@ export class Leading implements Led {
   readonly #around: AroundTablets
   readonly #listeners = new Set<(event: LedEvent) => void>()
   #wishing = false
+  #shownStart: Offset
   #handOver: HandOver | undefined
   /** Those who came with records during the hand-over; undefined when they are sent away at once. */
   #waiting: (() => void)[] | undefined
@@ -103,6 +108,7 @@ export class Leading implements Led {
     this.epoch = inEpoch
     this.topicId = owner.topicId
     this.partition = owner.partition
+    this.#shownStart = owner.logStart
   }
 
   get logStart(): Offset {
@@ -144,7 +150,12 @@ export class Leading implements Led {
     }
   }
 
-  fetched(who: FollowerRun, at: Offset, lastEpoch: number): 'taken' | Diverging | RefusalCode {
+  fetched(
+    who: FollowerRun,
+    at: Offset,
+    lastEpoch: number,
+    logStart: Offset,
+  ): 'taken' | Diverging | RefusalCode {
     const { assignment, nowMs } = this.#owner
     if (assignment?.replicas.includes(who.broker) !== true) return 'NOT_LEADER_OR_FOLLOWER'
     const diverging = this.#parting(at, lastEpoch)
@@ -152,7 +163,7 @@ export class Leading implements Led {
     if (at < this.copyStart || at > this.logEnd) return 'OFFSET_OUT_OF_RANGE'
     // It waits to hear this before it stops.
     if (this.#isOnItsWay(who) && !this.leadership.counts(who)) return 'INELIGIBLE_REPLICA'
-    this.leadership.fetched(who, at, nowMs)
+    this.leadership.fetched(who, at, nowMs, logStart)
     this.#advance()
     if (
       !assignment.isr.some(
@@ -162,6 +173,10 @@ export class Leading implements Led {
       this.review()
     if (who.broker === this.handingTo) this.review()
     return 'taken'
+  }
+
+  readableAt(at: Offset): readonly BrokerId[] {
+    return this.leadership.readableAt(at, this.#around, this.#owner.nowMs)
   }
 
   gone(broker: BrokerId): void {
@@ -259,6 +274,7 @@ export class Leading implements Led {
   }
 
   review(): void {
+    this.#showStart()
     if (this.#over || this.#wishing || this.leadership.isChanging) return
     const { assignment } = this.#owner
     if (assignment === undefined || this.#wanted(assignment) === undefined) return
@@ -303,6 +319,13 @@ export class Leading implements Led {
     if (this.#over) return
     if (!this.leadership.enough(this.#owner.limits)) this.#owner.tooFew()
     this.#advance()
+  }
+
+  /** Also where nothing is written any more followers give back the room of what is gone. */
+  #showStart(): void {
+    if (this.logStart <= this.#shownStart) return
+    this.#shownStart = this.logStart
+    this.#tell('moved')
   }
 
   #advance(): void {

@@ -18,8 +18,9 @@ type ReadingOwner = {
   readonly mending: Pick<Mending, 'found'> | undefined
   /** Another leads, or is about to because this log is damaged. */
   readonly goesElsewhere: boolean
-  read(from: Offset, bytesMax: number, atLeastOne: boolean): Batches | Promise<Batches>
-}
+} & Reads
+
+type Reads = { read(from: Offset, bytesMax: number, atLeastOne: boolean): Batches | Promise<Batches> }
 
 export class Reading {
   readonly #owner: ReadingOwner
@@ -30,19 +31,20 @@ export class Reading {
     this.#troubles = troubles
   }
 
-  /** `Tablet.read`, once it is clear that there is something between `from` and `to`. */
+  /** `Tablet.read`, once it is clear that there is something between `from` and `to`; `further` reads on. */
   read(
     log: Log,
     from: Offset,
     to: LogPosition,
     bytesMax: number,
     atLeastOne: boolean,
+    further: Reads = this.#owner,
   ): Batches | Promise<Batches> {
     try {
       const batches = log.read(from, to, bytesMax, atLeastOne)
       if (!(batches instanceof Promise)) return this.#counted(batches)
       return batches.then(
-        read => this.#pastEmpty(read, bytesMax, atLeastOne),
+        read => this.#pastEmpty(read, bytesMax, atLeastOne, further),
         (error: unknown) => {
           throw this.readFailure(error)
         },
@@ -83,11 +85,11 @@ export class Reading {
   }
 
   /** Compaction leaves batches without records; some clients go through their offsets one by one, so those that follow are answered instead. */
-  async #pastEmpty(read: Batches, bytesMax: number, atLeastOne: boolean): Promise<Batches> {
+  async #pastEmpty(read: Batches, bytesMax: number, atLeastOne: boolean, behind: Reads): Promise<Batches> {
     const next = endOfEmpty(read)
     if (next === undefined || next >= this.#owner.highWatermark) return this.#counted(read)
     try {
-      const further = await this.#owner.read(next, bytesMax, atLeastOne)
+      const further = await behind.read(next, bytesMax, atLeastOne)
       if (further.bytes === 0) return this.#counted(read)
       read.release()
       return further

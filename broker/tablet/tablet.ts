@@ -262,6 +262,7 @@ export class Tablet implements Kept, Replica {
       )
     }
     if (this.#role === 'leader' && state !== undefined) this.#beginToLead(state, assignment)
+    this.#wakeReaders()
     this.#shared.replication?.changed(this)
   }
 
@@ -304,6 +305,7 @@ export class Tablet implements Kept, Replica {
       this.#endWaiting(this.#notLeading())
     }
     if (this.#role === 'follower') this.#beginToFollow(assignment)
+    if (!led) this.#wakeReaders()
     this.#shared.replication?.changed(this)
   }
 
@@ -395,7 +397,18 @@ export class Tablet implements Kept, Replica {
     return this.#reading.read(state.log, from, this.#marks.highWatermark, bytesMax, atLeastOne)
   }
 
-  /** Calls `listener` whenever the high watermark moved, and when the tablet stops serving. Answers how to stop. */
+  /** From where consumers may read while it follows; undefined while only the leader knows what they may. */
+  get copy(): Following | undefined {
+    return this.#follows?.isCurrent === true ? this.#follows : undefined
+  }
+
+  readCopied(from: Offset, bytesMax: number, atLeastOne: boolean): Batches | Promise<Batches> {
+    if (this.#state === undefined || this.#follows === undefined) throw this.#notLeading()
+    const to = this.#marks.highWatermark
+    return this.#reading.read(this.#state.log, from, to, bytesMax, atLeastOne, this.#follows)
+  }
+
+  /** Calls `listener` whenever the high watermark moved, and when the tablet stops serving or serves in another epoch. Answers how to stop. */
   onReadable(listener: (tablet: Tablet) => void): () => void {
     this.#readers.add(listener)
     return () => this.#readers.delete(listener)
@@ -565,7 +578,7 @@ export class Tablet implements Kept, Replica {
 
   #readable(): void {
     this.#appends?.advanced()
-    for (const reader of this.#readers) reader(this)
+    this.#wakeReaders()
   }
 
   /** Resolves when everything below `end` is on the disk. */
@@ -585,6 +598,10 @@ export class Tablet implements Kept, Replica {
   #endWaiting(refusal: Refusal): void {
     this.#appends?.end(refusal)
     this.#durable.refuseAll(refusal)
+    this.#wakeReaders()
+  }
+
+  #wakeReaders(): void {
     for (const reader of this.#readers) reader(this)
   }
 

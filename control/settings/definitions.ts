@@ -172,6 +172,8 @@ export const topicRows = {
   }),
 }
 
+const rackAware = 'org.apache.kafka.common.replica.RackAwareReplicaSelector'
+
 export const brokerRows = {
   brokerId: forBroker('broker.id', {
     kind: int({ min: 0 }),
@@ -183,6 +185,11 @@ export const brokerRows = {
     kind: text,
     default: '',
     doc: 'The zone or rack the broker stands in, as clients are told it.',
+  }),
+  replicaSelector: forBroker('replica.selector.class', {
+    kind: oneOf([rackAware, ''], { because: 'selectors are not loaded from classes' }),
+    default: rackAware,
+    doc: 'From where a consumer reads that says its rack (client.rack): with Kafka’s name of its rack-aware selector, from a replica in sync in that rack, when the leader is in another; with nothing, as is Kafka’s default, from the leader.',
   }),
   replicaLagTimeMaxMs: forBroker('replica.lag.time.max.ms', {
     kind: long({ min: 1 }),

@@ -87,7 +87,8 @@ export function oneOf<const W extends string>(
   words: readonly W[],
   { type = 'string', because }: { type?: KafkaType; because?: string } = {},
 ): Kind<W> {
-  const allowed = words.length === 1 ? `${words[0]}` : `one of ${words.join(', ')}`
+  const names = words.map(word => word || 'nothing')
+  const allowed = names.length === 1 ? `${names[0]}` : `one of ${names.join(', ')}`
   return {
     type,
     allowed,

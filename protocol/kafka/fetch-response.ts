@@ -57,7 +57,8 @@ export class FetchResponseWriter {
 
   /**
    * `pieces` are the batches, `recordsBytes` bytes together; they must not change before the response is sent. `diverging` tells
-   * from version 12 on where the reader's log and this one part (KIP-595), and `leader` who leads when it is not this broker (KIP-951).
+   * from version 12 on where the reader's log and this one part (KIP-595), and `leader` who leads when it is not this broker (KIP-951);
+   * `preferred` from version 11 on which replica to ask instead of the leader (KIP-392), -1 for none.
    */
   partition(
     index: number,
@@ -69,6 +70,7 @@ export class FetchResponseWriter {
     pieces: readonly Buffer[],
     diverging: { readonly epoch: number; readonly endOffset: number } | null = null,
     leader: { readonly id: number; readonly epoch: number } | null = null,
+    preferred = -1,
   ): void {
     assert(this.#partitionsLeft > 0, 'the partition was announced')
     const writer = this.#writer
@@ -82,7 +84,7 @@ export class FetchResponseWriter {
     if (version >= 5) writer.int64(logStartOffset)
     // No aborted transactions: an empty list is read well by every client, null is not.
     writer.count(0, compact)
-    if (version >= 11) writer.int32(-1)
+    if (version >= 11) writer.int32(preferred)
     writer.count(recordsBytes, compact)
     if (recordsBytes > 0) this.#insert(pieces, recordsBytes)
     if (compact) this.#tags(diverging, leader)

@@ -1,5 +1,5 @@
 /** Clients of a simulated cluster, as real ones behave: they ask again until they know, and go by the newest leader they have heard of. What they are told goes into the history. */
-import { offset } from '../../base/quantities.ts'
+import { offset, type BrokerId } from '../../base/quantities.ts'
 import { Refusal } from '../../base/refusals.ts'
 import type { Acks } from '../../broker/tablet/appending.ts'
 import type { Tablet } from '../../broker/tablet/tablet.ts'
@@ -33,14 +33,14 @@ class Client {
     return `${this.topicId}/${this.partition}`
   }
 
-  /** Lets the leader that some broker names do something; undefined when it cannot be found, is not there or does not answer. */
-  ask<T>(what: (tablet: Tablet) => Promise<T> | T): Promise<T | undefined> {
+  /** Lets the leader that some broker names do something, or the broker `of`; undefined when it cannot be found, is not there or does not answer. */
+  ask<T>(what: (tablet: Tablet) => Promise<T> | T, of?: BrokerId): Promise<T | undefined> {
     const { random, clock, nodes } = this.cluster
     const node = random.pick(nodes as [SimNode, ...SimNode[]])
     const named = node.broker?.store.topicById(this.topicId)?.tablets[this.partition]
     if (named === undefined || named.epoch < this.#epoch) return Promise.resolve(undefined)
     this.#epoch = named.epoch
-    const leader = nodes.find(({ id }) => id === named.leader)
+    const leader = nodes.find(({ id }) => id === (of ?? named.leader))
     if (leader?.broker === undefined) return Promise.resolve(undefined)
     return new Promise(resolve => {
       clock.after(always, askedMsMax, () => resolve(undefined))
@@ -179,7 +179,7 @@ export class Reader extends Client {
 
   async run(): Promise<void> {
     while (!this.stopped) {
-      const records = await this.ask(tablet => this.#read(tablet))
+      const records = await this.turn()
       if (records !== undefined && records.length > 0 && records[0]?.offset === this.next) {
         this.next += records.length
         this.#tell({ kind: 'read', tablet: this.tablet, reader: this.#name, records })
@@ -200,24 +200,53 @@ export class Reader extends Client {
     this.#validatedIn = tablet.epoch
   }
 
-  async #read(tablet: Tablet): Promise<Held[]> {
+  turn(): Promise<readonly Held[] | undefined> {
+    return this.ask(tablet => this.read(tablet))
+  }
+
+  protected async read(tablet: Tablet): Promise<Held[]> {
     this.#validate(tablet)
     if (tablet.role === 'leader' && tablet.logStart > this.next) {
       this.next = tablet.logStart
       this.#tell({ kind: 'moved', tablet: this.tablet, reader: this.#name, to: this.next })
     }
-    const from = this.next
-    const batches = await tablet.read(offset(from), 1 + this.cluster.random.below(2_000), true)
+    const records = await this.readFrom(tablet, this.next)
+    const last = records.at(-1)
+    if (last !== undefined) this.#readEpoch = tablet.epochOf(offset(last.offset))
+    return records
+  }
+
+  protected async readFrom(log: Pick<Tablet, 'read'>, from: number): Promise<Held[]> {
+    const batches = await log.read(offset(from), 1 + this.cluster.random.below(2_000), true)
     try {
-      const records = batches.pieces
-        .flatMap(piece => recordsIn(piece))
-        .filter(record => record.offset >= from)
-      const last = records.at(-1)
-      if (last !== undefined) this.#readEpoch = tablet.epochOf(offset(last.offset))
-      return records
+      return batches.pieces.flatMap(piece => recordsIn(piece)).filter(record => record.offset >= from)
     } finally {
       batches.release()
     }
+  }
+}
+
+/** The same in a rack of its own: it goes where the leader sends it (KIP-392), and back when it is refused there. */
+export class NearReader extends Reader {
+  #nearest: BrokerId | undefined
+  /** Records that followers have served. */
+  copied = 0
+
+  override async turn(): Promise<readonly Held[] | undefined> {
+    if (this.#nearest === undefined) return super.turn()
+    const { next } = this
+    const records = await this.ask(({ copy }) => copy && this.readFrom(copy, next), this.#nearest)
+    if (records === undefined || this.cluster.random.chance(0.02)) this.#nearest = undefined
+    else this.copied += records.length
+    return records
+  }
+
+  protected override read(tablet: Tablet): Promise<Held[]> {
+    const near = tablet.led?.readableAt(offset(this.next)) ?? []
+    const [first] = near
+    if (first === undefined) return super.read(tablet)
+    this.#nearest = this.cluster.random.pick([first, ...near])
+    return Promise.resolve([])
   }
 }
 

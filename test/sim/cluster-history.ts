@@ -8,9 +8,15 @@ import type { Topic } from '../../control/model.ts'
 import { isMoving, movedBack, movedTo } from '../../control/moves.ts'
 import type { Told } from './checker.ts'
 import { SimCluster, type SimNode } from './cluster.ts'
-import { Producer, Reader, recordsIn } from './cluster-clients.ts'
+import { NearReader, Producer, Reader, recordsIn } from './cluster-clients.ts'
 
-export type HistoryOptions = { readonly seed: number; readonly rules?: Rules; readonly steps?: number }
+export type HistoryOptions = {
+  readonly seed: number
+  readonly rules?: Rules
+  readonly steps?: number
+  /** With consumers that read from followers too. */
+  readonly near?: boolean
+}
 
 const lagMsMax = 600
 const stopLooksMax = 150
@@ -34,6 +40,7 @@ export class ClusterHistory {
   readonly cluster: SimCluster
   readonly told: Told[] = []
   readonly #steps: number
+  readonly #near: boolean
   #topics: Topic[] = []
   #producers: Producer[] = []
   #readers: Reader[] = []
@@ -45,7 +52,7 @@ export class ClusterHistory {
   /** How often each deed was more than a wish. */
   readonly done = new Map<string, number>()
 
-  constructor({ seed, rules, steps = 14 }: HistoryOptions) {
+  constructor({ seed, rules, steps = 14, near = false }: HistoryOptions) {
     const restoreMs = 300 + (seed % 5) * 300
     // With a fourth broker there is somewhere to move to.
     const brokers = seed % 2 === 0 ? 4 : 3
@@ -58,6 +65,7 @@ export class ClusterHistory {
       ...(rules && { rules }),
     })
     this.#steps = steps
+    this.#near = near
   }
 
   /** Lives it to the end; answers how many records were acknowledged. */
@@ -119,6 +127,11 @@ export class ClusterHistory {
     }
   }
 
+  /** Records that followers have served. */
+  get copied(): number {
+    return this.#readers.reduce((sum, one) => sum + (one instanceof NearReader ? one.copied : 0), 0)
+  }
+
   #assignments() {
     return this.#topics.flatMap(({ id, name }) => {
       const assignment = this.cluster.control.state.topicsById.get(id)?.tablets[0]
@@ -138,6 +151,8 @@ export class ClusterHistory {
     for (let n = 0; n < 2; n++)
       this.#begin(new Producer(cluster, topic.id, 0, 100 + this.#clients++, tell, acks))
     this.#begin(new Reader(cluster, topic.id, 0, `reader ${this.#clients++}`, tell))
+    for (let n = 0; this.#near && n < 2; n++)
+      this.#begin(new NearReader(cluster, topic.id, 0, `near ${this.#clients++}`, tell))
   }
 
   #begin(client: Producer | Reader): void {

@@ -35,6 +35,8 @@ export class Counters {
   malformed = 0
   /** Batches of Produce requests that were refused. */
   produceRefused = 0
+  /** Bytes of batches that consumers were given by replicas that follow. */
+  followerBytesOut = 0
   readonly produceMs = new Durations()
   readonly fetchMs = new Durations()
 
@@ -69,6 +71,11 @@ export function registerMetrics(registry: Registry, counters: Counters, held: He
     ),
     rising(`${prefix}_malformed_requests_total`, 'Requests that could not be read', () => counters.malformed),
     rising(`${prefix}_produce_refused_total`, 'Batches that Produce refused', () => counters.produceRefused),
+    rising(
+      `${prefix}_follower_bytes_out_total`,
+      'Bytes of batches that consumers were given by replicas that follow',
+      () => counters.followerBytesOut,
+    ),
     level(`${prefix}_connections`, 'Open connections', () => counters.connections),
     level(`${prefix}_frame_memory_bytes`, 'Memory held by requests being received', held.frameBytes),
     level(`${prefix}_fetch_memory_bytes`, 'Bytes read for fetches and not sent yet', held.fetchBytes),

@@ -356,6 +356,12 @@ export const listed: readonly Listed[] = [
     ),
   },
   {
+    title: 'Consumers that say their rack read there',
+    reason:
+      'replica.selector.class is Kafka’s rack-aware selector by default: who gives a client.rack has asked for it, and nobody else is touched. With nothing, as is Kafka’s default, all read from leaders; other classes are not loaded.',
+    places: [{ question: 'DescribeConfigs: a broker*', field: '*.configs[replica.selector.class]*' }],
+  },
+  {
     title: 'Copies that are not in sync have a limit',
     reason:
       'It holds for all of them, and is 50 MiB a second by default, so that moves leave room for clients; in Kafka it holds for replicas that are named, and is none by default.',

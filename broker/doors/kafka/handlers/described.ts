@@ -24,6 +24,7 @@ export function describeTablet(
   const served =
     tablet.leader !== undefined &&
     !router.isDown(tablet.leader) &&
+    router.isAlive(tablet.leader) &&
     (!here || router.find(topic.name, partitionIndex)?.role === 'leader')
   return {
     errorCode: served ? 0 : codeOf('LEADER_NOT_AVAILABLE'),
@@ -32,6 +33,8 @@ export function describeTablet(
     leaderEpoch: tablet.epoch,
     replicaNodes: tablet.replicas,
     isrNodes: tablet.isr.map(member => member.broker),
-    offlineReplicas: here && !served ? [router.self] : [],
+    offlineReplicas: tablet.replicas.filter(id =>
+      id === router.self ? here && !served : !router.isAlive(id),
+    ),
   }
 }

@@ -43,6 +43,7 @@ export class FetchAnswer implements Answer {
   constructor(desk: Desk, writer: FetchResponseWriter, arrival: Arrival, request: Request) {
     const { connection, header, nowMs } = arrival
     const { client, localAddress, listener } = connection
+    const asker = { version: header.apiVersion, rack: request.rackId, listener }
     this.#desk = desk
     this.#writer = writer
     this.#arrival = { connection, nowMs }
@@ -57,7 +58,7 @@ export class FetchAnswer implements Answer {
     this.#correlationId = header.correlationId
     this.#topics = request.topics.map(({ topic, partitions }) => ({
       name: topic,
-      parts: partitions.map(wanted => new FetchPart(topic, wanted)),
+      parts: partitions.map(wanted => new FetchPart(topic, wanted, asker)),
     }))
     this.#parts = this.#topics.flatMap(({ parts }) => parts)
     this.#maxBytes = Math.min(request.maxBytes, desk.router.settings.fetchMaxBytes)
@@ -100,7 +101,10 @@ export class FetchAnswer implements Answer {
     writer.begin(this.#call.version, this.#correlationId, this.#topics.length)
     for (const { name, parts } of this.#topics) {
       writer.topic(name, parts.length)
-      for (const part of parts) part.write(writer)
+      for (const part of parts) {
+        part.write(writer)
+        this.#desk.counters.followerBytesOut += part.copiedBytes
+      }
     }
     for (const piece of writer.finish()) out.piece(piece)
     if (this.#bytes > 0) out.whenSent(() => this.#release())
@@ -170,6 +174,7 @@ export class FetchAnswer implements Answer {
   }
 
   #decide(): void {
+    if (this.#timeIsUp) for (const part of this.#parts) part.timeIsUp()
     const enough =
       this.#recordBytes >= this.#minBytes || this.#timeIsUp || this.#cutShort || this.#parts.length === 0
     if (!enough && !this.#parts.some(part => part.urgent)) return this.#wait()

@@ -8,10 +8,11 @@ export type BrokerPlace = {
   readonly rack: string | null
 }
 
-/** Where this client reaches each broker, by the listener it came in at; those that have none like it are left out. */
+/** Where this client reaches each broker that is there, by the listener it came in at; those that have none like it are left out. */
 export function brokerPlaces(call: Call): BrokerPlace[] {
   const { router } = call.desk
   return router.brokers().flatMap(({ brokerId: id, rack, addresses }) => {
+    if (!router.isAlive(id)) return []
     const place = id === router.self ? ownPlace(call) : addresses[call.listener]
     return place === undefined ? [] : [{ nodeId: id, host: place.host, port: place.port, rack: rack || null }]
   })
