@@ -5,6 +5,7 @@ import type {
   V1Lease,
   V1NetworkPolicy,
   V1Node,
+  V1PersistentVolume,
   V1PersistentVolumeClaim,
   V1Pod,
   V1PodDisruptionBudget,
@@ -31,6 +32,7 @@ type Kind<Model> = KubeObject & Omit<Json<Model>, 'apiVersion' | 'kind' | 'metad
 export type Pod = Kind<V1Pod>
 export type ServiceObject = Kind<V1Service>
 export type ConfigMap = Kind<V1ConfigMap>
+export type PersistentVolume = Kind<V1PersistentVolume>
 export type PersistentVolumeClaim = Kind<V1PersistentVolumeClaim>
 export type ServiceAccount = Kind<V1ServiceAccount>
 export type Node = Kind<V1Node>
@@ -54,6 +56,12 @@ export const persistentVolumeClaims: Resource<PersistentVolumeClaim> = {
   ...core,
   kind: 'PersistentVolumeClaim',
   plural: 'persistentvolumeclaims',
+}
+export const persistentVolumes: Resource<PersistentVolume> = {
+  ...core,
+  kind: 'PersistentVolume',
+  plural: 'persistentvolumes',
+  namespaced: false,
 }
 export const serviceAccounts: Resource<ServiceAccount> = {
   ...core,

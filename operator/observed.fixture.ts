@@ -136,6 +136,7 @@ export const nothing = (cluster: LogCluster | undefined, more: Partial<Observed>
   leases: none,
   silent: new Set(),
   claims: none,
+  volumes: none,
   statefulSets: none,
   pods: none,
   services: none,

@@ -145,7 +145,11 @@ async function applyObject(step: Step & { kind: 'apply' }, options: ApplyOptions
 
 async function remove(step: Step & { kind: 'delete' }, options: Applying): Promise<Outcome> {
   const { api } = options
-  const { resource, key, uid, resourceVersion, unlessTopic } = step
+  const { resource, key, uid, resourceVersion, unlessTopic, asSeen = [] } = step
+  for (const one of asSeen) {
+    const now = await api.get(one.resource, one.key)
+    if (now?.metadata.resourceVersion !== one.resourceVersion) return 'stale'
+  }
   if (unlessTopic !== undefined) {
     const uids = await options.topicUids(key.namespace)
     if (unlessTopic.some(one => uids.has(one))) return 'stale'

@@ -1,4 +1,5 @@
-import { accountName, labels } from '../../control/kubernetes/resources/names.ts'
+import { brokerId } from '../../base/quantities.ts'
+import { accountName, annotations, brokerName, labels } from '../../control/kubernetes/resources/names.ts'
 import { countStates, offlineText, unnamedIn, type JudgedTablet } from '../../control/kubernetes/standing.ts'
 import { isLeaving, podOf, type Seen } from '../observe/seen.ts'
 import { holdsDeleted, type Member } from '../observe/members.ts'
@@ -6,6 +7,7 @@ import { hexOf } from '../../control/kubernetes/ownership.ts'
 import type { Fault } from './fault.ts'
 import { movesOf } from './moves.ts'
 import { podFault } from './pod.ts'
+import { replacementFaults } from './replacement-faults.ts'
 import { isLockedOut } from './revision.ts'
 import { sizeOf } from './volume.ts'
 
@@ -20,6 +22,7 @@ export function clusterFaults(
   return [
     // What loses records goes before all that can wait.
     ...gathered(staying, dataFault),
+    ...replacementFaults(seen),
     ...refused,
     ...gathered(staying, member => accountFault(seen, member)),
     ...(settingFaults.length > 0
@@ -108,12 +111,7 @@ function dataFault(member: Member): Fault | undefined {
       message: `the claim ${member.claim.metadata.name} was deleted, and goes with its data as soon as its pod stops: save them before that, the broker then starts with an empty volume; the operator does not restart it until then`,
     }
   }
-  return member.claim?.status?.phase === 'Lost'
-    ? {
-        reason: 'VolumeLost',
-        message: `the volume of the claim ${member.claim.metadata.name} is gone: restore it; or, where other brokers have copies in sync, delete the claim and the pod of the broker, which then copies everything anew to an empty volume`,
-      }
-    : undefined
+  return undefined
 }
 
 function accountFault(seen: Seen, member: Member): Fault | undefined {
@@ -149,7 +147,7 @@ function drainFaults(seen: Seen): Fault[] {
   if (gone.length > 1) {
     faults.push({
       reason: 'SeveralBrokersGone',
-      message: `${brokersText(gone)} have been gone for longer than spec.replaceAfter: copies are made again for one broker at a time only, as several are more likely to come back. Bring all but one of them back`,
+      message: `${brokersText(gone)} have been gone for longer than spec.replaceAfter: copies are made again for one broker at a time only, as several are more likely to come back. Bring all but one of them back; or give up the volumes of those that never will, as kubectl annotate pvc -n ${seen.key.namespace} ${brokerName(seen.cluster.metadata.name, brokerId(gone[0] ?? 0))} ${annotations.replaceVolume}=true`,
     })
   }
   const excess = new Set<number>(seen.members.filter(({ excess }) => excess).map(({ id }) => id))

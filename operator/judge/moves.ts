@@ -8,6 +8,7 @@ import { isMoving, movedTo, targetOf } from '../../control/moves.ts'
 import type { Member } from '../observe/members.ts'
 import type { Seen } from '../observe/seen.ts'
 import { goneBrokers } from './gone.ts'
+import { replacedOnes } from './replacement.ts'
 
 export type Move = {
   readonly slice: TabletSlice
@@ -61,6 +62,8 @@ class Planning {
   readonly #receivers: readonly Member[]
   readonly #byId: ReadonlyMap<number, Member>
   readonly #gone: ReadonlySet<number>
+  /** Those whose copies are made again on a volume of their own. */
+  readonly #replaced: ReadonlySet<number>
   /** How many replicas each broker is to hold, and how many tablets to lead. */
   readonly #holds = new Map<number, number>()
   readonly #leads = new Map<number, number>()
@@ -72,6 +75,7 @@ class Planning {
   constructor(seen: Seen) {
     this.#seen = seen
     this.#gone = new Set(goneBrokers(seen).map(({ id }) => id))
+    this.#replaced = replacedOnes(seen)
     this.#byId = new Map(seen.members.map(member => [member.id, member]))
     this.#receivers = seen.members.filter(
       member => !member.excess && member.ready && member.record !== undefined,
@@ -133,7 +137,7 @@ class Planning {
     const member = this.#byId.get(id)
     if (member?.excess === true) return true
     // Several at once are more likely an outage that ends than brokers that are gone for good.
-    return this.#gone.size === 1 && this.#gone.has(id)
+    return this.#gone.size === 1 && this.#gone.has(id) && !this.#replaced.has(id)
   }
 
   /** Somebody who is there leads it: there is something to copy from. */

@@ -6,6 +6,7 @@ import type {
   ServiceObject,
   Lease,
   NetworkPolicy,
+  PersistentVolume,
   PersistentVolumeClaim,
   Pod,
   PodDisruptionBudget,
@@ -24,6 +25,14 @@ export type Ending = DeletionPolicy | 'paused' | 'orphaned' | 'undefined kind'
 
 type Named<T> = ReadonlyMap<string, T>
 
+/** What the API server says of the volume behind a claim. */
+export type VolumeSeen = {
+  /** Undefined: there is none of the name that the claim has. */
+  readonly volume: PersistentVolume | undefined
+  /** The nodes to which it is bound when none of them is there; undefined: it may be used somewhere. */
+  readonly nodesGone: readonly string[] | undefined
+}
+
 /** All that is known of one LogCluster at one moment, its objects by name. Nothing here changes under the reader. */
 export type Observed = Placed & {
   readonly key: ObjectKey
@@ -37,6 +46,8 @@ export type Observed = Placed & {
   /** The names of Leases that their brokers do not renew. */
   readonly silent: ReadonlySet<string>
   readonly claims: Named<PersistentVolumeClaim>
+  /** By the names of claims whose brokers are gone, asked just now. What nobody could say is not here. */
+  readonly volumes: Named<VolumeSeen>
   readonly statefulSets: Named<StatefulSet>
   readonly pods: Named<Pod>
   readonly services: Named<ServiceObject>

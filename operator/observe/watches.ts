@@ -23,6 +23,7 @@ import { Copy } from './copy.ts'
 import { isGoing } from './members.ts'
 import type { Ending, Observed } from './observed.ts'
 import { Silences, type Hearing } from './silences.ts'
+import { volumesOf } from './volumes.ts'
 import { watched } from './watched.ts'
 
 export type WatchesOptions = {
@@ -148,10 +149,11 @@ export class Watches {
     const name = key.slice(at + 1)
     const { clusters, ...rest } = this.#copies
     const of = Object.fromEntries(Object.entries(rest).map(([kind, copy]) => [kind, copy.of(key)]))
-    return {
+    const observed: Omit<Observed, 'volumes'> = {
       ...(of as Omit<
         Observed,
         | 'key'
+        | 'volumes'
         | 'nowMs'
         | 'cluster'
         | 'endings'
@@ -174,6 +176,7 @@ export class Watches {
       silent: this.#silentOf(key),
       image,
     }
+    return { ...observed, volumes: await volumesOf(observed, this.#options) }
   }
 
   #silentOf(key: string): ReadonlySet<string> {

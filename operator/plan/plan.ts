@@ -15,6 +15,7 @@ import { moves } from './rules/moves.ts'
 import { farewell } from './rules/farewell.ts'
 import { relabel } from './rules/relabel.ts'
 import { replaceBroken } from './rules/replace-broken.ts'
+import { replaceLost } from './rules/replace-lost.ts'
 import { roll } from './rules/roll.ts'
 import { tablets } from './rules/tablets.ts'
 import { topics } from './rules/topics.ts'
@@ -31,6 +32,7 @@ const rules: readonly Rule[] = [
   belong,
   relabel,
   replaceBroken,
+  replaceLost,
   ({ topicViews, orphans }) => topics({ views: topicViews, orphans }),
   tablets,
   moves,

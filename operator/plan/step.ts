@@ -1,6 +1,13 @@
 import type { JsonPatch, KubeObject, ObjectKey, Resource } from '../../kube/api.ts'
 import type { Fact } from '../../kube/events.ts'
 
+/** An object as it was when something was decided by it; undefined: it was not there. */
+export type AsSeen = {
+  readonly resource: Resource
+  readonly key: ObjectKey
+  readonly resourceVersion: string | undefined
+}
+
 /** One write, and the one reason for it. */
 export type Step = {
   readonly reason: string
@@ -34,7 +41,7 @@ export type Step = {
   | {
       /**
        * Only this very object; with `resourceVersion`, only as it was seen. With `unlessTopic`: only when the API server itself says that no LogTopic has one of these uids; with
-       * `unlessCluster`, that there is no LogCluster with this one.
+       * `unlessCluster`, that there is no LogCluster with this one; with `asSeen`, that these other objects still are as they were.
        */
       readonly kind: 'delete'
       readonly resource: Resource
@@ -43,6 +50,7 @@ export type Step = {
       readonly resourceVersion?: string
       readonly unlessTopic?: readonly string[]
       readonly unlessCluster?: string
+      readonly asSeen?: readonly AsSeen[]
     }
 )
 

@@ -43,13 +43,16 @@ function next(
     version: tablet.version + 1,
   })
   const isIn = (id: number): boolean => isr.some(({ broker }) => broker === id)
-  if (leader === undefined || runOf(leader) === undefined) {
-    const other = isr.find(({ broker }) => broker !== leader && runOf(broker) !== undefined)
+  // What an earlier run had on another disk counts for nothing.
+  const counts = ({ broker, incarnation }: SliceTablet['isr'][number]): boolean =>
+    replicates ? runOf(broker) === incarnation : runOf(broker) !== undefined
+  if (leader === undefined || !isr.some(member => member.broker === leader && counts(member))) {
+    const other = isr.find(member => member.broker !== leader && counts(member))
     if (!replicates || other === undefined) return undefined
     const left = isr.filter(({ broker }) => broker !== leader)
     return to({ leader: other.broker, epoch: tablet.epoch + 1, isr: left })
   }
-  const gone = replicates ? isr.find(({ broker }) => runOf(broker) === undefined) : undefined
+  const gone = replicates ? isr.find(member => !counts(member)) : undefined
   if (gone !== undefined) return to({ isr: isr.filter(member => member !== gone) })
   for (const broker of replicates ? replicas : adding) {
     const incarnation = runOf(broker)

@@ -23,6 +23,7 @@ import {
 } from '../../kube/resources.ts'
 import { copyTablets } from './copying.ts'
 import type { SimKube } from './kube.ts'
+import { SimVolumes } from './volumes.ts'
 
 const tickMs = 250
 const startMs = 500
@@ -47,6 +48,10 @@ export class SimKubelets {
   copies = true
   /** Brokers have got tokens of whatever ServiceAccount there is. */
   renewedTokens = false
+  /** Volumes are on the nodes where they were made first; otherwise they are anywhere, and nobody tells them apart. */
+  hasLocalVolumes = false
+  /** Nodes on which nothing answers. */
+  readonly silentNodes = new Set<string>()
   /** Brokers that do not renew their Leases. */
   readonly silent = new Set<number>()
   /** Told of each pod that was ready and is no more. */
@@ -54,6 +59,7 @@ export class SimKubelets {
   readonly #kube: SimKube
   readonly #clock: Clock
   readonly #zones: readonly string[]
+  readonly #volumes: SimVolumes
   /** When the pod with this uid got its node, or began to stop. */
   readonly #sinceMs = new Map<string, number>()
   #nextPort = 30_000
@@ -63,11 +69,15 @@ export class SimKubelets {
     this.#kube = kube
     this.#clock = clock
     this.#zones = zones
+    this.#volumes = new SimVolumes(kube)
     for (const zone of zones) {
       kube.set(nodes, { namespace: '', name: `node-${zone}` }, () => ({
         apiVersion: 'v1',
         kind: 'Node',
-        metadata: { name: `node-${zone}`, labels: { 'topology.kubernetes.io/zone': zone } },
+        metadata: {
+          name: `node-${zone}`,
+          labels: { 'topology.kubernetes.io/zone': zone, 'kubernetes.io/hostname': `node-${zone}` },
+        },
       }))
     }
     const tick = (): void => {
@@ -86,10 +96,14 @@ export class SimKubelets {
     for (const set of this.#kube.peekAll(statefulSets)) this.#makePod(set)
     for (const service of this.#kube.peekAll(services)) this.#givePort(service)
     for (const pod of this.#kube.peekAll(pods)) {
-      if (pod.metadata.deletionTimestamp === undefined) this.#advance(pod)
+      const node = pod.spec?.nodeName
+      if (node !== undefined && !this.#hasNode(node)) this.#remove(pod)
+      else if (node !== undefined && this.silentNodes.has(node)) this.#lose(pod)
+      else if (pod.metadata.deletionTimestamp === undefined) this.#advance(pod)
       else this.#terminate(pod)
     }
     if (this.copies) copyTablets(this.#kube, this.replicates)
+    if (this.hasLocalVolumes) this.#volumes.tick()
   }
 
   #givePort(
@@ -143,6 +157,31 @@ export class SimKubelets {
     this.#kube.set(pods, keyOf(pod), () => undefined)
   }
 
+  #hasNode(name: string): boolean {
+    return this.#kube.peek(nodes, { namespace: '', name }) !== undefined
+  }
+
+  /** As the controller of nodes does with a pod of which nothing is heard. */
+  #lose(pod: Pod): void {
+    this.#down(pod)
+    const status = { ...pod.status?.containerStatuses?.[0], ready: false, started: false }
+    this.#status(pod, {
+      ...pod.status,
+      conditions: conditionsOf('False'),
+      ...(pod.status?.containerStatuses && { containerStatuses: [status] }),
+    })
+  }
+
+  /** Whether what the broker with this claim had in sync in run `run` is still there. */
+  holds(claim: { readonly namespace: string; readonly name: string }, run: number): boolean {
+    return this.#volumes.holds(claim, run)
+  }
+
+  /** Empties a volume, as when its disk was exchanged. */
+  wipe(volume: string): void {
+    this.#volumes.wipe(volume)
+  }
+
   #terminate(pod: Pod): void {
     const uid = `end of ${pod.metadata.uid}`
     const since = this.#sinceMs.get(uid)
@@ -152,12 +191,18 @@ export class SimKubelets {
       this.#status(pod, { ...pod.status, conditions: conditionsOf('False') })
     } else if (this.#clock.monotonicMs() - since >= graceMs) {
       this.#sinceMs.delete(uid)
-      this.#kube.set(pods, keyOf(pod), now => {
-        if (now === undefined) return undefined
-        const { apiVersion, kind, metadata, spec } = now
-        return { apiVersion, kind, metadata: { ...metadata, finalizers: [] }, ...(spec && { spec }) }
-      })
+      this.#remove(pod)
     }
+  }
+
+  #remove(pod: Pod): void {
+    this.#down(pod)
+    this.#kube.set(pods, keyOf(pod), now => {
+      if (now === undefined) return undefined
+      const { apiVersion, kind, metadata, spec } = now
+      return { apiVersion, kind, metadata: { ...metadata, finalizers: [] }, ...(spec && { spec }) }
+    })
+    if (pod.metadata.deletionTimestamp === undefined) this.#kube.set(pods, keyOf(pod), () => undefined)
   }
 
   #down(pod: Pod): void {
@@ -207,24 +252,39 @@ export class SimKubelets {
     const name =
       pod.spec?.volumes?.find(volume => volume.persistentVolumeClaim)?.persistentVolumeClaim?.claimName ?? ''
     const claim = this.#kube.peek(persistentVolumeClaims, { namespace: pod.metadata.namespace ?? '', name })
-    const problem = claim === undefined ? `persistentvolumeclaim "${name}" not found` : this.#bind(claim)
+    const node = this.#nodeFor(claim)
+    const problem =
+      claim === undefined ? `persistentvolumeclaim "${name}" not found` : this.#bind(claim, node)
     if (problem !== undefined) {
       const condition = { type: 'PodScheduled', status: 'False', reason: 'Unschedulable', message: problem }
       this.#status(pod, { phase: 'Pending', conditions: [condition] })
       return
     }
-    const zone = this.#zones[this.#placed++ % this.#zones.length] ?? ''
+    this.#placed += 1
     this.#sinceMs.set(pod.metadata.uid ?? '', this.#clock.monotonicMs())
-    const spec = { ...pod.spec, nodeName: `node-${zone}` } as NonNullable<Pod['spec']>
+    const spec = { ...pod.spec, nodeName: node ?? '' } as NonNullable<Pod['spec']>
     this.#kube.set(pods, keyOf(pod), now => now && { ...now, spec })
   }
 
-  #bind(claim: PersistentVolumeClaim): string | undefined {
+  /** The node of its volume, or the next one; undefined where there is none. */
+  #nodeFor(claim: PersistentVolumeClaim | undefined): string | undefined {
+    const bound = claim && this.#volumes.nodeOf(claim)
+    const all = this.#zones.map(zone => `node-${zone}`)
+    const usable = all.filter(name => this.#hasNode(name) && !this.silentNodes.has(name))
+    if (bound !== undefined) return usable.find(name => name === bound)
+    return usable.length === 0 ? undefined : usable[this.#placed % usable.length]
+  }
+
+  #bind(claim: PersistentVolumeClaim, node: string | undefined): string | undefined {
+    if (node === undefined) return "0 nodes are available: didn't match PersistentVolume's node affinity"
+    if (claim.metadata.deletionTimestamp !== undefined) return 'persistentvolumeclaim is being deleted'
+    if (claim.status?.phase === 'Lost') return 'persistentvolumeclaim bound to non-existent persistentvolume'
     if (claim.status?.phase === 'Bound') return undefined
     const wanted = claim.spec?.storageClassName
     const known =
       wanted === undefined || this.#kube.peek(storageClasses, { namespace: '', name: wanted }) !== undefined
     if (!known) return 'pod has unbound immediate PersistentVolumeClaims'
+    if (this.hasLocalVolumes) this.#volumes.bind(claim, node)
     this.#kube.setStatus(persistentVolumeClaims, keyOf(claim), { phase: 'Bound' })
     return undefined
   }
@@ -242,9 +302,12 @@ export class SimKubelets {
     )
     const before = recordOf(this.#kube.peek(leases, key))
     const incarnation = Math.max(before, ...mine.map(member => member.incarnation)) + 1
+    const disk = this.hasLocalVolumes
+      ? this.#volumes.diskOf(key, incarnation)
+      : { id: `disk-${id}`, since: 0 }
     const record = JSON.stringify({
       brokerId: id,
-      diskId: `disk-${id}`,
+      diskId: disk.id,
       cleanStop: true,
       incarnation,
       addresses: {},
@@ -261,7 +324,10 @@ export class SimKubelets {
     }))
     for (const slice of slices) {
       const renewed = slice.tablets.map(tablet => {
-        const isr = tablet.isr.map(member => (member.broker === id ? { ...member, incarnation } : member))
+        // What was in sync on another disk is not here.
+        const isr = tablet.isr.map(member =>
+          member.broker === id && member.incarnation >= disk.since ? { ...member, incarnation } : member,
+        )
         const differs = isr.some((member, at) => member.incarnation !== tablet.isr[at]?.incarnation)
         return differs ? { ...tablet, isr, version: tablet.version + 1 } : tablet
       })
@@ -274,7 +340,7 @@ export class SimKubelets {
     const renewTime = new Date(this.#clock.nowMs()).toISOString()
     for (const pod of this.#kube.peekAll(pods)) {
       if (pod.status?.containerStatuses?.[0]?.started !== true || this.silent.has(idOf(pod))) continue
-      if (this.#isRefused(pod)) continue
+      if (this.#isRefused(pod) || this.silentNodes.has(pod.spec?.nodeName ?? '')) continue
       const key = { namespace: pod.metadata.namespace ?? '', name: pod.metadata.name.replace(/-0$/, '') }
       if (this.#kube.peek(leases, key) === undefined) this.#register(pod)
       else this.#kube.set(leases, key, now => now && { ...now, spec: { ...now.spec, renewTime } })
@@ -305,8 +371,9 @@ export class SimKubelets {
       const caught = slice.tablets.map(tablet => {
         const { isr, replicas } = tablet
         const others = replicas.filter(id => !isr.some(({ broker }) => broker === id))
+        const hasSource = isr.some(({ broker, incarnation }) => runOf(broker) === incarnation)
         const joining = others.flatMap(broker => {
-          const incarnation = isr.length > 0 ? runOf(broker) : undefined
+          const incarnation = hasSource ? runOf(broker) : undefined
           return incarnation === undefined ? [] : [{ broker, incarnation }]
         })
         if (joining.length === 0) return tablet

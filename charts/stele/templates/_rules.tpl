@@ -40,11 +40,15 @@
   verbs: [create, patch]
 {{- end -}}
 
-{{/* What belongs to no namespace: zones stand on nodes, and whether volumes grow on their class. */}}
+{{/* What belongs to no namespace: zones stand on nodes, and whether volumes grow on their class. What became of a volume whose broker is gone stands on it
+     and its nodes; it is patched to be kept before its claim goes. */}}
 {{- define "stele.clusterRules" -}}
 - apiGroups: [""]
   resources: [nodes]
   verbs: [get, list, watch]
+- apiGroups: [""]
+  resources: [persistentvolumes]
+  verbs: [get, patch]
 - apiGroups: [storage.k8s.io]
   resources: [storageclasses]
   verbs: [get, list, watch]

@@ -45,6 +45,8 @@ export const annotations = {
   deletionPolicy: 'stele.dev/deletion-policy',
   /** On claims: Kafka's cluster id, so that a LogCluster made again has the same. */
   clusterId: 'stele.dev/cluster-id',
+  /** On claims, by their owner: what is on the volume is given up; see the operator's `judge/replacement.ts`. */
+  replaceVolume: 'stele.dev/replace-volume',
   /** On brokers' StatefulSets: the zone their pod was in last. */
   zone: 'stele.dev/zone',
   /** A digest of what the operator applied last. */

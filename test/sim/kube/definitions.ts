@@ -30,6 +30,10 @@ const statefulSetMayChange = [
   'minReadySeconds',
 ]
 
+/** A claim is bound once. */
+const claimMayChange = (before: JsonMap): string[] =>
+  specOf(before)['volumeName'] === undefined ? ['resources', 'volumeName'] : ['resources']
+
 /** The kinds that behave otherwise than a ConfigMap. */
 export const usualDefinitions: readonly Definition[] = [
   { id: 'pods.', status: true, generation: true },
@@ -38,11 +42,16 @@ export const usualDefinitions: readonly Definition[] = [
     id: 'persistentvolumeclaims.',
     status: true,
     refusal: (object, before) =>
-      before === undefined || same(without(specOf(object), 'resources'), without(specOf(before), 'resources'))
+      before === undefined ||
+      same(
+        without(specOf(object), ...claimMayChange(before)),
+        without(specOf(before), ...claimMayChange(before)),
+      )
         ? undefined
         : 'spec is immutable after creation except resources.requests for bound claims',
   },
   { id: 'nodes.', status: true },
+  { id: 'persistentvolumes.', status: true },
   {
     id: 'statefulsets.apps',
     status: true,

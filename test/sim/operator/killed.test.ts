@@ -4,7 +4,7 @@ import { tabletSlices } from '../../../control/kubernetes/resources/tablet-slice
 import type { KubeObject, Resource } from '../../../kube/api.ts'
 import * as kinds from '../../../kube/resources.ts'
 import { killedAt } from './killed-at.ts'
-import { Operated } from './operated.ts'
+import { namespace, Operated } from './operated.ts'
 
 const compared = [
   kinds.statefulSets,
@@ -55,7 +55,15 @@ function finalState(all: Operated) {
   }
 }
 
-type Scenario = { readonly before: (all: Operated) => void; readonly change: (all: Operated) => void }
+type Scenario = {
+  readonly before: (all: Operated) => void
+  readonly change: (all: Operated) => void
+  /** What has to be so beside what the operator says. */
+  readonly isOver?: (all: Operated) => boolean
+}
+
+const nodeOfBroker = (all: Operated, id: number): string =>
+  all.kube.peek(kinds.pods, { namespace, name: `events-broker-${id}-0` })?.spec?.nodeName ?? ''
 
 const scenarios: Readonly<Record<string, Scenario>> = {
   'a cluster with topics is made': {
@@ -82,6 +90,16 @@ const scenarios: Readonly<Record<string, Scenario>> = {
     },
     change: all => all.cluster({ brokers: 2 }),
   },
+  'a broker whose node and volume are gone gets an empty one': {
+    before: all => {
+      all.kubelets.hasLocalVolumes = true
+      all.kubelets.replicates = true
+      all.cluster({ brokers: 2, replaceAfter: '10s' })
+      all.topic('orders', { tablets: 2, replication: 2 })
+    },
+    change: all => all.kube.set(kinds.nodes, { namespace: '', name: nodeOfBroker(all, 1) }, () => undefined),
+    isOver: all => all.ready === 2 && all.kube.peekAll(kinds.persistentVolumes).length === 3,
+  },
   'brokers are removed, and clients outside served': {
     before: all => {
       all.cluster({ brokers: 4, deletionPolicy: 'Delete' })
@@ -94,7 +112,8 @@ async function run(
   scenario: Scenario,
   killAt: number | undefined,
 ): Promise<{ all: Operated; wasKilled: boolean }> {
-  const all = new Operated(7, ['a'])
+  const { isOver = () => true } = scenario
+  const all = new Operated(7, scenario.isOver === undefined ? ['a'] : ['a', 'b'])
   scenario.before(all)
   const first = all.start()
   if (all.clusterNow() !== undefined) await all.settled()
@@ -106,7 +125,7 @@ async function run(
     all.kill()
   }
   all.start(killAt === undefined ? api => api : killedAt(killAt, kill))
-  await all.clock.runUntil(() => wasKilled || all.isSettled())
+  await all.clock.runUntil(() => wasKilled || (isOver(all) && all.isSettled()))
   // What it removes last it removes when a pod has stopped.
   if (!wasKilled) await all.quiet()
   if (wasKilled) {
@@ -114,6 +133,7 @@ async function run(
     // What was written last may say that all is done, until the new one leads.
     await all.clock.runFor(30_000)
   }
+  await all.clock.runUntil(() => isOver(all))
   await all.settled()
   return { all, wasKilled }
 }
