@@ -109,7 +109,7 @@ export class Appends {
     const logAppendTimeMs = settings.messageTimestampType === 'LogAppendTime' ? nowMs : -1
     if (logAppendTimeMs >= 0) stampLogAppendTime(bytes, start, logAppendTimeMs)
     placeBatch(bytes, start, baseOffset, this.#owner.epoch)
-    producers.append(bytes, start, nowMs)
+    producers.append(bytes, start, this.#clock.monotonicMs())
     this.#stagedBytes += end - start
     this.#stagedRecords += countOf(bytes, start)
     this.#stage({ appending, slot, acks, baseOffset, endOffset, logAppendTimeMs, deadlineMs })

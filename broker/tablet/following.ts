@@ -194,7 +194,7 @@ export class Following implements Followed {
           producers.written()
           log.roll()
         }
-        producers.append(records, at, this.#clock.nowMs())
+        producers.append(records, at, this.#clock.monotonicMs())
         begun.push({ of: epoch(leaderEpochOf(records, at)), at: log.nextOffset })
         bytes += size
         log.append(records, at, at + size)

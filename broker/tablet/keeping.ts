@@ -112,9 +112,9 @@ export class Keeping implements CompactionOwner {
       const { world, checkpoints } = this.#shared
       const { name, directory } = this.#kept.identity
       const end = await log.placeOf(to)
-      const before = await Producers.cutBack(world.disk, directory, end.offset)
+      const nowMs = world.clock.monotonicMs()
+      const before = await Producers.cutBack(world.disk, directory, end.offset, nowMs)
       producers.become(before?.producers ?? new Producers())
-      const nowMs = world.clock.nowMs()
       const remember = (bytes: Buffer, at: number): void => {
         producers.append(bytes, at, nowMs)
         producers.written()
@@ -123,7 +123,7 @@ export class Keeping implements CompactionOwner {
       epochs.truncate(end.offset)
       if ((this.#checkpointed?.offset ?? 0) > end.offset) {
         // From here on a recovery believes nothing behind the cut.
-        await producers.save(world.disk, directory, end.offset)
+        await producers.save(world.disk, directory, end.offset, nowMs)
         await epochs.save()
         await checkpoints.setRecoveryPoint(name, end)
         this.#checkpointed = end
@@ -140,7 +140,7 @@ export class Keeping implements CompactionOwner {
       const { name, directory } = this.#kept.identity
       const none = new Producers()
       const names = await log.restartAt(start, async () => {
-        await none.save(world.disk, directory, start)
+        await none.save(world.disk, directory, start, 0)
         await checkpoints.restartAt(name, start)
       })
       producers.become(none)
@@ -180,7 +180,8 @@ export class Keeping implements CompactionOwner {
     const { name, directory } = this.#kept.identity
     const end = log.end
     const { writtenBytes } = this.#kept
-    await Promise.all([producers.save(world.disk, directory, end.offset), this.#kept.durable(end.offset)])
+    const saved = producers.save(world.disk, directory, end.offset, world.clock.monotonicMs())
+    await Promise.all([saved, this.#kept.durable(end.offset)])
     if (!this.#kept.isOpen) return
     try {
       await log.syncIndexes()
@@ -201,18 +202,24 @@ export class Keeping implements CompactionOwner {
   async applyRetention(producerIdExpirationMs: number): Promise<void> {
     if (!this.serves) return
     const { log, producers } = this.#state
-    const nowMs = this.#shared.world.clock.nowMs()
+    const { clock } = this.#shared.world
     const { settings, highWatermark } = this.#kept
     // A follower's log begins where its leader's does.
     const start =
       this.#kept.serves && settings.cleanupPolicy.has('delete')
-        ? await retainedFrom(log.lookUps.segmentFacts(), log.sizeBytes, settings, nowMs, highWatermark)
+        ? await retainedFrom(
+            log.lookUps.segmentFacts(),
+            log.sizeBytes,
+            settings,
+            clock.nowMs(),
+            highWatermark,
+          )
         : undefined
     if (start !== undefined && start > this.#logStart && this.#kept.serves) {
       if (start === log.end.offset && log.end.position > 0 && !log.hasStaged) log.roll()
       await this.startAt(start, 'retention')
     }
-    producers.expire(nowMs - producerIdExpirationMs)
+    producers.expire(clock.monotonicMs() - producerIdExpirationMs)
   }
 
   /** Takes the records below `start` away, durably. */

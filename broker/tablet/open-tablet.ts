@@ -42,9 +42,9 @@ async function open(
   const log = shared.log.child({ topic: tablet.topic, partition: tablet.partition })
   const checkpoint = checkpoints.of(name)
   const recoveryPoint = checkpoint?.recoveryPoint ?? offset(0)
-  const nowMs = world.clock.nowMs()
+  const nowMs = world.clock.monotonicMs()
   const savedProducers =
-    recoveryPoint === 0 ? new Producers() : Producers.open(world.disk, directory, recoveryPoint)
+    recoveryPoint === 0 ? new Producers() : Producers.open(world.disk, directory, recoveryPoint, nowMs)
   const savedEpochs =
     recoveryPoint === 0 ? LeaderEpochs.none(world.disk, directory) : LeaderEpochs.open(world.disk, directory)
   const producers = savedProducers ?? new Producers()

@@ -186,7 +186,7 @@ test('have a bound: those silent longest make room', () => {
 const saved = async (ledger: Ledger) => {
   const sim = simWorld({ seed: 1 })
   sim.world.disk.makeDirectory('/t')
-  await sim.clock.finish(ledger.producers.save(sim.world.disk, '/t', offset(ledger.next)))
+  await sim.clock.finish(ledger.producers.save(sim.world.disk, '/t', offset(ledger.next), 0))
   return sim
 }
 
@@ -210,7 +210,7 @@ describe('a snapshot', () => {
           if (i !== at % steps.length) continue
           const sim = await saved(ledger)
           sim.crash('lose')
-          const producers = Producers.open(sim.world.disk, '/t', offset(ledger.next))
+          const producers = Producers.open(sim.world.disk, '/t', offset(ledger.next), 0)
           expect(producers).toBeDefined()
           restored = new Ledger(producers)
           restored.next = ledger.next
@@ -230,7 +230,7 @@ describe('a snapshot', () => {
     const sim = await saved(ledger)
     for (let i = 1; i < 4; i++) {
       ledger.write({ first: ledger.next })
-      await sim.clock.finish(ledger.producers.save(sim.world.disk, '/t', offset(ledger.next)))
+      await sim.clock.finish(ledger.producers.save(sim.world.disk, '/t', offset(ledger.next), 0))
     }
     const names = () => sim.world.disk.list('/t').map(name => Number(name.slice(0, 20)))
     expect(names()).toEqual([1, 2, 3, 4])
@@ -238,7 +238,7 @@ describe('a snapshot', () => {
     expect(names()).toEqual([3, 4])
     await sim.clock.finish(Producers.removeOthers(sim.world.disk, '/t', offset(3), offset(3)))
     expect(names()).toEqual([3])
-    expect(Producers.open(sim.world.disk, '/t', offset(3))?.count).toBe(1)
+    expect(Producers.open(sim.world.disk, '/t', offset(3), 0)?.count).toBe(1)
   })
 
   test.each([undefined, '', '{"version":1}', '[]', '{"producers":[{"id":1}]}'])(
@@ -250,7 +250,7 @@ describe('a snapshot', () => {
         const file = sim.world.disk.open('/t/00000000000000000003.snapshot', 'create')
         file.write([Buffer.from(text)], 0)
       }
-      expect(Producers.open(sim.world.disk, '/t', offset(3))).toBeUndefined()
+      expect(Producers.open(sim.world.disk, '/t', offset(3), 0)).toBeUndefined()
     },
   )
 })

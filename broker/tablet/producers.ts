@@ -29,7 +29,7 @@ type Producer = {
   epoch: number
   /** Newest last; the last five count, more stand here only until the newest ones are written. */
   batches: WrittenBatch[]
-  /** Wall clock of the last append; after a crash, of the recovery. */
+  /** When it last appended, monotonic: a wall clock that jumps makes nobody silent. After a crash, when it was recovered. */
   lastAppendMs: number
   /** The epoch before, for as long as the first batch of this one is not written. */
   previous: Producer | undefined
@@ -123,7 +123,7 @@ export class Producers {
     )
   }
 
-  /** Forgets producers that appended nothing since `beforeMs` (producer.id.expiration.ms). */
+  /** Forgets producers that appended nothing since `beforeMs`, monotonic (producer.id.expiration.ms). */
   expire(beforeMs: number): void {
     for (const [id, producer] of this.#producers) {
       if (producer.lastAppendMs < beforeMs && !this.#unwritten.has(id)) this.#producers.delete(id)
@@ -131,8 +131,8 @@ export class Producers {
   }
 
   /** Writes the state as of `at`, the log's end. */
-  save(disk: Disk, directory: string, at: Offset): Promise<void> {
-    return replaceFile(disk, segmentPath(directory, at, 'snapshot'), this.#content())
+  save(disk: Disk, directory: string, at: Offset, nowMs: number): Promise<void> {
+    return replaceFile(disk, segmentPath(directory, at, 'snapshot'), this.#content(nowMs))
   }
 
   /**
@@ -158,11 +158,12 @@ export class Producers {
     disk: Disk,
     directory: string,
     end: Offset,
+    nowMs: number,
   ): Promise<{ readonly producers: Producers; readonly at: Offset } | undefined> {
     const all = snapshots(disk, directory).toSorted((a, b) => b - a)
     for (const at of all) if (at > end) await disk.remove(segmentPath(directory, at, 'snapshot'))
     for (const at of all) {
-      const producers = at > end ? undefined : Producers.open(disk, directory, at)
+      const producers = at > end ? undefined : Producers.open(disk, directory, at, nowMs)
       if (producers !== undefined) return { producers, at }
     }
     return undefined
@@ -176,20 +177,20 @@ export class Producers {
   }
 
   /** The state as of offset `at`, or undefined when no readable snapshot of that offset is there. */
-  static open(disk: Disk, directory: string, at: Offset): Producers | undefined {
+  static open(disk: Disk, directory: string, at: Offset, nowMs: number): Producers | undefined {
     const content = readFile(disk, segmentPath(directory, at, 'snapshot'))
-    return content && parse(content, new Producers())
+    return content && parse(content, new Producers(), nowMs)
   }
 
   restore(id: number, epoch: number, lastAppendMs: number, batches: WrittenBatch[]): void {
     this.#producers.set(id, { epoch, batches, lastAppendMs, previous: undefined })
   }
 
-  #content(): Buffer {
+  #content(nowMs: number): Buffer {
     const producers = [...this.#producers].map(([id, { epoch, lastAppendMs, batches }]) => ({
       id,
       epoch,
-      lastAppendMs,
+      silentMs: nowMs - lastAppendMs,
       batches: batches.map(batch => [
         batch.firstSequence,
         batch.lastSequence,
@@ -224,23 +225,24 @@ type Format = {
   producers: {
     id: number
     epoch: number
-    lastAppendMs: number
+    /** Not there in what version 0.1.0 began with, which noted the wall clock. */
+    silentMs?: number
     batches: [number, number, number, number][]
   }[]
 }
 
-function parse(content: Buffer, producers: Producers): Producers | undefined {
+function parse(content: Buffer, producers: Producers, nowMs: number): Producers | undefined {
   try {
     const format = JSON.parse(content.toString()) as Format
     if (format.version !== 1) return undefined
-    for (const { id, epoch, lastAppendMs, batches } of format.producers) {
+    for (const { id, epoch, silentMs = 0, batches } of format.producers) {
       const kept = batches.map(([firstSequence, lastSequence, baseOffset, lastOffset]) => ({
         firstSequence,
         lastSequence,
         baseOffset,
         lastOffset,
       }))
-      producers.restore(id, epoch, lastAppendMs, kept)
+      producers.restore(id, epoch, nowMs - silentMs, kept)
     }
     return producers
   } catch {

@@ -228,3 +228,22 @@ describe('dropped segments', () => {
     await sim.clock.finish(deleting)
   })
 })
+
+test('a producer is forgotten when it was silent for long, also over restarts, and not because a clock jumped', async () => {
+  const { sim, tablet } = await served({ 'retention.ms': '-1' })
+  const send = (to: Tablet, baseSequence: number) =>
+    sim.clock.finish(append(to, batchOf({ producer: { id: 4, epoch: 0, baseSequence } }), -1))
+  expect(await send(tablet, 0)).toEqual({ baseOffset: 0 })
+  sim.clock.jump(40 * dayMs)
+  await retain(sim, tablet)
+  expect(await send(tablet, 0)).toEqual({ baseOffset: 0 })
+  await sim.clock.runFor(dayMs / 2)
+  await sim.clock.finish(tablet.checkpoint())
+  sim.kill()
+  const again = await restarted(sim)
+  await retain(sim, again)
+  expect(await send(again, 0)).toEqual({ baseOffset: 0 })
+  await sim.clock.runFor(dayMs * 0.6)
+  await retain(sim, again)
+  expect(await send(again, 0)).toEqual({ baseOffset: 1 })
+})

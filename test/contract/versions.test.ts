@@ -369,7 +369,7 @@ describe('files in a data directory', () => {
     const epochs = LeaderEpochs.none(disk, '/t')
     epochs.seen(3 as Epoch, offset(0))
     await sim.clock.finish(epochs.save())
-    await sim.clock.finish(new Producers().save(disk, '/t', offset(5)))
+    await sim.clock.finish(new Producers().save(disk, '/t', offset(5), 0))
     const clean = CleanState.open(disk, '/t')
     clean.cleaned = offset(4)
     await sim.clock.finish(clean.save(offset(0)))
@@ -377,7 +377,7 @@ describe('files in a data directory', () => {
     const read = () => [
       LeaderEpochs.open(disk, '/t')?.latest,
       CleanState.open(disk, '/t').cleaned,
-      Producers.open(disk, '/t', offset(5))?.count,
+      Producers.open(disk, '/t', offset(5), 0)?.count,
     ]
     for (const name of files)
       put(sim, `/t/${name}`, textIn(sim, `/t/${name}`).replace('{', '{"mood":"good",'))

@@ -1,6 +1,7 @@
 /** A broker below its doors on the simulated world: what one process would run, started and ended as often as a test wants. */
 import { pino, type Logger } from 'pino'
 import { Groups } from '../../broker/groups/groups.ts'
+import { LocalCleaner } from '../../broker/log/compaction/cleaner.ts'
 import { Checkpoints } from '../../broker/log/checkpoint.ts'
 import { DataDirectory } from '../../broker/log/data-directory.ts'
 import { ReadBuffers } from '../../broker/log/read-buffers.ts'
@@ -12,6 +13,7 @@ import type { Rules } from '../../broker/replication/rules.ts'
 import { Router } from '../../broker/router/router.ts'
 import { resolveBroker, resolveTopic } from '../../broker/settings/resolve.ts'
 import type { Acks, Appending } from '../../broker/tablet/appending.ts'
+import { Compactions } from '../../broker/tablet/compactions.ts'
 import { GroupCommit } from '../../broker/tablet/group-commit.ts'
 import type { Tablet } from '../../broker/tablet/tablet.ts'
 import { Tablets } from '../../broker/tablet/tablets.ts'
@@ -38,6 +40,8 @@ export type SimBroker = {
   readonly checkpoints: Checkpoints
   readonly segmentCache: SegmentCache
   readonly tailMemory: TailMemory
+  /** What of its tablets is due to be compacted, now. */
+  compact(): Promise<void>
   /** The lines of its log from warnings on. */
   readonly lines: readonly LogLine[]
   /** A clean stop. Answers whether the next start may trust the disk. */
@@ -76,6 +80,7 @@ export type InCluster = {
 }
 
 const replicationPort = 9093
+const compaction = { mapBytesMax: MIB, bytesPerSecond: 10_000_000, timeShare: 1 }
 
 /** Starts the next process on the world's disk and recovers. */
 export async function startSimBroker(
@@ -134,6 +139,7 @@ export async function startSimBroker(
       restoreMs: cluster.restoreMs ?? Infinity,
       ...(cluster.rules && { rules: cluster.rules }),
     })
+  const cleaner = new LocalCleaner(world)
   const groupCommit = new GroupCommit()
   const tablets = new Tablets({
     shared: { world, log, logs, groupCommit, checkpoints, ...(replication && { replication }) },
@@ -145,6 +151,14 @@ export async function startSimBroker(
     settingsOf: topic =>
       resolveTopic({ topic: topic.settings, dynamic: store.brokerSettings(), static: settings }),
     clean: directory.wasClean && !damaged,
+  })
+  const compactions = new Compactions({
+    world,
+    log,
+    cleaner,
+    tablets,
+    limits: compaction,
+    backoffMs: Infinity,
   })
   const identity = { self, incarnation, clusterId: directory.meta.clusterId, dataDirectory: '/data' }
   const resolved = resolveBroker({ dynamic: store.brokerSettings(), static: settings })
@@ -173,6 +187,7 @@ export async function startSimBroker(
     if (cluster !== undefined) await store.leaving(self, incarnation)
     await replication?.leave()
     groups.end()
+    await compactions.stop()
     await replication?.stop()
     const clean = await tablets.stop()
     await store.close()
@@ -181,7 +196,8 @@ export async function startSimBroker(
     directory.release()
     return clean
   }
-  return { tablets, store, incarnation, router, checkpoints, segmentCache, tailMemory, lines, stop }
+  const compact = (): Promise<void> => compactions.round()
+  return { tablets, store, incarnation, router, checkpoints, segmentCache, tailMemory, compact, lines, stop }
 }
 
 /** Makes a topic and waits until its tablets serve. */

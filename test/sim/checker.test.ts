@@ -1,5 +1,5 @@
 /** The checker rejects every history that it should, and no sound one. */
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { complaintsOf, type Held, type Told } from './checker.ts'
 
 const held = (...values: string[]): Held[] => values.map((value, offset) => ({ offset, value }))
@@ -22,6 +22,7 @@ const holds = (run: string, ...values: string[]): Told => ({
   highWatermark: values.length,
   records: held(...values),
 })
+const latest = (reader: string, offset: number): Told => ({ kind: 'latest', tablet: 't', reader, offset })
 const mark = (run: string, highWatermark: number): Told => ({ kind: 'mark', tablet: 't', run, highWatermark })
 const leads = (run: string, epoch: number): Told => ({ kind: 'leads', tablet: 't', run, epoch })
 
@@ -72,6 +73,20 @@ test.each<[string, readonly Told[], RegExp]>([
   ['two leaders of one epoch', [leads('0/1', 3), leads('1/1', 3)], /led by 0\/1 and by 1\/1/],
   ['one that led on after a restart', [leads('0/1', 3), leads('0/2', 3)], /led by 0\/1 and by 0\/2/],
   [
+    'a skip at the beginning',
+    [read('r', held('a', 'b').slice(1)), holds('0/1', 'a', 'b')],
+    /got offset 1 of t where 0 was due/,
+  ],
+  ['an end that goes back', [latest('r', 3), latest('r', 2)], /t ends at 2, and at 3 before/],
+  [
+    'another number of bytes',
+    [
+      { ...holds('0/1', 'a'), batches: [{ baseOffset: 0, sum: 7 }] } as Told,
+      { ...holds('1/1', 'a'), batches: [{ baseOffset: 0, sum: 8 }] } as Told,
+    ],
+    /the batch at 0 of t has other bytes at 1\/1/,
+  ],
+  [
     'a reader that never got to the end',
     [read('r', held('a')), holds('0/1', 'a', 'b')],
     /up to 1, and it ends at 2/,
@@ -117,6 +132,68 @@ test('what was cleared may be gone, and no more', () => {
   expect(complaintsOf(history.filter(one => one !== cleared)).join('; ')).toMatch(
     /nobody wanted that.*a was acknowledged/,
   )
+})
+
+describe('of a compacted tablet', () => {
+  const compacted: Told = { kind: 'compacted', tablet: 't' }
+  const keyed = (offset: number, key: string): Held => ({ offset, value: `v${offset}`, key })
+  /** The first `total` records, of keys in turn, and of them those at `offsets`. */
+  const left = (run: string, ...offsets: number[]): Told => ({
+    kind: 'holds',
+    tablet: 't',
+    run,
+    highWatermark: 4,
+    records: offsets.map(at => keyed(at, at % 2 === 0 ? 'x' : 'y')),
+  })
+  const all: Told = {
+    kind: 'acknowledged',
+    tablet: 't',
+    baseOffset: 0,
+    values: ['v0', 'v1', 'v2', 'v3'],
+    keys: ['x', 'y', 'x', 'y'],
+  }
+  const reads = (...offsets: number[]): Told =>
+    read(
+      'r',
+      offsets.map(at => keyed(at, at % 2 === 0 ? 'x' : 'y')),
+    )
+
+  test('what has something newer behind it may be gone, and be passed over by readers', () => {
+    const one = [
+      compacted,
+      all,
+      reads(1, 2, 3),
+      left('0/1', 2, 3),
+      left('1/1', 0, 1, 2, 3),
+      left('2/1', 1, 2, 3),
+    ]
+    expect(complaintsOf(one)).toEqual([])
+    expect(complaintsOf(one.filter(told => told !== compacted))).not.toEqual([])
+  })
+
+  test.each<[string, readonly Told[], RegExp]>([
+    [
+      'the newest record of a key',
+      [left('0/1', 1, 3)],
+      /v2 was acknowledged at 2 of t, 0\/1 does not hold it/,
+    ],
+    ['the newest of all', [left('0/1', 0, 1, 2)], /v3 was acknowledged.*and not the last/],
+    ['what a reader is not given', [reads(0, 1, 3), left('0/1', 2, 3)], /got offset 3 of t where 2 was due/],
+    ['a step back', [reads(0, 1, 2, 3), reads(2, 3), left('0/1', 2, 3)], /got offset 2 of t where 4 was due/],
+    [
+      'another newest record',
+      [left('0/1', 2, 3), { ...left('1/1', 2, 3), highWatermark: 3 } as Told],
+      /the replicas of t know other newest records/,
+    ],
+    [
+      'another value',
+      [{ ...left('0/1', 2), records: [{ offset: 3, value: 'w', key: 'y' }] } as Told],
+      /is v3 and w/,
+    ],
+    ['everything', [], /nobody holds t/],
+  ])('%s is missed', (_what, history, complaint) => {
+    expect(complaintsOf([compacted, all, ...history]).join('; ')).toMatch(complaint)
+  })
 })
 
 test('of a deleted topic nothing is missed, and it may have nothing wrong either', () => {

@@ -2,6 +2,9 @@
  * What must hold of a cluster, judged from what its clients were told and what its replicas hold in the end. In comes a history, out come complaints: none when
  * nothing is wrong. It knows nothing of how brokers work.
  */
+import { missingKeys, passable } from './checker-compacted.ts'
+import { recordsOf } from './told-records.ts'
+
 export type Told =
   /** acks=all was answered: the records have offsets from `baseOffset` on. */
   | {
@@ -9,6 +12,8 @@ export type Told =
       readonly tablet: string
       readonly baseOffset: number
       readonly values: readonly string[]
+      /** Of a compacted topic. */
+      readonly keys?: readonly (string | undefined)[]
     }
   /** A reader that goes on where it was got these, in this order. */
   | {
@@ -17,6 +22,8 @@ export type Told =
       readonly reader: string
       readonly records: readonly Held[]
     }
+  /** A client asked for the end of what can be read, and goes by the newest leader that it has heard of. */
+  | { readonly kind: 'latest'; readonly tablet: string; readonly reader: string; readonly offset: number }
   /** One run of a broker said so of itself. */
   | { readonly kind: 'mark'; readonly tablet: string; readonly run: string; readonly highWatermark: number }
   | { readonly kind: 'leads'; readonly tablet: string; readonly run: string; readonly epoch: number }
@@ -28,6 +35,8 @@ export type Told =
   | { readonly kind: 'cut'; readonly tablet: string; readonly from: number }
   /** A reader was told that what it had read from `to` on is gone, and reads again from there. */
   | { readonly kind: 'went back'; readonly tablet: string; readonly reader: string; readonly to: number }
+  /** Of every key the newest record stays, and others may go. */
+  | { readonly kind: 'compacted'; readonly tablet: string }
   /** The topic was deleted: what was acknowledged may be gone. */
   | { readonly kind: 'deleted'; readonly tablet: string }
   /** In the end, when all have caught up. */
@@ -37,21 +46,35 @@ export type Told =
       readonly run: string
       readonly highWatermark: number
       readonly records: readonly Held[]
+      /** Every batch below the high watermark, by a sum of all its bytes. */
+      readonly batches?: readonly { readonly baseOffset: number; readonly sum: number }[]
     }
 
-export type Held = { readonly offset: number; readonly value: string }
+export type Held = { readonly offset: number; readonly value: string; readonly key?: string }
 
 const complaintsMax = 20
 
 export function complaintsOf(history: readonly Told[]): readonly string[] {
-  const deleted = new Set(history.flatMap(one => (one.kind === 'deleted' ? [one.tablet] : [])))
+  const having = (kind: Told['kind']): ReadonlySet<string> =>
+    new Set(history.flatMap(one => (one.kind === kind ? [one.tablet] : [])))
+  const deleted = having('deleted')
+  const compacted = having('compacted')
   const complaints = [
     ...goingBack(history),
+    ...latestGoingBack(history),
     ...twoWriters(history),
     ...skipping(history),
     ...differing(history),
     ...[...Map.groupBy(history, one => one.tablet)].flatMap(([tablet, of]) =>
-      deleted.has(tablet) ? [] : [...missing(tablet, of), ...repeated(tablet, of), ...unseen(tablet, of)],
+      deleted.has(tablet)
+        ? []
+        : [
+            ...(compacted.has(tablet)
+              ? missingKeys(tablet, of)
+              : [...missing(tablet, of), ...otherBytes(tablet, of)]),
+            ...repeated(tablet, of),
+            ...unseen(tablet, of),
+          ],
     ),
   ]
   return complaints.slice(0, complaintsMax)
@@ -73,6 +96,19 @@ function* goingBack(history: readonly Told[]): Generator<string> {
   }
 }
 
+/** Nor does what one client is told of them, whoever leads; but what had to be cut may be asked of one who has not cut it yet. */
+function* latestGoingBack(history: readonly Told[]): Generator<string> {
+  const cut = new Set(history.flatMap(one => (one.kind === 'cut' ? [one.tablet] : [])))
+  const told = new Map<string, number>()
+  for (const one of history) {
+    if (one.kind !== 'latest' || cut.has(one.tablet)) continue
+    const before = told.get(one.reader) ?? 0
+    if (one.offset < before)
+      yield `${one.reader} was told that ${one.tablet} ends at ${one.offset}, and at ${before} before`
+    told.set(one.reader, one.offset)
+  }
+}
+
 /** At most one run leads in an epoch. */
 function* twoWriters(history: readonly Told[]): Generator<string> {
   const leaders = new Map<string, string>()
@@ -85,8 +121,9 @@ function* twoWriters(history: readonly Told[]): Generator<string> {
   }
 }
 
-/** A reader sees no step back and no skip; and where it is told of a step back, somebody had to lead who had no more. */
+/** A reader, which begins at 0, sees no step back and no skip; and where it is told of a step back, somebody had to lead who had no more. */
 function* skipping(history: readonly Told[]): Generator<string> {
+  const mayPass = passable(history)
   const next = new Map<string, number>()
   const cuts = new Map<string, number>()
   for (const one of history) {
@@ -103,8 +140,8 @@ function* skipping(history: readonly Told[]): Generator<string> {
     }
     if (one.kind !== 'read') continue
     for (const { offset } of one.records) {
-      const due = next.get(one.reader)
-      if (due !== undefined && offset !== due)
+      const due = next.get(one.reader) ?? 0
+      if (offset !== due && !mayPass(one.tablet, due, offset))
         yield `${one.reader} got offset ${offset} of ${one.tablet} where ${due} was due`
       next.set(one.reader, offset + 1)
     }
@@ -132,14 +169,6 @@ function* differing(history: readonly Told[]): Generator<string> {
 function isBehind(name: string, tablet: string, from: number): boolean {
   const at = /^offset (\d+) of (.*)$/.exec(name)
   return at !== null && at[2] === tablet && Number(at[1]) >= from
-}
-
-function recordsOf(one: Told): readonly Held[] {
-  if (one.kind === 'read') return one.records
-  if (one.kind === 'holds') return one.records.filter(({ offset }) => offset < one.highWatermark)
-  if (one.kind === 'acknowledged')
-    return one.values.map((value, i) => ({ offset: one.baseOffset + i, value }))
-  return []
 }
 
 /** Nothing that was acknowledged is missing on any replica; and there are replicas. */
@@ -175,6 +204,19 @@ function keptBelow(history: readonly Told[]): number[] {
     if (one?.kind === 'cut') lowest = Math.min(lowest, one.from)
   }
   return kept
+}
+
+/** Batches are copied as they are. */
+function* otherBytes(tablet: string, history: readonly Told[]): Generator<string> {
+  const sums = new Map<number, number>()
+  for (const one of history) {
+    if (one.kind !== 'holds') continue
+    for (const { baseOffset, sum } of one.batches ?? []) {
+      if ((sums.get(baseOffset) ?? sum) !== sum)
+        yield `the batch at ${baseOffset} of ${tablet} has other bytes at ${one.run}`
+      sums.set(baseOffset, sum)
+    }
+  }
 }
 
 const clearedBelow = (tablet: string, history: readonly Told[]): number =>

@@ -45,9 +45,10 @@ export class SimClock {
     this.#wallMs += byMs
   }
 
-  clockOf(process: SimProcess): Clock {
+  /** `wall` is how far the wall clock of its machine is off. */
+  clockOf(process: SimProcess, wall: { readonly offMs: number } = { offMs: 0 }): Clock {
     return {
-      nowMs: () => this.nowMs(),
+      nowMs: () => this.nowMs() + wall.offMs,
       monotonicMs: () => this.#monotonicMs,
       after: (delayMs, act) => this.after(process, delayMs, act),
       endOfTurn: act => {

@@ -1,10 +1,11 @@
 /** Clients of a simulated cluster, as real ones behave: they ask again until they know, and go by the newest leader they have heard of. What they are told goes into the history. */
+import { crc32c } from '../../base/crc32c.ts'
 import { offset, type BrokerId } from '../../base/quantities.ts'
 import { Refusal } from '../../base/refusals.ts'
 import type { Acks } from '../../broker/tablet/appending.ts'
 import type { Tablet } from '../../broker/tablet/tablet.ts'
-import { batchBytesOf, checkBatch } from '../../protocol/kafka/record-batch.ts'
-import { buildBatch, readRecords } from '../../protocol/kafka/records.ts'
+import { baseOffsetOf, batchBytesOf, checkBatch, lastOffsetOf } from '../../protocol/kafka/record-batch.ts'
+import { buildBatch, readRecords, type NewRecord } from '../../protocol/kafka/records.ts'
 import { append, type Appended } from './broker.ts'
 import type { Held, Told } from './checker.ts'
 import type { SimCluster, SimNode } from './cluster.ts'
@@ -80,6 +81,8 @@ export class Producer extends Client {
   readonly acks: Acks
   /** Records before its next one may be gone: it goes on under another id then, as clients do (KIP-360). */
   survivesLoss = false
+  /** Its records have keys, of so many, and are tombstones now and then; 0: they have none. */
+  keys = 0
 
   constructor(
     cluster: SimCluster,
@@ -109,12 +112,19 @@ export class Producer extends Client {
     const count = 1 + random.below(3)
     const number = this.#number++
     const values = Array.from({ length: count }, (_, i) => `p${this.#id}-${number}#${i}`)
-    const records = values.map(value => ({
-      key: null,
-      value: Buffer.from(value.padEnd(10 + random.below(200), '.')),
-      headers: [],
-      timestamp: clock.nowMs(),
-    }))
+    const keys = values.map(() => (this.keys === 0 ? undefined : `k${random.below(this.keys)}`))
+    const records = values.map((value, i): NewRecord => {
+      const key = keys[i]
+      const filled = Buffer.from(value.padEnd(10 + random.below(200), '.'))
+      const isTombstone = key !== undefined && random.chance(0.1)
+      return {
+        key: key === undefined ? null : Buffer.from(key),
+        value: isTombstone ? null : filled,
+        // What no value says.
+        headers: isTombstone ? [['tombstone', filled]] : [],
+        timestamp: clock.nowMs(),
+      }
+    })
     const built = () =>
       buildBatch(records, { producer: { id: this.#id, epoch: 0, baseSequence: this.#sequence } })
     let batch = built()
@@ -124,7 +134,8 @@ export class Producer extends Client {
         append(tablet, Buffer.from(batch), this.acks, tablet.nowMs + 500),
       )
       if (answer !== undefined && 'baseOffset' in answer) {
-        this.#tell({ kind: 'acknowledged', tablet: this.tablet, baseOffset: answer.baseOffset, values })
+        const { baseOffset } = answer
+        this.#tell({ kind: 'acknowledged', tablet: this.tablet, baseOffset, values, keys })
         this.acknowledged += count
         this.longestMs = Math.max(this.longestMs, clock.monotonicMs() - sentMs)
         this.#sequence += count
@@ -153,7 +164,12 @@ const retriable = new Set([
   'KAFKA_STORAGE_ERROR',
   'UNKNOWN_TOPIC_OR_PARTITION',
   'BROKER_STOPPING',
+  // The leader's clock is hours behind: it will be right again.
+  'INVALID_TIMESTAMP',
 ])
+
+/** What stands between two offsets; compaction may have left nothing of it. */
+type Got = { readonly from: number; readonly to: number; readonly records: readonly Held[] }
 
 /** A consumer that is assigned the tablet and goes on where it was. */
 export class Reader extends Client {
@@ -179,13 +195,21 @@ export class Reader extends Client {
 
   async run(): Promise<void> {
     while (!this.stopped) {
-      const records = await this.turn()
-      if (records !== undefined && records.length > 0 && records[0]?.offset === this.next) {
-        this.next += records.length
-        this.#tell({ kind: 'read', tablet: this.tablet, reader: this.#name, records })
+      if (this.cluster.random.chance(0.1)) await this.#askLatest()
+      const got = await this.turn()
+      // An answer that comes too late is one to another question.
+      if (got !== undefined && got.from === this.next && got.to > got.from) {
+        this.next = got.to
+        this.#tell({ kind: 'read', tablet: this.tablet, reader: this.#name, records: got.records })
       }
       await this.pause()
     }
+  }
+
+  async #askLatest(): Promise<void> {
+    const latest = await this.ask(tablet => tablet.latest)
+    if (latest !== undefined)
+      this.#tell({ kind: 'latest', tablet: this.tablet, reader: this.#name, offset: latest })
   }
 
   #validate(tablet: Tablet): void {
@@ -200,26 +224,27 @@ export class Reader extends Client {
     this.#validatedIn = tablet.epoch
   }
 
-  turn(): Promise<readonly Held[] | undefined> {
+  turn(): Promise<Got | undefined> {
     return this.ask(tablet => this.read(tablet))
   }
 
-  protected async read(tablet: Tablet): Promise<Held[]> {
+  protected async read(tablet: Tablet): Promise<Got> {
     this.#validate(tablet)
     if (tablet.role === 'leader' && tablet.logStart > this.next) {
       this.next = tablet.logStart
       this.#tell({ kind: 'moved', tablet: this.tablet, reader: this.#name, to: this.next })
     }
-    const records = await this.readFrom(tablet, this.next)
-    const last = records.at(-1)
-    if (last !== undefined) this.#readEpoch = tablet.epochOf(offset(last.offset))
-    return records
+    const got = await this.readFrom(tablet, this.next)
+    if (got.to > got.from) this.#readEpoch = tablet.epochOf(offset(got.to - 1))
+    return got
   }
 
-  protected async readFrom(log: Pick<Tablet, 'read'>, from: number): Promise<Held[]> {
+  protected async readFrom(log: Pick<Tablet, 'read'>, from: number): Promise<Got> {
     const batches = await log.read(offset(from), 1 + this.cluster.random.below(2_000), true)
     try {
-      return batches.pieces.flatMap(piece => recordsIn(piece)).filter(record => record.offset >= from)
+      const records = batches.pieces.flatMap(piece => recordsIn(piece)).filter(({ offset }) => offset >= from)
+      const to = Math.max(from, ...batches.pieces.flatMap(piece => endsIn(piece)))
+      return { from, to, records }
     } finally {
       batches.release()
     }
@@ -232,21 +257,21 @@ export class NearReader extends Reader {
   /** Records that followers have served. */
   copied = 0
 
-  override async turn(): Promise<readonly Held[] | undefined> {
+  override async turn(): Promise<Got | undefined> {
     if (this.#nearest === undefined) return super.turn()
     const { next } = this
-    const records = await this.ask(({ copy }) => copy && this.readFrom(copy, next), this.#nearest)
-    if (records === undefined || this.cluster.random.chance(0.02)) this.#nearest = undefined
-    else this.copied += records.length
-    return records
+    const got = await this.ask(({ copy }) => copy && this.readFrom(copy, next), this.#nearest)
+    if (got === undefined || this.cluster.random.chance(0.02)) this.#nearest = undefined
+    else this.copied += got.records.length
+    return got
   }
 
-  protected override read(tablet: Tablet): Promise<Held[]> {
+  protected override read(tablet: Tablet): Promise<Got> {
     const near = tablet.led?.readableAt(offset(this.next)) ?? []
     const [first] = near
     if (first === undefined) return super.read(tablet)
     this.#nearest = this.cluster.random.pick([first, ...near])
-    return Promise.resolve([])
+    return Promise.resolve({ from: this.next, to: this.next, records: [] })
   }
 }
 
@@ -255,8 +280,28 @@ export function recordsIn(bytes: Buffer): Held[] {
   const records: Held[] = []
   for (let at = 0; at + 61 <= bytes.length; at += batchBytesOf(bytes, at)) {
     if (checkBatch(bytes, at, bytes.length) !== undefined) throw new Error(`a damaged batch at ${at}`)
-    for (const record of readRecords(bytes, at, recordsMax))
-      records.push({ offset: record.offset, value: String(record.value).replace(/\.*$/, '') })
+    for (const { offset, key, value, headers } of readRecords(bytes, at, recordsMax)) {
+      const text = String(value ?? headers[0]?.[1]).replace(/\.*$/, '')
+      records.push({ offset, value: text, ...(key !== null && { key: String(key) }) })
+    }
   }
   return records
+}
+
+/** Of each batch its offset and a sum of all its bytes. */
+export function batchesIn(bytes: Buffer): { baseOffset: number; sum: number }[] {
+  const batches: { baseOffset: number; sum: number }[] = []
+  for (let at = 0; at + 61 <= bytes.length; at += batchBytesOf(bytes, at)) {
+    const sum = crc32c(bytes.subarray(at, at + batchBytesOf(bytes, at)))
+    batches.push({ baseOffset: baseOffsetOf(bytes, at), sum })
+  }
+  return batches
+}
+
+/** Where each of the batches ends, whether compaction has left records of it or not. */
+function endsIn(bytes: Buffer): number[] {
+  const ends: number[] = []
+  for (let at = 0; at + 61 <= bytes.length; at += batchBytesOf(bytes, at))
+    ends.push(lastOffsetOf(bytes, at) + 1)
+  return ends
 }

@@ -8,7 +8,8 @@ import type { Topic } from '../../control/model.ts'
 import { isMoving, movedBack, movedTo } from '../../control/moves.ts'
 import type { Told } from './checker.ts'
 import { SimCluster, type SimNode } from './cluster.ts'
-import { NearReader, Producer, Reader, recordsIn } from './cluster-clients.ts'
+import { batchesIn, NearReader, Producer, Reader, recordsIn } from './cluster-clients.ts'
+import { compact, maintain } from './upkeep.ts'
 
 export type HistoryOptions = {
   readonly seed: number
@@ -20,13 +21,33 @@ export type HistoryOptions = {
 
 const lagMsMax = 600
 const stopLooksMax = 150
-const settings = { 'log.segment.bytes': '6000', 'log.index.interval.bytes': '400' }
+const settings = {
+  'log.segment.bytes': '6000',
+  'log.index.interval.bytes': '400',
+  // Time itself takes nothing away, whatever a clock says.
+  'log.retention.ms': '-1',
+}
+const yearMs = 365 * 24 * 3_600_000
+/** Whoever's clock is off takes what clients send all the same. */
+const anyTime = { 'message.timestamp.after.max.ms': String(100 * yearMs) }
+const compacted = {
+  'cleanup.policy': 'compact',
+  'segment.bytes': '1500',
+  'min.cleanable.dirty.ratio': '0',
+  'file.delete.delay.ms': '100',
+  'delete.retention.ms': String(10 * yearMs),
+}
 
 /** False: there was nothing to do it to. */
-// oxlint-disable-next-line typescript/no-invalid-void-type
 type Done = void | boolean
 
-type Wanted = { readonly name: string; readonly settings: Record<string, string>; readonly acks?: Acks }
+type Wanted = {
+  readonly name: string
+  readonly settings: Record<string, string>
+  readonly acks?: Acks
+  /** 1 when it is not given. */
+  readonly tablets?: number
+}
 
 export type Rolled = {
   readonly acknowledged: number
@@ -76,11 +97,12 @@ export class ClusterHistory {
     if (random.chance(0.4)) cluster.control.lostAnswers = 0.3
     if (random.chance(0.5)) cluster.shared.network.delayMs = { min: 1, max: random.between(5, 60) }
     const wanted: Wanted[] = [
-      { name: 'two', settings: { 'min.insync.replicas': '2' } },
-      { name: 'one', settings: { 'min.insync.replicas': '1' } },
+      { name: 'two', settings: { 'min.insync.replicas': '2', ...anyTime }, tablets: 2 },
+      { name: 'one', settings: { 'min.insync.replicas': '1', ...(random.chance(0.7) && anyTime) } },
+      { name: 'keyed', settings: { 'min.insync.replicas': '2', ...anyTime, ...compacted } },
       // Without power cuts it promises the same.
       ...(this.#keepsPower
-        ? [{ name: 'cached', settings: { 'stele.flush': 'os', 'min.insync.replicas': '2' } }]
+        ? [{ name: 'cached', settings: { 'stele.flush': 'os', 'min.insync.replicas': '2', ...anyTime } }]
         : []),
     ]
     for (const one of wanted) await this.#make(one)
@@ -133,26 +155,42 @@ export class ClusterHistory {
   }
 
   #assignments() {
-    return this.#topics.flatMap(({ id, name }) => {
-      const assignment = this.cluster.control.state.topicsById.get(id)?.tablets[0]
-      return assignment === undefined ? [] : [{ name, assignment }]
-    })
+    return this.#topics.flatMap(topic =>
+      (this.cluster.control.state.topicsById.get(topic.id)?.tablets ?? []).map((assignment, partition) => ({
+        topic,
+        name: topic.name,
+        partition,
+        assignment,
+      })),
+    )
+  }
+
+  /** Any tablet, with its topic. */
+  #any() {
+    const all = this.#assignments()
+    return all[this.cluster.random.below(all.length)]
   }
 
   get #keepsPower(): boolean {
     return this.cluster.options.seed % 3 === 0
   }
 
-  async #make({ name, settings: own, acks }: Wanted): Promise<void> {
+  async #make({ name, settings: own, acks, tablets = 1 }: Wanted): Promise<void> {
     const { cluster } = this
-    const topic = await cluster.makeTopic(name, own, 1, 3)
+    const topic = await cluster.makeTopic(name, own, tablets, 3)
     this.#topics.push(topic)
     const tell = (told: Told): void => void this.told.push(told)
-    for (let n = 0; n < 2; n++)
-      this.#begin(new Producer(cluster, topic.id, 0, 100 + this.#clients++, tell, acks))
-    this.#begin(new Reader(cluster, topic.id, 0, `reader ${this.#clients++}`, tell))
-    for (let n = 0; this.#near && n < 2; n++)
-      this.#begin(new NearReader(cluster, topic.id, 0, `near ${this.#clients++}`, tell))
+    for (let partition = 0; partition < tablets; partition++) {
+      if (isCompacted(topic)) tell({ kind: 'compacted', tablet: `${topic.id}/${partition}` })
+      for (let n = 0; n < 2; n++) {
+        const producer = new Producer(cluster, topic.id, partition, 100 + this.#clients++, tell, acks)
+        if (isCompacted(topic)) producer.keys = 12
+        this.#begin(producer)
+      }
+      this.#begin(new Reader(cluster, topic.id, partition, `reader ${this.#clients++}`, tell))
+      for (let n = 0; this.#near && n < 2; n++)
+        this.#begin(new NearReader(cluster, topic.id, partition, `near ${this.#clients++}`, tell))
+    }
   }
 
   #begin(client: Producer | Reader): void {
@@ -194,7 +232,9 @@ export class ClusterHistory {
   /** Mostly one that leads something: there most is at stake. */
   #target(): SimNode {
     const { nodes, random } = this.cluster
-    const leaders = this.#topics.flatMap(({ id }) => this.cluster.leader(id)?.leader ?? [])
+    const leaders = this.#assignments().flatMap(
+      ({ topic, partition }) => this.cluster.leader(topic.id, partition)?.leader ?? [],
+    )
     const leading = nodes.filter(({ id }) => leaders.includes(id))
     return random.pick(
       (leading.length > 0 && random.chance(0.6) ? leading : nodes) as [SimNode, ...SimNode[]],
@@ -215,38 +255,60 @@ export class ClusterHistory {
         if (random.chance(0.6)) node.start()
       },
       stop: () => {
-        if (node.paused) return
+        if (node.paused || !node.runs) return false
         node.stop()
+        return true
       },
       power: () => {
-        if (this.#keepsPower) return node.kill()
+        if (this.#keepsPower) return false
         node.cutPower(random.pick(['tear', 'tear', 'lose', 'keep']))
         if (random.chance(0.6)) node.start()
+        return true
       },
       blackout: () => {
-        if (this.#keepsPower) return
+        if (this.#keepsPower) return false
         for (const one of cluster.nodes) one.cutPower()
         for (const one of cluster.nodes) one.start()
+        return true
       },
       'lost disk': async () => {
-        if (!this.#isSound) return
+        if (!this.#isSound) return false
         await node.loseDisk()
         if (random.chance(0.8)) node.start()
+        return true
       },
       'delete records': () => {
-        const topic = this.#topics[random.below(this.#topics.length)]
-        const leader = topic && cluster.leader(topic.id)
-        if (leader === undefined || cluster.nodes.some(one => one.paused && one.id === leader.leader)) return
+        const any = this.#any()
+        // The broker refuses that for compacted topics.
+        const leader = any && !isCompacted(any.topic) && cluster.leader(any.topic.id, any.partition)
+        if (!leader || cluster.nodes.some(one => one.paused && one.id === leader.leader)) return false
         const below = random.chance(0.5) ? leader.highWatermark : random.below(leader.highWatermark + 1)
         this.told.push({ kind: 'cleared', tablet: nameOf(leader), below })
         void leader.deleteRecordsBefore(offset(below)).catch(() => undefined)
+        return true
       },
       pause: () => {
-        if (node.runs) node.pause()
+        if (!node.runs || node.paused) return false
+        node.pause()
+        return true
       },
       resume: () => {
-        for (const one of cluster.nodes) if (one.paused) one.resume()
+        const paused = cluster.nodes.filter(one => one.paused)
+        for (const one of paused) one.resume()
+        return paused.length > 0
       },
+      'clock jump': () => {
+        const jumpMs = random.pick([60_000, 3_600_000, 24 * 3_600_000, 40 * 24 * 3_600_000])
+        node.sim.wall.offMs = random.between(-jumpMs, jumpMs)
+      },
+      'clocks apart': () => {
+        for (const one of cluster.nodes) one.sim.wall.offMs = random.between(-6, 6) * 3_600_000
+      },
+      'clocks right': () => {
+        for (const one of cluster.nodes) one.sim.wall.offMs = 0
+      },
+      maintenance: () => maintain(cluster),
+      compact: () => compact(cluster),
       cut: () => shared.network.cut(node.host, other.host),
       isolate: () => {
         for (const one of cluster.nodes) if (one !== node) shared.network.cut(node.host, one.host)
@@ -289,16 +351,15 @@ export class ClusterHistory {
       'failing sync': () => node.sim.disk.failNext('sync', 'EIO', /\.log$/),
       'disk again': () => node.sim.disk.heal(),
       checkpoint: () => {
-        if (node.broker === undefined || node.paused) return
+        if (node.broker === undefined || node.paused) return false
         for (const tablet of node.broker.tablets.all()) void tablet.checkpoint().catch(() => undefined)
+        return true
       },
       'another topic': () => this.#makeAgain(),
       move: () => this.#move(),
       'move back': () => {
-        for (const { id } of this.#topics) {
-          const now = control.state.topicsById.get(id)?.tablets[0]
-          if (now !== undefined && random.chance(0.5)) control.move(id, 0, movedBack(now))
-        }
+        for (const { topic, partition, assignment } of this.#assignments())
+          if (random.chance(0.5)) control.move(topic.id, partition, movedBack(assignment))
       },
     }
     const deed = random.pick(often)
@@ -308,11 +369,10 @@ export class ClusterHistory {
   }
 
   /** Somebody wants the replicas of a topic elsewhere, whatever goes on; two at least, so that one disk is no loss. */
-  #move(): void {
+  #move(): Done {
     const { control, random, nodes } = this.cluster
-    const topic = this.#topics[random.below(this.#topics.length)]
-    const now = topic && control.state.topicsById.get(topic.id)?.tablets[0]
-    if (topic === undefined || now === undefined) return
+    const any = this.#any()
+    if (any === undefined) return false
     const ids = nodes.map(({ id }) => id)
     const target: BrokerId[] = []
     const count = random.between(2, 3.99)
@@ -320,7 +380,9 @@ export class ClusterHistory {
       const next = random.pick(ids as [BrokerId, ...BrokerId[]])
       if (!target.includes(next)) target.push(next)
     }
-    control.move(topic.id, 0, movedTo(now, target))
+    const to = movedTo(any.assignment, target)
+    control.move(any.topic.id, any.partition, to)
+    return to !== undefined
   }
 
   /** Whether all replicas are in sync in their present runs and nothing is in the way: one disk is then no loss. */
@@ -329,32 +391,33 @@ export class ClusterHistory {
     const quiet = nodes.every(one => one.runs && !one.paused && !control.isAway(one.id) && !one.isAiling)
     if (!quiet || nodes.some(one => nodes.some(other => shared.network.isCut(one.host, other.host))))
       return false
-    return this.#topics.every(({ id }) => {
-      const { replicas = [], isr = [] } = control.state.topicsById.get(id)?.tablets[0] ?? {}
-      return replicas.every(replica =>
+    return this.#assignments().every(({ assignment: { replicas, isr } }) =>
+      replicas.every(replica =>
         isr.some(
           ({ broker, incarnation }) =>
             broker === replica && incarnation === nodes[replica]?.broker?.incarnation,
         ),
-      )
-    })
+      ),
+    )
   }
 
   /** A topic is deleted and made again under its name, when the control store can be reached. */
-  async #makeAgain(): Promise<void> {
+  async #makeAgain(): Promise<Done> {
     const { cluster } = this
     const { control, random } = cluster
     const [first] = cluster.able
     const node = cluster.able.find(({ id }) => !control.isAway(id))
-    if (node?.broker === undefined || node !== first || random.chance(0.5)) return
+    if (node?.broker === undefined || node !== first || random.chance(0.5)) return false
     const topic = this.#topics[0]
-    if (topic === undefined) return
+    if (topic === undefined) return false
     this.#topics = this.#topics.filter(one => one !== topic)
     for (const client of [...this.#producers, ...this.#readers])
       if (client.topicId === topic.id) client.stopped = true
-    this.told.push({ kind: 'deleted', tablet: `${topic.id}/0` })
+    for (const partition of topic.tablets.keys())
+      this.told.push({ kind: 'deleted', tablet: `${topic.id}/${partition}` })
     await cluster.clock.finish(node.broker.store.deleteTopic(topic.name, topic.id))
-    await this.#make({ name: topic.name, settings: { ...topic.settings } })
+    await this.#make({ name: topic.name, settings: { ...topic.settings }, tablets: topic.tablets.length })
+    return true
   }
 
   /** Everything is mended; all catch up, and what they hold is written down. */
@@ -369,6 +432,7 @@ export class ClusterHistory {
     for (const node of cluster.nodes) {
       node.sim.disk.heal()
       node.sim.disk.syncMs = { min: 0.05, max: 2 }
+      node.sim.wall.offMs = 0
       if (node.paused) node.resume()
     }
     // What was under way on failing disks fails before the nodes are looked at.
@@ -389,15 +453,17 @@ export class ClusterHistory {
     }
     this.#observe()
     for (const reader of this.#readers) reader.stopped = true
-    for (const topic of this.#topics) {
-      for (const { node, tablet } of cluster.replicas(topic.id)) {
+    for (const { broker } of cluster.nodes)
+      if (broker !== undefined) await cluster.clock.finish(broker.compact())
+    for (const { topic, partition } of this.#assignments()) {
+      for (const { node, tablet } of cluster.replicas(topic.id, partition)) {
         const { highWatermark } = tablet
         this.told.push({
           kind: 'holds',
           tablet: nameOf(tablet),
           run: this.#replicaOf(node, tablet),
           highWatermark,
-          records: heldBy(node, tablet),
+          ...heldBy(node, tablet, highWatermark),
         })
       }
     }
@@ -406,25 +472,25 @@ export class ClusterHistory {
   #isQuiet(): boolean {
     const { cluster } = this
     if (this.#producers.some(({ busy }) => busy)) return false
-    return this.#topics.every(({ id }) => {
-      const leader = cluster.leader(id)
-      const replicas = cluster.replicas(id)
-      const assignment = cluster.control.state.topicsById.get(id)?.tablets[0]
-      if (leader === undefined || assignment === undefined || isMoving(assignment)) return false
+    return this.#assignments().every(({ topic: { id }, partition, assignment }) => {
+      const leader = cluster.leader(id, partition)
+      const replicas = cluster.replicas(id, partition)
+      if (leader === undefined || isMoving(assignment)) return false
       const count = assignment.replicas.length
       if (replicas.length !== count || assignment.isr.length !== count) return false
       const end = leader.logEnd
       const same = replicas.every(({ tablet }) => tablet.logEnd === end && tablet.highWatermark === end)
-      return same && this.#readers.every(reader => reader.topicId !== id || reader.next === end)
+      const isOf = (one: Reader): boolean => one.topicId === id && one.partition === partition
+      return same && this.#readers.every(reader => !isOf(reader) || reader.next === end)
     })
   }
 
   #state(): unknown {
-    return this.#topics.map(({ name, id }) => ({
-      name,
-      assignment: this.cluster.control.state.topicsById.get(id)?.tablets[0],
+    return this.#assignments().map(({ topic: { id }, name, partition, assignment }) => ({
+      name: `${name}-${partition}`,
+      assignment,
       runs: this.cluster.nodes.map(node => node.broker?.incarnation),
-      replicas: this.cluster.replicas(id).map(({ node, tablet }) => ({
+      replicas: this.cluster.replicas(id, partition).map(({ node, tablet }) => ({
         at: node.host,
         role: tablet.role,
         why: tablet.offlineReason,
@@ -432,7 +498,9 @@ export class ClusterHistory {
         end: tablet.logEnd,
         mark: tablet.highWatermark,
       })),
-      readers: this.#readers.filter(({ topicId }) => topicId === id).map(({ next }) => next),
+      readers: this.#readers
+        .filter(one => one.topicId === id && one.partition === partition)
+        .map(({ next }) => next),
       busy: this.#producers.filter(({ topicId, busy }) => topicId === id && busy).length,
     }))
   }
@@ -456,6 +524,15 @@ const often: [string, ...string[]] = [
   'reset',
   'blackout',
   'no control',
+  'no control',
+  'clock jump',
+  'clock jump',
+  'clock jump',
+  'clocks apart',
+  'clocks right',
+  'maintenance',
+  'maintenance',
+  ...Array.from({ length: 4 }, () => 'compact'),
   'slow disk',
   'full disk',
   'failing reads',
@@ -471,16 +548,20 @@ const often: [string, ...string[]] = [
   'move back',
 ]
 
+const isCompacted = ({ settings: own }: Topic): boolean => own['cleanup.policy'] === 'compact'
 const nameOf = ({ topicId, partition }: Tablet): string => `${topicId}/${partition}`
 const runOf = (node: SimNode): string => `${node.id}/${node.broker?.incarnation ?? 0}`
 
 /** What stands in the files of a replica. */
-function heldBy(node: SimNode, tablet: Tablet) {
+function heldBy(node: SimNode, tablet: Tablet, highWatermark: number) {
   const { disk } = node.sim.world
   const { directory } = tablet.identity
-  return disk
+  const files = disk
     .list(directory)
     .filter(name => name.endsWith('.log'))
-    .flatMap(name => recordsIn(readFile(disk, `${directory}/${name}`) ?? Buffer.alloc(0)))
-    .filter(record => record.offset >= tablet.logStart)
+    .map(name => readFile(disk, `${directory}/${name}`) ?? Buffer.alloc(0))
+  return {
+    records: files.flatMap(recordsIn).filter(record => record.offset >= tablet.logStart),
+    batches: files.flatMap(batchesIn).filter(({ baseOffset }) => baseOffset < highWatermark),
+  }
 }

@@ -1,8 +1,5 @@
 /** Copies of compacted topics: a leader has less than what its followers were sent, and the offsets mean the same everywhere. */
 import { expect, test } from 'vitest'
-import { pino } from 'pino'
-import { LocalCleaner } from '../../broker/log/compaction/cleaner.ts'
-import { Compactions } from '../../broker/tablet/compactions.ts'
 import type { Tablet } from '../../broker/tablet/tablet.ts'
 import { offset } from '../../base/quantities.ts'
 import { batchBytesOf, lastOffsetOf } from '../../protocol/kafka/record-batch.ts'
@@ -53,15 +50,7 @@ async function compacting(seed: number) {
       if (node.broker === undefined) throw new Error('it does not run')
       const { tablets } = node.broker
       for (const tablet of tablets.all()) await cluster.clock.finish(tablet.checkpoint())
-      const compactions = new Compactions({
-        world: node.sim.world,
-        log: pino({ level: 'silent' }),
-        cleaner: new LocalCleaner(node.sim.world),
-        tablets,
-        limits: { mapBytesMax: 2 ** 20, bytesPerSecond: 10_000_000, timeShare: 1 },
-        backoffMs: 1_000,
-      })
-      await cluster.clock.finish(compactions.round())
+      await cluster.clock.finish(node.broker.compact())
     },
     /** The newest value of each key, and where it stands. */
     newest: async (tablet: Tablet): Promise<Map<string, string>> => {

@@ -16,6 +16,8 @@ export type SimWorld = {
   /** Chance for the test itself, from the same seed. */
   readonly random: Seeded
   readonly network: SimNetwork
+  /** How far its wall clock is ahead of the one that all have in common; whatever it does, monotonic time goes on. */
+  readonly wall: { offMs: number }
   /** The world as the running process sees it. Ask again after a kill or a crash: the old one is dead, and so is all it opened. */
   readonly world: World
   /** Stops the process in the middle of whatever it does, as SIGSTOP does, and lets it go on. */
@@ -58,12 +60,13 @@ export function simWorld({
   const disk = new SimDisk(clock, random.fork(), sectorBytes ?? random.pick([512, 4096]))
   const fileSystem = new SimFileSystem(disk)
   let process: SimProcess = { alive: true }
+  const wall = { offMs: 0 }
   const network = shared?.network ?? new SimNetwork(clock, new Seeded(seed))
   const start = (): World => {
     const chance = random.fork()
     process = { alive: true }
     return {
-      clock: clock.clockOf(process),
+      clock: clock.clockOf(process, wall),
       random: { bytes: count => chance.bytes(count) },
       disk: fileSystem.diskOf(process),
       network: network.networkOf(host, process),
@@ -81,6 +84,7 @@ export function simWorld({
     disk,
     random: random.fork(),
     network,
+    wall,
     get world() {
       return world
     },
