@@ -36,10 +36,16 @@ type Numbers = readonly [
   syncFailed?: 0 | 1,
   highWatermark?: number,
   bornIn?: number,
+  recovered?: 0 | 1,
 ]
-/** `since`: the first run that noted every tablet that it opened. */
-type Format = { version: 1; since?: number; tablets: Record<string, Numbers> }
-type Content = { readonly since: Incarnation | undefined; readonly tablets: Map<string, TabletCheckpoint> }
+/** `since`: the first run that noted every tablet that it opened. `boot`: that of the kernel in which those that say so were recovered last. */
+type Format = { version: 1; since?: number; boot?: string; tablets: Record<string, Numbers> }
+type Content = {
+  readonly since: Incarnation | undefined
+  readonly tablets: Map<string, TabletCheckpoint>
+  readonly boot: string | undefined
+  readonly recovered: ReadonlySet<string>
+}
 
 const nothing: TabletCheckpoint = {
   recoveryPoint: offset(0),
@@ -56,28 +62,55 @@ export class Checkpoints {
   readonly #path: string
   readonly #tablets: Map<string, TabletCheckpoint>
   #since: Incarnation | undefined
+  readonly #boot: string | undefined
+  /** Whose logs were recovered since this kernel has been up. */
+  readonly #recovered: Set<string>
   #writing: Promise<void> | undefined
   #next: Promise<void> | undefined
 
-  private constructor(disk: Disk, path: string, { since, tablets }: Content) {
+  private constructor(
+    disk: Disk,
+    path: string,
+    { since, tablets, boot: before, recovered }: Content,
+    boot: string | undefined,
+  ) {
     this.#disk = disk
     this.#path = path
     this.#since = since
     this.#tablets = tablets
+    this.#boot = boot
+    this.#recovered = new Set(boot === before ? recovered : [])
   }
 
-  /** Reads the file. One that is missing or unreadable costs time, not data: every tablet is then checked from its start. */
-  static open(disk: Disk, dataDirectory: string): { checkpoints: Checkpoints; damaged: boolean } {
+  /**
+   * Reads the file. One that is missing or unreadable costs time, not data: every tablet is then checked from its start. `boot` names the time since the kernel
+   * came up; undefined where that is not known.
+   */
+  static open(
+    disk: Disk,
+    dataDirectory: string,
+    boot?: string,
+  ): { checkpoints: Checkpoints; damaged: boolean } {
     const path = `${dataDirectory}/recovery-point.json`
     const content = readFile(disk, path)
-    const empty: Content = { since: undefined, tablets: new Map() }
+    const empty: Content = { since: undefined, tablets: new Map(), boot: undefined, recovered: new Set() }
     const read = content === undefined ? empty : parse(content)
-    return { checkpoints: new Checkpoints(disk, path, read ?? empty), damaged: read === undefined }
+    return { checkpoints: new Checkpoints(disk, path, read ?? empty, boot), damaged: read === undefined }
   }
 
   /** What is known of the tablet in directory `name`, or undefined when it never had one here. */
   of(name: string): TabletCheckpoint | undefined {
     return this.#tablets.get(name)
+  }
+
+  /** Its log was recovered since this kernel came up: whatever was written to it since then is still there, synced or not. */
+  keptAll(name: string): boolean {
+    return this.#boot !== undefined && this.#recovered.has(name)
+  }
+
+  /** Its log is recovered. Goes to the disk with the next change of anything. */
+  noteRecovered(name: string): void {
+    this.#recovered.add(name)
   }
 
   /** The first run that noted every tablet it opened, at most `run`, which does: of one that is not noted nothing was here since then. */
@@ -97,9 +130,16 @@ export class Checkpoints {
     return this.#save()
   }
 
+  /** What the tablet had was lost in part before run `bornIn`. Resolves when that is durable. */
+  hasLost(name: string, bornIn: Incarnation): Promise<void> {
+    this.#tablets.set(name, { ...(this.#tablets.get(name) ?? nothing), bornIn })
+    return this.#save()
+  }
+
   /** Forgets what `isKept` does not keep; the next write leaves it out. */
   retain(isKept: (name: string) => boolean): void {
     for (const name of this.#tablets.keys()) if (!isKept(name)) this.#tablets.delete(name)
+    for (const name of this.#recovered) if (!isKept(name)) this.#recovered.delete(name)
   }
 
   /** Everything before `end` is on disk. Resolves when that is durable. */
@@ -140,6 +180,11 @@ export class Checkpoints {
     return this.#tablets.delete(name) ? this.#save() : Promise.resolve()
   }
 
+  /** Brings what was noted to the disk. */
+  save(): Promise<void> {
+    return this.#save()
+  }
+
   /** Writes at once, on the event loop; for a clean stop. */
   saveNow(): void {
     replaceFileNow(this.#disk, this.#path, this.#content())
@@ -167,10 +212,25 @@ export class Checkpoints {
     for (const [name, tablet] of this.#tablets) {
       const { recoveryPoint, segment, position, logStart, highWatermark, bornIn } = tablet
       const syncFailed = tablet.syncFailed ? 1 : 0
-      tablets[name] = [recoveryPoint, segment, position, logStart, syncFailed, highWatermark, bornIn]
+      const recovered = this.#recovered.has(name) ? 1 : 0
+      tablets[name] = [
+        recoveryPoint,
+        segment,
+        position,
+        logStart,
+        syncFailed,
+        highWatermark,
+        bornIn,
+        recovered,
+      ]
     }
-    const since = this.#since
-    const format: Format = { version: 1, ...(since !== undefined && { since }), tablets }
+    const [since, boot] = [this.#since, this.#boot]
+    const format: Format = {
+      version: 1,
+      ...(since !== undefined && { since }),
+      ...(boot !== undefined && { boot }),
+      tablets,
+    }
     const body = JSON.stringify(format).slice(0, -1)
     return Buffer.from(`${body},${checksumName}${crc32c(Buffer.from(body))}}\n`)
   }
@@ -180,7 +240,12 @@ const checksumName = '"crc32c":'
 
 function parse(content: Buffer): Content | undefined {
   try {
-    const { since, tablets, crc32c: checksum } = JSON.parse(content.toString()) as Format & { crc32c: number }
+    const {
+      since,
+      boot,
+      tablets,
+      crc32c: checksum,
+    } = JSON.parse(content.toString()) as Format & { crc32c: number }
     if (checksum !== crc32c(content.subarray(0, content.lastIndexOf(`,${checksumName}`)))) return undefined
     const entries = Object.entries(tablets).map(([name, numbers]): [string, TabletCheckpoint] => {
       const [recoveryPoint, segment, position, logStart, syncFailed, highWatermark = logStart, bornIn = 0] =
@@ -198,7 +263,13 @@ function parse(content: Buffer): Content | undefined {
         },
       ]
     })
-    return { since: since === undefined ? undefined : incarnation(since), tablets: new Map(entries) }
+    const recovered = Object.entries(tablets).flatMap(([name, numbers]) => (numbers[7] === 1 ? [name] : []))
+    return {
+      since: since === undefined ? undefined : incarnation(since),
+      tablets: new Map(entries),
+      boot,
+      recovered: new Set(recovered),
+    }
   } catch {
     return undefined
   }

@@ -8,6 +8,7 @@ import type { Topic } from '../../control/model.ts'
 import { isMoving, movedBack, movedTo } from '../../control/moves.ts'
 import type { Told } from './checker.ts'
 import { SimCluster, type SimNode } from './cluster.ts'
+import { Flips } from './cluster-flips.ts'
 import { Producer, Reader, recordsIn } from './cluster-clients.ts'
 
 export type HistoryOptions = { readonly seed: number; readonly rules?: Rules; readonly steps?: number }
@@ -30,6 +31,8 @@ export class ClusterHistory {
   readonly cluster: SimCluster
   readonly told: Told[] = []
   readonly #steps: number
+  /** Bits flip in some histories. */
+  readonly #flips: Flips | undefined
   #topics: Topic[] = []
   #producers: Producer[] = []
   #readers: Reader[] = []
@@ -52,6 +55,7 @@ export class ClusterHistory {
       ...(rules && { rules }),
     })
     this.#steps = steps
+    this.#flips = seed % 4 === 1 ? new Flips(this.cluster) : undefined
   }
 
   /** Lives it to the end; answers how many records were acknowledged. */
@@ -72,6 +76,7 @@ export class ClusterHistory {
     for (const one of wanted) await this.#make(one)
     for (let step = 0; step < this.#steps; step++) {
       await this.#trouble()
+      this.#flips?.perhaps(this.#topics)
       await this.#pass(random.between(20, 700))
     }
     await this.#end()
@@ -208,7 +213,7 @@ export class ClusterHistory {
         for (const one of cluster.nodes) one.start()
       },
       'lost disk': async () => {
-        if (!this.#isSound) return
+        if (!this.#isSound || this.#flips?.isWhole(this.#topics) === false) return
         await node.loseDisk()
         if (random.chance(0.8)) node.start()
       },
@@ -339,7 +344,7 @@ export class ClusterHistory {
   async #end(): Promise<void> {
     const { cluster } = this
     const { control, shared } = cluster
-    this.deeds.push(`${Math.round(cluster.clock.monotonicMs())} end`)
+    this.deeds.push(...(this.#flips?.done ?? []), `${Math.round(cluster.clock.monotonicMs())} end`)
     shared.network.heal()
     control.heal()
     control.lostAnswers = 0
@@ -365,6 +370,7 @@ export class ClusterHistory {
     } catch (cause) {
       throw new Error(`it does not come to rest: ${JSON.stringify(this.#state())}`, { cause })
     }
+    await this.#flips?.end(this.#topics)
     this.#observe()
     for (const reader of this.#readers) reader.stopped = true
     for (const topic of this.#topics) {
