@@ -244,7 +244,7 @@ async function openTablets(
   staticSettings: Readonly<Record<string, string>>,
   log: Logger,
 ) {
-  const { checkpoints, damaged } = Checkpoints.open(world.disk, directory.path)
+  const { checkpoints, damaged } = Checkpoints.open(world.disk, directory.path, bootId())
   if (damaged) log.warn('recovery-point.json is not readable: every log is checked from its start')
   const settings = resolveBroker({ dynamic: store.brokerSettings(), static: staticSettings })
   const { brokerId: self, rack } = settings

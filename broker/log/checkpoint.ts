@@ -38,10 +38,16 @@ type Numbers = readonly [
   syncFailed?: 0 | 1,
   highWatermark?: number,
   bornIn?: number,
+  recovered?: 0 | 1,
 ]
-/** `since`: the first run that noted every tablet that it opened. */
-type Format = { version: number; since?: number; tablets: Record<string, Numbers> }
-type Content = { readonly since: Incarnation | undefined; readonly tablets: Map<string, TabletCheckpoint> }
+/** `since`: the first run that noted every tablet that it opened. `boot`: that of the kernel in which those that say so were recovered last. */
+type Format = { version: number; since?: number; boot?: string; tablets: Record<string, Numbers> }
+type Content = {
+  readonly since: Incarnation | undefined
+  readonly tablets: Map<string, TabletCheckpoint>
+  readonly boot: string | undefined
+  readonly recovered: ReadonlySet<string>
+}
 
 const version = 1
 
@@ -60,31 +66,56 @@ export class Checkpoints {
   readonly #path: string
   readonly #tablets: Map<string, TabletCheckpoint>
   #since: Incarnation | undefined
+  readonly #boot: string | undefined
+  /** Whose logs were recovered since this kernel has been up. */
+  readonly #recovered: Set<string>
   #writing: Promise<void> | undefined
   #next: Promise<void> | undefined
 
-  private constructor(disk: Disk, path: string, { since, tablets }: Content) {
+  private constructor(
+    disk: Disk,
+    path: string,
+    { since, tablets, boot: before, recovered }: Content,
+    boot: string | undefined,
+  ) {
     this.#disk = disk
     this.#path = path
     this.#since = since
     this.#tablets = tablets
+    this.#boot = boot
+    this.#recovered = new Set(boot === before ? recovered : [])
   }
 
   /**
-   * Reads the file. One that is missing or unreadable costs time, not data: every tablet is then checked from its start.
+   * Reads the file. One that is missing or unreadable costs time, not data: every tablet is then checked from its start. `boot` names the time since the kernel
+   * came up; undefined where that is not known.
    * @throws DataDirectoryRefused for one of a newer format: nobody knows what is lost without it
    */
-  static open(disk: Disk, dataDirectory: string): { checkpoints: Checkpoints; damaged: boolean } {
+  static open(
+    disk: Disk,
+    dataDirectory: string,
+    boot?: string,
+  ): { checkpoints: Checkpoints; damaged: boolean } {
     const path = `${dataDirectory}/recovery-point.json`
     const content = readFile(disk, path)
-    const empty: Content = { since: undefined, tablets: new Map() }
+    const empty: Content = { since: undefined, tablets: new Map(), boot: undefined, recovered: new Set() }
     const read = content === undefined ? empty : parse(path, content)
-    return { checkpoints: new Checkpoints(disk, path, read ?? empty), damaged: read === undefined }
+    return { checkpoints: new Checkpoints(disk, path, read ?? empty, boot), damaged: read === undefined }
   }
 
   /** What is known of the tablet in directory `name`, or undefined when it never had one here. */
   of(name: string): TabletCheckpoint | undefined {
     return this.#tablets.get(name)
+  }
+
+  /** Its log was recovered since this kernel came up: whatever was written to it since then is still there, synced or not. */
+  keptAll(name: string): boolean {
+    return this.#boot !== undefined && this.#recovered.has(name)
+  }
+
+  /** Its log is recovered. Goes to the disk with the next change of anything. */
+  noteRecovered(name: string): void {
+    this.#recovered.add(name)
   }
 
   /** The first run that noted every tablet it opened, at most `run`, which does: of one that is not noted nothing was here since then. */
@@ -104,9 +135,16 @@ export class Checkpoints {
     return this.#save()
   }
 
+  /** What the tablet had was lost in part before run `bornIn`. Resolves when that is durable. */
+  hasLost(name: string, bornIn: Incarnation): Promise<void> {
+    this.#tablets.set(name, { ...(this.#tablets.get(name) ?? nothing), bornIn })
+    return this.#save()
+  }
+
   /** Forgets what `isKept` does not keep; the next write leaves it out. */
   retain(isKept: (name: string) => boolean): void {
     for (const name of this.#tablets.keys()) if (!isKept(name)) this.#tablets.delete(name)
+    for (const name of this.#recovered) if (!isKept(name)) this.#recovered.delete(name)
   }
 
   /** Everything before `end` is on disk. Resolves when that is durable. */
@@ -147,6 +185,11 @@ export class Checkpoints {
     return this.#tablets.delete(name) ? this.#save() : Promise.resolve()
   }
 
+  /** Brings what was noted to the disk. */
+  save(): Promise<void> {
+    return this.#save()
+  }
+
   /** Writes at once, on the event loop; for a clean stop. */
   saveNow(): void {
     replaceFileNow(this.#disk, this.#path, this.#content())
@@ -174,10 +217,25 @@ export class Checkpoints {
     for (const [name, tablet] of this.#tablets) {
       const { recoveryPoint, segment, position, logStart, highWatermark, bornIn } = tablet
       const syncFailed = tablet.syncFailed ? 1 : 0
-      tablets[name] = [recoveryPoint, segment, position, logStart, syncFailed, highWatermark, bornIn]
+      const recovered = this.#recovered.has(name) ? 1 : 0
+      tablets[name] = [
+        recoveryPoint,
+        segment,
+        position,
+        logStart,
+        syncFailed,
+        highWatermark,
+        bornIn,
+        recovered,
+      ]
     }
-    const since = this.#since
-    const format: Format = { version, ...(since !== undefined && { since }), tablets }
+    const [since, boot] = [this.#since, this.#boot]
+    const format: Format = {
+      version,
+      ...(since !== undefined && { since }),
+      ...(boot !== undefined && { boot }),
+      tablets,
+    }
     const body = JSON.stringify(format).slice(0, -1)
     return Buffer.from(`${body},${checksumName}${crc32c(Buffer.from(body))}}\n`)
   }
@@ -188,7 +246,7 @@ const checksumName = '"crc32c":'
 function parse(path: string, content: Buffer): Content | undefined {
   try {
     const file = JSON.parse(content.toString()) as Format & { crc32c: number }
-    const { since, tablets, crc32c: checksum } = file
+    const { since, boot, tablets, crc32c: checksum } = file
     if (checksum !== crc32c(content.subarray(0, content.lastIndexOf(`,${checksumName}`)))) return undefined
     if (file.version > version)
       throw new DataDirectoryRefused(
@@ -210,7 +268,13 @@ function parse(path: string, content: Buffer): Content | undefined {
         },
       ]
     })
-    return { since: since === undefined ? undefined : incarnation(since), tablets: new Map(entries) }
+    const recovered = Object.entries(tablets).flatMap(([name, numbers]) => (numbers[7] === 1 ? [name] : []))
+    return {
+      since: since === undefined ? undefined : incarnation(since),
+      tablets: new Map(entries),
+      boot,
+      recovered: new Set(recovered),
+    }
   } catch (error) {
     if (error instanceof DataDirectoryRefused) throw error
     return undefined

@@ -5,7 +5,7 @@
  */
 import { assert } from '../../base/assert.ts'
 import { KIB, MIB, offset, type Offset } from '../../base/quantities.ts'
-import type { Disk } from '../../base/world.ts'
+import type { Disk, DiskFile } from '../../base/world.ts'
 import { baseOffsetOf as recordBaseOffsetOf, lastOffsetOf } from '../../protocol/kafka/record-batch.ts'
 import type { TabletCheckpoint } from './checkpoint.ts'
 import { finishSwaps } from './compaction/swap.ts'
@@ -23,6 +23,8 @@ export type OpenLogOptions = {
   readonly checkpoint: TabletCheckpoint | undefined
   /** The last stop was a clean one: nothing has to be checked. */
   readonly clean: boolean
+  /** All that was written is still there, synced or not: a batch that is no good has changed since, and nothing behind it is given up. */
+  readonly kept?: boolean
   /** Sees every batch that recovery checks, in order. */
   readonly visit: BatchVisitor
   /** Called now and then with the bytes that were checked since the last call. */
@@ -37,10 +39,19 @@ export type Recovered = {
   readonly checkedBytes: number
   /** A torn tail that was cut off and kept, or undefined when the log was whole. */
   readonly cut:
-    | { readonly path: string; readonly offset: Offset; readonly bytes: number; readonly damage: string }
+    | {
+        readonly path: string
+        readonly offset: Offset
+        readonly bytes: number
+        readonly damage: string
+        /** It ends in the middle of a batch, as a write that did not come to its end leaves it, and nothing sound stands behind. */
+        readonly isUnfinished: boolean
+      }
     | undefined
   /** What was known to be on disk and is not there any more. These offsets are never given again. */
   readonly lost: readonly Offsets[]
+  /** What is there and cannot be read; it may be had from others. */
+  readonly damaged: readonly Offsets[]
 }
 
 export async function openLog(options: OpenLogOptions): Promise<Recovered> {
@@ -68,7 +79,8 @@ export async function openLog(options: OpenLogOptions): Promise<Recovered> {
       else if (segment.isOpen && !segment.inUse) shared.segmentCache.adopt(segment)
     }
     await disk.syncDirectory(directory)
-    return { log: new Log(shared, directory, settings, segments, end), checkedBytes, cut, lost }
+    const log = new Log(shared, directory, settings, segments, end)
+    return { log, checkedBytes, cut, lost, damaged: checked.damaged }
   } catch (error) {
     for (const segment of segments) shared.segmentCache.drop(segment)
     throw error
@@ -80,11 +92,12 @@ type Checked = {
   checkedBytes: number
   cut: Recovered['cut']
   lost: Offsets[]
+  damaged: Offsets[]
   /** The last segment does not reach `end`: the log goes on in a new one. */
   endsSealed: boolean
 }
 
-const nothingFound = { checkedBytes: 0, cut: undefined, lost: [], endsSealed: false }
+const nothingFound = { checkedBytes: 0, cut: undefined, lost: [], damaged: [], endsSealed: false }
 
 /** The segments by base offset; leftovers of interrupted deletions, rolls and compactions are cleared away. */
 async function findSegments(
@@ -145,7 +158,12 @@ async function recover(segments: Segment[], options: OpenLogOptions): Promise<Ch
   const { checkpoint, shared } = options
   const { disk } = shared.world
   const first = firstToCheck(segments, checkpoint)
-  const checked: Checked = { ...nothingFound, end: segments[first]?.baseOffset ?? offset(0), lost: [] }
+  const checked: Checked = {
+    ...nothingFound,
+    end: segments[first]?.baseOffset ?? offset(0),
+    lost: [],
+    damaged: [],
+  }
   for (let i = first; i < segments.length; i++) {
     const segment = segments[i]
     assert(segment !== undefined, 'segments are looked at by their number')
@@ -186,13 +204,26 @@ async function recoverSegment(
   if (from > 0) checked.end = recoveryPoint
   await segment.openForRecovery(recoveryPoint, from)
   const fileBytes = segment.sizeBytes
-  const scanned = await check(segment, from, checked.end, options, end => (checked.end = end))
+  const reached = (end: Offset): void => void (checked.end = end)
+  let scanned = await check(segment, from, fileBytes, checked.end, options, reached)
+  while (scanned.damage !== undefined && options.kept === true) {
+    const next = await behind(segment, scanned.position, fileBytes, checked.end, segments[i + 1])
+    if (next === undefined) break
+    checked.damaged.push({ from: checked.end, to: next.offset })
+    checked.end = next.offset
+    scanned = await check(segment, next.position, fileBytes, checked.end, options, reached)
+  }
   checked.checkedBytes += scanned.position - from
   if (scanned.damage !== undefined) {
-    const behind = setAside(segments, i + 1, checked.end, scanned.damage)
+    const cutOut = setAside(segments, i + 1, checked.end, scanned.damage)
+    const { log } = segment.files
+    const isUnfinished =
+      scanned.isIncomplete &&
+      cutOut.bytes === 0 &&
+      !(await standsSound(log, scanned.position, fileBytes, checked.end))
     const path = await cutOff(options.shared.world.disk, segment, scanned.position, fileBytes)
-    const bytes = fileBytes - scanned.position + behind.bytes
-    checked.cut = { path, offset: checked.end, bytes, damage: scanned.damage }
+    const bytes = fileBytes - scanned.position + cutOut.bytes
+    checked.cut = { path, offset: checked.end, bytes, damage: scanned.damage, isUnfinished }
   }
   if (options.checkpoint?.syncFailed === true) await writeAgain(segment, from)
   // What was recovered may still be only in the page cache of the run before: it counts once it is on the disk.
@@ -258,13 +289,35 @@ function setAside(segments: Segment[], from: number, end: Offset, damage: string
     offset: end,
     bytes: behind.reduce((sum, segment) => sum + segment.sizeBytes, 0),
     damage,
+    isUnfinished: false,
   }
 }
 
-/** Checks the segment's file from position `from` on, where offset `due` stands. */
+/** The next sound batch behind damage at `from`, or the end of the file where a segment follows; undefined when nothing does. */
+async function behind(
+  segment: Segment,
+  from: number,
+  to: number,
+  due: Offset,
+  next: Segment | undefined,
+): Promise<{ readonly position: number; readonly offset: Offset } | undefined> {
+  const end = next?.baseOffset ?? Infinity
+  for await (const { bytes, at, position } of soundBatches(segment.files.log, from, to, due, end))
+    return { position, offset: offset(recordBaseOffsetOf(bytes, at)) }
+  return next && next.baseOffset > due ? { position: to, offset: next.baseOffset } : undefined
+}
+
+/** Whether a sound batch begins anywhere in [from, to) of the file. */
+async function standsSound(log: DiskFile, from: number, to: number, due: Offset): Promise<boolean> {
+  const { done } = await soundBatches(log, from, to, due, Infinity).next()
+  return done !== true
+}
+
+/** Checks [from, to) of the segment's file, where offset `due` stands at `from`. */
 async function check(
   segment: Segment,
   from: number,
+  to: number,
   due: Offset,
   { settings, visit, progress, checkpoint }: OpenLogOptions,
   reached: (end: Offset) => void,
@@ -272,7 +325,7 @@ async function check(
   const recoveryPoint = checkpoint?.recoveryPoint ?? 0
   let reported = from
   const { log } = segment.files
-  const scanned = await scanBatches(log, from, segment.sizeBytes, due, (bytes, at, end, position) => {
+  const scanned = await scanBatches(log, from, to, due, (bytes, at, end, position) => {
     const last = lastOffsetOf(bytes, at)
     segment.note(last, position, end - at, newestOf(bytes, at), settings.indexIntervalBytes)
     if (last >= recoveryPoint) visit(bytes, at, end, position)

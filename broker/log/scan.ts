@@ -20,6 +20,8 @@ export type ScanEnd = {
   readonly position: number
   /** Undefined when the walk reached `to`; otherwise what is wrong with the bytes at `position`. */
   readonly damage: string | undefined
+  /** That is that the file ends before the batch does, if its length is right. */
+  readonly isIncomplete: boolean
 }
 
 const readBytesMost = MIB
@@ -44,7 +46,7 @@ export async function scanBatches(
       const size = wholeBatch(buffer, at, got)
       if (size === undefined) break
       const damage = checkBatch(buffer, at, at + size) ?? wrongOffset(baseOffsetOf(buffer, at), expected)
-      if (damage !== undefined) return { position: position + at, damage }
+      if (damage !== undefined) return { position: position + at, damage, isIncomplete: false }
       visit(buffer, at, at + size, position + at)
       expected = lastOffsetOf(buffer, at) + 1
       at += size
@@ -54,10 +56,13 @@ export async function scanBatches(
       continue
     }
     const damage = incomplete(buffer, got, to - position)
-    if (damage !== undefined) return { position, damage }
+    if (damage !== undefined) {
+      const isIncomplete = got < batchHeaderBytes || batchBytesOf(buffer, 0) >= batchHeaderBytes
+      return { position, damage, isIncomplete }
+    }
     buffer = Buffer.allocUnsafe(batchBytesOf(buffer, 0))
   }
-  return { position, damage: undefined }
+  return { position, damage: undefined, isIncomplete: false }
 }
 
 const wrongOffset = (found: number, due: number): string | undefined =>

@@ -159,6 +159,7 @@ export class Mending {
     this.#holes = this.#holes.filter(one => one !== hole)
     if (filled === 'gone') return this.found(hole.from)
     this.counters.mended++
+    for (const batch of cover) this.#state.producers.filled(batch, this.#clock.nowMs())
     const { from, to } = hole
     this.#log.warn({ from, to }, 'a damaged stretch of the log was copied again from the leader')
   }

@@ -62,6 +62,7 @@ async function open(
     settings: tablet.settings,
     checkpoint,
     clean,
+    kept: checkpoints.keptAll(name),
     visit(bytes, at) {
       if (savedProducers !== undefined) rememberProducer(bytes, at)
       if (savedEpochs !== undefined) rememberEpoch(bytes, at)
@@ -74,6 +75,7 @@ async function open(
       recovered.log.close()
       return 'lost'
     }
+    if (recovered.cut !== undefined && isElsewhere) await judgeCut(shared, tablet, recovered.cut, log)
     if (savedProducers === undefined || savedEpochs === undefined) {
       log.warn('the snapshot of producers or epochs is missing: reading the log from its start')
       await recovered.log.replay((bytes, at) => {
@@ -92,7 +94,33 @@ async function open(
   const mark = shared.replication === undefined ? recovered.log.end : await recovered.log.placeOf(known)
   if (wasRemoved(tablet)) return closed(recovered.log)
   tablet.opened({ log: recovered.log, epochs, producers }, logStart, checkpoint, mark)
+  for (const { from } of recovered.damaged) tablet.mending?.found(from)
+  checkpoints.noteRecovered(name)
   return undefined
+}
+
+/**
+ * A log that was cut may be shorter than what this replica had said to hold. Where nothing but the process had ended, all that was written was still there, so
+ * a batch that is no good has changed since: it comes back as one that lost something. After a power cut nobody knows, so others go first.
+ */
+async function judgeCut(
+  { replication, checkpoints }: TabletShared,
+  tablet: Tablet,
+  { offset: end, isUnfinished }: NonNullable<Recovered['cut']>,
+  log: Logger,
+): Promise<void> {
+  if (replication === undefined) return
+  const { incarnation } = replication.self
+  if (isUnfinished || !checkpoints.keptAll(tablet.identity.name)) {
+    tablet.unsureUntilMs = tablet.nowMs + replication.lagMsMax
+    return
+  }
+  tablet.bornIn = incarnation
+  await checkpoints.hasLost(tablet.identity.name, incarnation)
+  log.error(
+    { end },
+    'records that were here have changed on the disk, and what follows them was cut off: they are copied again',
+  )
 }
 
 function closed(log: Recovered['log']): undefined {

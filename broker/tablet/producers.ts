@@ -106,6 +106,15 @@ export class Producers {
     if (this.#producers.size > producersMax) this.#dropSilent()
   }
 
+  /** A batch that could not be read before is in the log again: it counts when its producer has written nothing since. Nothing else is unwritten. */
+  filled(bytes: Buffer, nowMs: number): void {
+    const known = this.#producers.get(producerIdOf(bytes, 0))
+    if (known !== undefined && known.epoch > producerEpochOf(bytes, 0)) return
+    if ((known?.batches.at(-1)?.lastOffset ?? -1) >= baseOffsetOf(bytes, 0)) return
+    this.append(bytes, 0, nowMs)
+    this.written()
+  }
+
   /** Forgets batches from offset `end` on: their write failed. */
   discardFrom(end: Offset): void {
     for (const [id, producer] of this.#unwritten) {

@@ -41,6 +41,8 @@ export class Tablet implements Kept, Replica {
   readonly counters = { messagesIn: 0, bytesIn: 0, bytesOut: 0, failedAppends: 0, damagedReads: 0 }
   /** It began without its records in this run: what earlier ones were granted does not count. */
   bornIn = incarnation(0)
+  /** Its log was cut, perhaps by more than nobody counted on: till then it waits for others that can lead. */
+  unsureUntilMs = 0
   #settings: TopicSettings
   readonly #shared: TabletShared
   readonly #log: Logger
@@ -218,8 +220,12 @@ export class Tablet implements Kept, Replica {
 
   /** Whether this run may count as the one that an entry of the in-sync set names. */
   mayRenew(entry: InSync): boolean {
-    if (entry.incarnation < this.bornIn) return false
+    if (entry.incarnation < this.bornIn || this.isUnsure) return false
     return this.#shared.replication?.mayRenew(entry, this.#settings.flush === 'fsync') ?? true
+  }
+
+  get isUnsure(): boolean {
+    return this.nowMs < this.unsureUntilMs || (this.unsureUntilMs > 0 && this.#follows?.isAnswered === true)
   }
 
   /** Its directory was opened and checked; `mark` is where its high watermark is known to have been. */

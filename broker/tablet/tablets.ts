@@ -121,6 +121,9 @@ export class Tablets {
     )
     shared.checkpoints.retain(name => known.has(name) || there.has(name))
     this.#work = this.#open([...this.all()], this.#options.clean).then(async () => {
+      shared.checkpoints
+        .save()
+        .catch((error: unknown) => shared.log.warn({ error }, 'could not note what was recovered'))
       await eachAtOnce([...store.topics().values()], claimedAtOnce, topic => this.#align(topic))
     })
     await this.#work
@@ -316,6 +319,7 @@ export class Tablets {
         const found = await openTablet(shared, tablet, clean, progress, this.#isElsewhere(tablet))
         if (found === 'lost' && (await this.#emptied(tablet)))
           await openTablet(shared, tablet, false, progress, false)
+        if (tablet.isUnsure) this.#alignLater(tablet.topicId, shared.replication?.lagMsMax)
       }
       this.progress.tabletsDone++
     })
@@ -508,9 +512,9 @@ export class Tablets {
     }
   }
 
-  #alignLater(id: string): void {
+  #alignLater(id: string, afterMs = claimAgainMs): void {
     const { store, shared } = this.#options
-    shared.world.clock.after(claimAgainMs, () => {
+    shared.world.clock.after(afterMs, () => {
       const topic = store.topicById(id)
       if (topic !== undefined && !this.#stopped) void this.#tryToAlign(topic)
     })

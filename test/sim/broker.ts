@@ -103,7 +103,7 @@ export async function startSimBroker(
   const reserve = new Reserve(seen.disk, '/data/reserve')
   const world = withRoom ? { ...seen, disk: withReserve(seen.disk, reserve) } : seen
   if (withRoom) reserve.keep(world.clock)
-  const { checkpoints, damaged } = Checkpoints.open(world.disk, '/data')
+  const { checkpoints, damaged } = Checkpoints.open(world.disk, '/data', cluster?.bootId)
   const store =
     cluster?.storeOf(world, self) ??
     (await openStore?.()) ??

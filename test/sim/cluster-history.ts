@@ -8,6 +8,7 @@ import type { Topic } from '../../control/model.ts'
 import { isMoving, movedBack, movedTo } from '../../control/moves.ts'
 import type { Told } from './checker.ts'
 import { SimCluster, type SimNode } from './cluster.ts'
+import { Flips } from './cluster-flips.ts'
 import { batchesIn, NearReader, Producer, Reader, recordsIn } from './cluster-clients.ts'
 import { compact, maintain } from './upkeep.ts'
 
@@ -62,6 +63,8 @@ export class ClusterHistory {
   readonly told: Told[] = []
   readonly #steps: number
   readonly #near: boolean
+  /** Bits flip in some histories. */
+  readonly #flips: Flips | undefined
   #topics: Topic[] = []
   #producers: Producer[] = []
   #readers: Reader[] = []
@@ -87,6 +90,7 @@ export class ClusterHistory {
     })
     this.#steps = steps
     this.#near = near
+    this.#flips = seed % 4 === 1 ? new Flips(this.cluster) : undefined
   }
 
   /** Lives it to the end; answers how many records were acknowledged. */
@@ -108,6 +112,7 @@ export class ClusterHistory {
     for (const one of wanted) await this.#make(one)
     for (let step = 0; step < this.#steps; step++) {
       await this.#trouble()
+      this.#flips?.perhaps(this.#plain)
       await this.#pass(random.between(20, 700))
     }
     await this.#end()
@@ -163,6 +168,11 @@ export class ClusterHistory {
         assignment,
       })),
     )
+  }
+
+  /** Compaction rewrites what is stored, and leaves gaps. */
+  get #plain(): readonly Topic[] {
+    return this.#topics.filter(topic => !isCompacted(topic))
   }
 
   /** Any tablet, with its topic. */
@@ -272,7 +282,7 @@ export class ClusterHistory {
         return true
       },
       'lost disk': async () => {
-        if (!this.#isSound) return false
+        if (!this.#isSound || this.#flips?.isWhole(this.#plain) === false) return false
         await node.loseDisk()
         if (random.chance(0.8)) node.start()
         return true
@@ -424,7 +434,7 @@ export class ClusterHistory {
   async #end(): Promise<void> {
     const { cluster } = this
     const { control, shared } = cluster
-    this.deeds.push(`${Math.round(cluster.clock.monotonicMs())} end`)
+    this.deeds.push(...(this.#flips?.done ?? []), `${Math.round(cluster.clock.monotonicMs())} end`)
     shared.network.heal()
     control.heal()
     control.lostAnswers = 0
@@ -451,6 +461,7 @@ export class ClusterHistory {
     } catch (cause) {
       throw new Error(`it does not come to rest: ${JSON.stringify(this.#state())}`, { cause })
     }
+    await this.#flips?.end(this.#plain)
     this.#observe()
     for (const reader of this.#readers) reader.stopped = true
     for (const { broker } of cluster.nodes)
