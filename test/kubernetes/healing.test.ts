@@ -180,6 +180,22 @@ describe.runIf(isRig)('a cluster under load from two client libraries', () => {
     expect(await healed('empty volume', sinceMs)).toEqual([])
   })
 
+  test('a volume is deleted with its claim', async () => {
+    const sinceMs = Date.now()
+    const leader = await brokers.leaderOf(2)
+    const { runs } = await brokers.look()
+    const before = await brokers.volumeOf(leader)
+    await namespace.kubectl('delete', 'pvc', brokers.claimOf(leader), '--wait=false')
+    await namespace.kubectl('delete', 'pod', brokers.podOf(leader), '--wait=false', '--force')
+    await until('another volume', async () => (await brokers.volumeOf(leader)) !== before, {
+      limitMs: 120_000,
+      everyMs: 300,
+      explain,
+    })
+    await anew(leader, runs.get(leader))
+    expect(await healed('deleted claim', sinceMs)).toEqual([])
+  })
+
   test('the API server is away for longer than Leases last', async () => {
     const sinceMs = Date.now()
     const before = (await brokers.look()).tablets

@@ -107,7 +107,7 @@ async function kafkajs(context: Context): Promise<Writer> {
     logLevel: logLevel.NOTHING,
     requestTimeout: answerMs,
     connectionTimeout: answerMs,
-    retry: { initialRetryTime: 50, maxRetryTime: 1_000 },
+    retry: { initialRetryTime: 50, maxRetryTime: 1_000, retries: Number.MAX_SAFE_INTEGER },
   })
   // It sends to a silent leader again and again, and asks who leads only when this is over.
   const producer = client.producer({ idempotent: true, metadataMaxAge: answerMs })
