@@ -1,21 +1,19 @@
 // How long do producers wait when the leader of what they write to is killed, or falls silent? How fast does a follower that was away catch up, and
 // how long is it until 1,000 tablets of a killed broker are led again? Clients have their default settings. Beside each pause stands how long the
 // machine itself let a process wait that does nothing.
-import { fork, spawn, type ChildProcess } from 'node:child_process'
+import { fork, type ChildProcess } from 'node:child_process'
 import { cpus, loadavg } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as passed } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { Kafka, logLevel } from 'kafkajs'
-import { Acknowledgements } from './acknowledgements.ts'
+import { asked, kafkajs, librdkafka, overHttp, type Client } from './failover-clients.ts'
 import { Load } from './load.ts'
 import { heading, median, shown, table } from './measuring.ts'
 import { residentBytes, ThreeBrokers } from './three-brokers.ts'
 
 const MiB = 1024 * 1024
 const topic = 'failover'
-/** A producer that has no acknowledgement for so long has lost its way. */
-const limitMs = 60_000
 
 type Case = {
   readonly ledMs: number
@@ -44,9 +42,9 @@ async function pauses(kills: number, silent: number): Promise<void> {
   const idle = [three.pid, ...three.members.map(({ pid }) => pid)].map(residentBytes)
   await created(three, topic, 1)
   const clients = {
-    librdkafka: librdkafka(three),
-    kafkajs: kafkajs(three),
-    'HTTP, by any broker': overHttp(three),
+    librdkafka: librdkafka({ kafka: three.kafka, topic, anew: true }),
+    kafkajs: kafkajs({ kafka: three.kafka, topic }),
+    'HTTP, by any broker': overHttp({ http: three.members.map(({ http }) => http), topic }),
   }
   const stalls = fork(join(import.meta.dirname, 'stalls-process.ts'))
   const ran: Record<'SIGKILL' | 'SIGSTOP', Case[]> = { SIGKILL: [], SIGSTOP: [] }
@@ -103,15 +101,6 @@ async function pauses(kills: number, silent: number): Promise<void> {
   )
 }
 
-type Client = {
-  /** It never waits for an answer of the old leader. */
-  readonly asksAnew: boolean
-  pauseSince(sinceMs: number): Promise<number>
-  /** Begins anew, and has had its first acknowledgement when this resolves. */
-  renew?(): Promise<void>
-  stop(): void
-}
-
 async function once(
   three: ThreeBrokers,
   signal: 'SIGKILL' | 'SIGSTOP',
@@ -139,101 +128,6 @@ async function once(
   if (signal === 'SIGSTOP') three.signal(leader, 'SIGCONT')
   await three.allInSync(topic)
   return { ledMs, pauses: Object.fromEntries(found), stallMs, backMs: Date.now() - atMs }
-}
-
-function kafkajs(three: ThreeBrokers): Client {
-  const child = fork(join(import.meta.dirname, 'acknowledged-process.ts'), [three.kafka, topic])
-  return {
-    asksAnew: false,
-    async pauseSince(sinceMs) {
-      for (const endMs = Date.now() + limitMs; Date.now() < endMs; await passed(10)) {
-        const { pauseMs, errors } = await asked<{ pauseMs: number | null; errors: number }>(child, sinceMs)
-        if (errors > 0) throw new Error('a producer was told an error')
-        if (pauseMs !== null) return pauseMs
-      }
-      throw new Error('kafkajs has no acknowledgement any more')
-    },
-    stop: () => child.disconnect(),
-  }
-}
-
-/**
- * A new one for each kill: librdkafka waits up to 10 s before it connects again to a broker that was away, and the one that leads next was killed a few
- * seconds ago.
- */
-function librdkafka(three: ThreeBrokers): Client {
-  const acknowledged = new Acknowledgements()
-  let failed = 0
-  let stop = (): void => undefined
-  const start = (): void => {
-    const child = spawn('kcat', ['-b', three.kafka, '-P', '-t', topic, '-vvv'], {
-      stdio: ['pipe', 'ignore', 'pipe'],
-    })
-    const end = (): void => void child.kill('SIGKILL')
-    process.once('exit', end)
-    child.stdin.on('error', () => undefined)
-    child.stderr.on('data', (chunk: Buffer) => {
-      const text = chunk.toString()
-      for (let n = text.split('Message delivered to').length; n > 1; n--) acknowledged.note()
-      if (text.includes('Delivery failed')) failed++
-    })
-    // It reads 1,024 bytes at a time, and reports what was acknowledged when it has read some.
-    const feed = setInterval(() => child.stdin.write(`${'x'.repeat(1_023)}\n`), 5)
-    stop = () => {
-      clearInterval(feed)
-      process.off('exit', end)
-      end()
-    }
-  }
-  const pauseSince = async (sinceMs: number): Promise<number> => {
-    for (const endMs = Date.now() + limitMs; Date.now() < endMs; await passed(10)) {
-      if (failed > 0) throw new Error('a producer was told an error')
-      const pauseMs = acknowledged.pauseSince(sinceMs)
-      if (pauseMs !== undefined) return pauseMs
-    }
-    throw new Error('librdkafka has no acknowledgement any more')
-  }
-  return {
-    asksAnew: false,
-    pauseSince,
-    async renew() {
-      stop()
-      start()
-      await pauseSince(Date.now())
-    },
-    stop: () => stop(),
-  }
-}
-
-/** Asks one broker after the other, each time anew: what it waits for is the cluster alone, not an answer that it was to get from the old leader. */
-function overHttp(three: ThreeBrokers): Client {
-  const acknowledged = new Acknowledgements()
-  const running = { on: true }
-  const send = async (): Promise<void> => {
-    for (let n = 0; running.on; n++) {
-      const { http } = three.member(n % 3)
-      const signal = AbortSignal.timeout(250)
-      const body = 'x'.repeat(100)
-      const answer = await fetch(`${http}/append?topic=${topic}`, { method: 'POST', body, signal }).catch(
-        () => undefined,
-      )
-      if (answer?.ok === true) acknowledged.note()
-      else await passed(20)
-      await answer?.arrayBuffer().catch(() => undefined)
-    }
-  }
-  void send()
-  return {
-    asksAnew: true,
-    async pauseSince(sinceMs) {
-      for (const endMs = Date.now() + limitMs; Date.now() < endMs; await passed(10)) {
-        const pauseMs = acknowledged.pauseSince(sinceMs)
-        if (pauseMs !== undefined) return pauseMs
-      }
-      throw new Error('nobody takes records over HTTP any more')
-    },
-    stop: () => void (running.on = false),
-  }
 }
 
 /** A follower is paused until it is out of sync, what is written meanwhile it has to fetch; the time is from its return until it is in sync. */
@@ -310,18 +204,6 @@ async function created(three: ThreeBrokers, name: string, tablets: number): Prom
   await admin.createTopics({ topics: [{ topic: name, replicaAssignment }], timeout: 60_000 })
   await admin.disconnect()
   await three.allInSync(name)
-}
-
-function asked<T>(child: ChildProcess, what: number): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const ended = (): void => reject(new Error('a process of the bench has ended'))
-    child.once('exit', ended)
-    child.once('message', answer => {
-      child.off('exit', ended)
-      resolve(answer as T)
-    })
-    child.send(what)
-  })
 }
 
 function rounded(value: unknown): unknown {

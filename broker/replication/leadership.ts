@@ -13,7 +13,7 @@ import { soundRules, type Rules } from './rules.ts'
 export type Liveness = {
   /** When the broker last asked anything of this one; -Infinity when it never did. */
   askedMs(broker: BrokerId): number
-  /** Its connection ended and it was not back in time. */
+  /** Its connection ended and it was not back in time, or nobody has heard of it for a lease time. */
   isGone(broker: BrokerId): boolean
   /** The run that counts, as the control store knows it. */
   runOf(broker: BrokerId): Incarnation | undefined

@@ -15,7 +15,7 @@ type Peer = {
 
 /** A connection that was refused or reset may come back within so long. */
 const backMs = 300
-/** A leader that has not answered for so long, although every fetch is answered in half a second, says nothing. */
+/** Fetches come, and are answered, every half a second: of whom neither was heard for so long says nothing. */
 const silentMs = 1_500
 /** After so long the control store knows of it. */
 const awayMs = 30_000
@@ -38,7 +38,7 @@ export class Peers implements Liveness {
   }
 
   isGone(broker: BrokerId): boolean {
-    return this.#peers.get(broker)?.gone === true
+    return this.#peers.get(broker)?.gone === true || this.#isSilent(broker)
   }
 
   runOf(broker: BrokerId): Incarnation | undefined {
@@ -83,6 +83,12 @@ export class Peers implements Liveness {
     return (
       fetcher.silentMs !== undefined && nowMs - fetcher.silentMs >= silentMs && this.#store.isSilent(leader)
     )
+  }
+
+  /** It asks for nothing although it asks every half a second, and the control store does not see it either: cut off, or as good as that. */
+  #isSilent(broker: BrokerId): boolean {
+    const unaskedMs = this.#clock.monotonicMs() - this.askedMs(broker)
+    return unaskedMs >= silentMs && this.#store.isSilent(broker)
   }
 
   /** Nobody answers at the leader's place, and that for longer than a lost connection takes to come back. */

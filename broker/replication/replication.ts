@@ -50,6 +50,8 @@ const suspectMs = 30_000
 const restoreAgainMs = 60_000
 /** A move waits for that. */
 const moveAgainMs = 5_000
+/** Who has not renewed its Lease for so long, though it does every three seconds, asks a control store that does not answer. */
+const unheardMs = 4_500
 const leaveLookMs = 20
 /** Well below the minute that Kubernetes gives a pod: closing takes time too. */
 const leaveMsMax = 25_000
@@ -393,7 +395,8 @@ export class Replication {
       }
       this.#elections.look(nowMs)
       this.#endIdle()
-      if (!this.#leaving) this.#giveAway(nowMs)
+      // A tablet whose next leader nobody confirms takes no records: what can wait is not begun then.
+      if (!this.#leaving && (this.#options.store.leaseAgeMs() ?? 0) < unheardMs) this.#giveAway(nowMs)
     }
     if (nowMs - this.#copiesLookedMs >= copiesLookMs) this.#lookAtCopies(nowMs)
     this.#timer = clock.after(lookMs, () => this.#look())

@@ -25,7 +25,7 @@ import type {
   SettingsChange,
   WriteOptions,
 } from '../store.ts'
-import { brokerIn, BrokerLease, leaseSeconds } from './broker-lease.ts'
+import { brokerIn, BrokerLease, lastsMs } from './broker-lease.ts'
 import { Copies } from './copies.ts'
 import { mayPass, refusalOf, sentence } from './refused.ts'
 import { logTopics, topicNameOf, type LogTopic } from './resources/log-topic.ts'
@@ -54,7 +54,6 @@ export type KubernetesStoreOptions = {
 
 const placedMsMax = 30_000
 const startAgainMs = 1_000
-const leaseMs = leaseSeconds * 1_000
 /** Settings that others have changed are seen after so long: a Role cannot let us watch a single ConfigMap. */
 const settingsMs = 10_000
 const guardedTriesMax = 10
@@ -115,9 +114,10 @@ class KubernetesStore implements ControlStore {
 
   isSilent(broker: BrokerId): boolean {
     const { clock, cluster } = this.#options
+    const lease = this.#leases.get(brokerName(cluster, broker))
+    const leaseMs = lastsMs(lease)
     const sinceMs = this.#leaseWatch?.healthySinceMs
     if (sinceMs === undefined || this.#leaseWatch?.isHealthy(leaseMs) !== true) return false
-    const lease = this.#leases.get(brokerName(cluster, broker))
     // Given back: it stopped.
     if (lease !== undefined && (lease.spec?.holderIdentity ?? '') === '') return true
     return clock.monotonicMs() - Math.max(sinceMs, this.#leaseSeenMs.get(broker) ?? sinceMs) > leaseMs

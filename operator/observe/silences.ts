@@ -1,15 +1,14 @@
 import type { Clock, Timer } from '../../base/world.ts'
+import { lastsMs } from '../../control/kubernetes/broker-lease.ts'
 import type { ListWatch } from '../../kube/list-watch.ts'
 import type { Lease } from '../../kube/resources.ts'
 
-/** As long as a broker's Lease lasts. */
-const silentMs = 12_000
-const lookMs = 4_000
+const lookMs = 2_000
 
 /** What is asked of the watch of Leases. */
 export type Hearing = Pick<ListWatch<never>, 'healthySinceMs' | 'isHealthy'>
 
-type Heard = { readonly cluster: string; readonly atMs: number }
+type Heard = { readonly cluster: string; readonly atMs: number; readonly lastsMs: number }
 
 /**
  * Which brokers do not renew their Leases any more, by the own clock: seen by no event, so it is looked for now and then. Times in which the Leases
@@ -45,7 +44,7 @@ export class Silences {
   /** The Lease of a cluster changed. */
   heard(cluster: string, lease: Lease): void {
     const key = keyOf(lease)
-    this.#heard.set(key, { cluster, atMs: this.#clock.monotonicMs() })
+    this.#heard.set(key, { cluster, atMs: this.#clock.monotonicMs(), lastsMs: lastsMs(lease) })
     if (this.#silent.delete(key)) this.#onChange(cluster)
   }
 
@@ -62,10 +61,11 @@ export class Silences {
   #look(): void {
     const watch = this.#watch()
     const sinceMs = watch.healthySinceMs
-    if (sinceMs === undefined || !watch.isHealthy(silentMs)) return
+    if (sinceMs === undefined) return
     const nowMs = this.#clock.monotonicMs()
-    for (const [key, { cluster, atMs }] of this.#heard) {
-      if (this.#silent.has(key) || nowMs - Math.max(sinceMs, atMs) <= silentMs) continue
+    for (const [key, { cluster, atMs, lastsMs }] of this.#heard) {
+      if (this.#silent.has(key) || !watch.isHealthy(lastsMs)) continue
+      if (nowMs - Math.max(sinceMs, atMs) <= lastsMs) continue
       this.#silent.add(key)
       this.#onChange(cluster)
     }

@@ -22,7 +22,7 @@ test('a broker is told who it is and where it is reached', () => {
     'start --control=kubernetes --data=/data --config=/etc/stele/server.properties --json ' +
       '--set broker.id=2 --set broker.rack=a ' +
       '--set listeners=PLAINTEXT://:9092,HTTP://:8080,REPLICATION://:9093,EXTERNAL://:9094 ' +
-      `--set advertised.listeners=PLAINTEXT://${host}:9092,HTTP://${host}:8080,REPLICATION://${host}:9093,EXTERNAL://$(NODE_IP):30001`,
+      `--set advertised.listeners=PLAINTEXT://${host}:9092,HTTP://${host}:8080,REPLICATION://[$(POD_IP)]:9093,EXTERNAL://$(NODE_IP):30001`,
   )
   expect(argumentsOf({})).not.toContain('rack')
 })

@@ -127,6 +127,7 @@ function container(pod: BrokerPod): Container {
       fromField('POD_NAME', 'metadata.name'),
       fromField('NODE_NAME', 'spec.nodeName'),
       fromField('NODE_IP', 'status.hostIP'),
+      fromField('POD_IP', 'status.podIP'),
     ],
     ports: [
       { name: 'kafka', containerPort: ports.kafka, protocol: 'TCP' },
@@ -170,13 +171,14 @@ const asTexts = (quantities: Readonly<Record<string, string | number>>): Record<
 function brokerArguments({ cluster, id, zone, external }: BrokerPod): string[] {
   const { name, namespace } = cluster.metadata
   const host = `${brokerName(name, id)}-0.${headlessName(name)}.${namespace}.svc`
+  // Brokers go by addresses: whoever answers for names may have gone with the node of a leader, and others are to follow the next one at once.
   const doors = [
-    ['PLAINTEXT', ports.kafka],
-    ['HTTP', ports.http],
-    ['REPLICATION', ports.replication],
+    ['PLAINTEXT', ports.kafka, host],
+    ['HTTP', ports.http, host],
+    ['REPLICATION', ports.replication, '[$(POD_IP)]'],
   ] as const
   const listeners = doors.map(([scheme, port]) => `${scheme}://:${port}`)
-  const advertised = doors.map(([scheme, port]) => `${scheme}://${host}:${port}`)
+  const advertised = doors.map(([scheme, port, place]) => `${scheme}://${place}:${port}`)
   if (external !== undefined) {
     listeners.push(`EXTERNAL://:${ports.external}`)
     advertised.push(`EXTERNAL://${external.host}:${external.port}`)

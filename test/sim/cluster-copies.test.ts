@@ -63,6 +63,48 @@ test('acks=all goes on when a topic is to be synced that was not before', async 
   expect(answered).toBe(true)
 })
 
+test('a follower that is cut off and does not renew its Lease holds acks=all up for no longer than that', async () => {
+  const { cluster, assignment, leader, nodeOf } = await three({}, { lagMsMax: 30_000 })
+  const before = nodeOf(leader())
+  const cutOff = cluster.nodes.find(node => node !== before)
+  if (cutOff === undefined) throw new Error('it is alone')
+  for (const node of cluster.nodes) if (node !== cutOff) cluster.shared.network.cut(cutOff.host, node.host)
+  let answered = false
+  void append(leader(), batchOf({ value: 'meanwhile' }), -1).then(
+    answer => (answered = 'baseOffset' in answer),
+  )
+  // It is seen by the control store: then only the leader may be out of its reach, and it is given its time.
+  await cluster.run(5_000)
+  expect(assignment().isr).toHaveLength(3)
+  cluster.control.cutOff(cutOff.id)
+  await cluster.run(3_000)
+  expect(assignment().isr.map(({ broker }) => broker)).not.toContain(cutOff.id)
+  expect(answered).toBe(true)
+  expect(nodeOf(leader())).toBe(before)
+  cluster.shared.network.heal()
+  cluster.control.heal()
+  await cluster.until(() => assignment().isr.length === 3)
+})
+
+test('while the control store is away no leadership is given back: a tablet whose next leader is not known takes no records', async () => {
+  const { cluster, topic, assignment, leader, nodeOf } = await three({}, { restoreMs: 10_000 })
+  const preferred = nodeOf(leader())
+  preferred.kill()
+  await cluster.until(() => cluster.leader(topic.id) !== undefined && assignment().isr.length === 2)
+  preferred.start()
+  await cluster.until(() => assignment().isr.length === 3)
+  const before = assignment()
+  for (const { id } of cluster.nodes) cluster.control.cutOff(id)
+  for (let n = 0; n < 30; n++) {
+    let answered = false
+    void append(leader(), batchOf({ value: `v${n}` }), -1).then(answer => (answered = 'baseOffset' in answer))
+    await cluster.run(1_000)
+    expect(answered).toBe(true)
+  }
+  cluster.control.heal()
+  await cluster.until(() => assignment().leader === preferred.id && assignment().epoch > before.epoch)
+})
+
 /** The leader's directory is gone with all brokers down; it comes up alone and is started `starts` times before the others come. */
 async function loseDirectory(checkpointed: boolean, starts: number) {
   const all = await three()

@@ -130,7 +130,7 @@ class View implements ControlStore {
   brokers = () => this.#state.brokers
   brokerSettings = () => this.#state.brokerSettings
   keepsRecords = () => false
-  leaseAgeMs = () => undefined
+  leaseAgeMs = () => this.#world.clock.monotonicMs() - (this.#renewedMs.get(this.self) ?? this.#healthyMs)
 
   isSilent = (broker: BrokerId): boolean => {
     if (this.#control.isAway(this.self)) return false

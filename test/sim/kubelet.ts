@@ -29,7 +29,7 @@ const tickMs = 250
 const startMs = 500
 const readyMs = 1_000
 const graceMs = 1_000
-const renewMs = 4_000
+const renewMs = 3_000
 /** Keeps a pod until it has stopped. */
 const running = 'sim/running'
 

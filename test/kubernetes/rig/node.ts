@@ -127,6 +127,9 @@ const kubelet = (node: Node): object => ({
   resolvConf: '/run/resolv.conf',
   volumePluginDir: '/var/lib/kubelet/plugins',
   serializeImagePulls: false,
+  // A container that ends is started again after so long at most: usually up to five minutes.
+  featureGates: { KubeletCrashLoopBackOffMax: true },
+  crashLoopBackOff: { maxContainerRestartPeriod: '2s' },
   // How soon it sees, without a change of a pod, that a volume has grown: usually a minute.
   syncFrequency: '10s',
   nodeStatusUpdateFrequency: '2s',

@@ -39,6 +39,13 @@ const storageClass = (name: Volume['storageClass'], more: object): object => ({
 /** Where the host sees what is in a volume of class `local`. */
 const directoryOfVolume = ({ node, name }: Volume): string => join(directoryOf(node), 'lib/volumes', name)
 
+/** The same, by the name of its PersistentVolume. */
+export function directoryOfNamed(name: string): string {
+  const volume = volumes.find(one => one.name === name)
+  if (volume === undefined) throw new Error(`the rig has no volume ${name}`)
+  return directoryOfVolume(volume)
+}
+
 /** Where the node has it. */
 const pathOf = ({ name }: Volume): string => `/var/lib/volumes/${name}`
 

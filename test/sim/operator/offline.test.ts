@@ -82,9 +82,9 @@ test('a broker that falls silent while its pod still counts as ready is noticed 
   const all = await withTopics()
   const broker = leads(all, 'orders', 0)
   all.kubelets.silent.add(broker)
-  await all.clock.runFor(7_000)
+  await all.clock.runFor(3_500)
   expect(all.condition('Degraded')?.reason).toBe('Healthy')
-  await all.clock.runFor(14_000)
+  await all.clock.runFor(7_000)
   expect(all.condition('Degraded')?.message).toContain(`(broker ${broker} does not renew its Lease)`)
   const before = all.writes.length
   await all.clock.runFor(300_000)
