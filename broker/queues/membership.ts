@@ -73,6 +73,26 @@ export class Membership {
     return this.#trouble
   }
 
+  /** The group is coordinated by another broker now, as far as is known: nothing can be had here. */
+  get isElsewhere(): boolean {
+    return this.#trouble?.code === 'NOT_COORDINATOR'
+  }
+
+  /** Members that brokers have left behind that coordinated the group before are out, so that what they had is shared out at once. */
+  takeOver(): void {
+    const { group, router } = this.#options
+    const coordinator = router.groups.of(group)
+    const others = [...(coordinator.find(group)?.group.members ?? [])].filter(
+      ({ instanceId }) =>
+        instanceId !== null && /^stele-http-\d+$/.test(instanceId) && instanceId !== this.#instanceId,
+    )
+    if (others.length > 0)
+      coordinator.leave(
+        group,
+        others.map(({ instanceId }) => ({ memberId: '', instanceId })),
+      )
+  }
+
   /** What it wants to read may have changed. */
   lookAgain(): void {
     this.#wake()
@@ -105,6 +125,7 @@ export class Membership {
   async #round(): Promise<number> {
     const { group, router, given } = this.#options
     const coordinator = router.groups.of(group)
+    if (this.isElsewhere) this.takeOver()
     if (this.#memberId === '') this.#leave()
     const wanted = this.#wanted()
     const joined = await coordinator.join(group, this.#joinRequest(wanted))

@@ -25,6 +25,8 @@ export type QueueOptions = {
   readonly elsewhere: Elsewhere
   readonly log: Logger
   readonly room: Room
+  /** A consumer is gone. */
+  readonly removed: (id: string) => void
   /** The last consumer is gone. */
   readonly emptied: () => void
 }
@@ -82,7 +84,11 @@ export class Queue {
       log: this.#log,
       topics: () => this.#topics(),
       given: share => this.#given(share),
-      lost: () => this.#given([]),
+      lost: () => {
+        this.#given([])
+        // Each is told, and asks elsewhere.
+        if (this.#membership.isElsewhere) this.#waiting.wakeAll()
+      },
       beat: () => this.#beat(),
     })
     this.#partitions = new Partitions({
@@ -155,10 +161,16 @@ export class Queue {
     return consumer
   }
 
+  /** The group was coordinated elsewhere before: what the HTTP consumers there were given is these consumers' now. */
+  takeOver(): void {
+    this.#membership.takeOver()
+  }
+
   /** What it held is visible again at once. */
   remove(consumer: Consumer): void {
     if (!this.#consumers.delete(consumer.id)) return
     consumer.gone = true
+    this.#options.removed(consumer.id)
     if (consumer.unacknowledged > 0) {
       for (const window of this.#partitions.windows()) window.releaseAllOf(consumer)
       this.stir()
@@ -199,6 +211,7 @@ export class Queue {
       if (consumer.gone) throw goneBy(consumer)
       const leftMs = deadlineMs - clock.monotonicMs()
       if (handed > 0 || this.#ended || wish.signal.aborted) return handed
+      if (this.#membership.isElsewhere) return this.#nothingFor(consumer)
       if (leftMs > 0) await this.#waiting.change(consumer, seen, leftMs, wish.signal)
       else {
         const looking = looks ? this.#partitions.look(consumer.topics) : undefined
@@ -358,6 +371,8 @@ export class Queue {
   /** @throws Refusal that says why there was nothing, when there could not be anything */
   #nothingFor(consumer: Consumer): number {
     const { router } = this.#options
+    if (this.#membership.isElsewhere)
+      throw new Refusal('COORDINATOR_NOT_AVAILABLE', `Group ${this.group} has another coordinator now`)
     if (this.#membership.trouble !== undefined) throw this.#membership.trouble
     for (const { window, trouble } of this.#partitions.all()) {
       if (!consumer.topics.includes(window.topic)) continue

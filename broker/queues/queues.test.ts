@@ -116,6 +116,46 @@ test('a consumer that is removed, or silent for too long, leaves what it had to 
   expect(values(await all.receive(await all.consumer()))).toEqual(['a', 'b'])
 })
 
+test('a consumer goes on under the next coordinator, with nothing of what it held', async () => {
+  const all = await SimQueues.start({ partitions: 1 })
+  await all.write(0, letters('a', 4))
+  const wish = { visibilityTimeoutMs: 40_000, maxUnacknowledged: 3 }
+  const [one, two, gone] = [
+    await all.consumer('g', wish),
+    await all.consumer('g', wish),
+    await all.consumer(),
+  ]
+  gone.queue.remove(gone.consumer)
+  expect(await all.refused(all.queues.resume('g', gone.consumer.id))).toBe('UNKNOWN_CONSUMER')
+  const got = await all.receive(one, 3)
+  expect(await all.acknowledge(one, got.slice(0, 1))).toEqual([''])
+  await all.restart('kill')
+  // Of those that ask at once one is made.
+  const asking = [1, 2].map(() => all.queues.resume('g', one.consumer.id))
+  const [again, same] = await all.done(Promise.all(asking))
+  if (again === undefined) throw new Error('there is none')
+  expect(same?.consumer).toBe(again.consumer)
+  expect(again.consumer).toMatchObject({ ...wish, id: one.consumer.id, topics: ['t'], unacknowledged: 0 })
+  expect(await all.acknowledge(again, got.slice(1))).toEqual(got.slice(1).map(() => 'INVALID_RECORD_STATE'))
+  expect(values(await all.receive(again))).toEqual(['b', 'c', 'd'])
+  again.queue.remove(again.consumer)
+  expect(await all.refused(all.queues.resume('g', one.consumer.id))).toBe('UNKNOWN_CONSUMER')
+  expect((await all.done(all.queues.resume('g', two.consumer.id))).consumer.id).toBe(two.consumer.id)
+})
+
+test('what the HTTP consumers of the coordinator before were given is taken over at once', async () => {
+  const all = await SimQueues.start({ partitions: 1 })
+  await all.write(0, ['a'])
+  const one = await all.consumer()
+  expect(values(await all.receive(one))).toEqual(['a'])
+  await all.restart('kill')
+  const startedMs = all.sim.clock.monotonicMs()
+  // The other broker's: the member of the first is still in the group, and its session lasts for 10 s.
+  const { id } = one.consumer
+  expect(values(await all.receive(await all.done(all.others.resume('g', id))))).toEqual(['a'])
+  expect(all.sim.clock.monotonicMs() - startedMs).toBeLessThan(3_000)
+})
+
 test('a group that has never committed begins where it is told, and that is committed before anything is handed out', async () => {
   const all = await SimQueues.start({ partitions: 1 })
   await all.write(0, ['old'])

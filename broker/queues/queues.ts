@@ -11,12 +11,15 @@ import { consumerProtocolType } from '../../protocol/kafka/consumer-protocol.ts'
 import type { Coordinator } from '../groups/coordinator.ts'
 import type { Router } from '../router/router.ts'
 import { bounds, type Consumer, type ConsumerWish } from './consumer.ts'
+import { consumerId, readConsumerId } from './consumer-id.ts'
 import { goneBy, Queue } from './queue.ts'
 import { Room } from './room.ts'
 import type { Elsewhere } from './source.ts'
 
 const loadingMsMax = 10_000
 const loadingLookMs = 20
+/** So many consumers that are gone are remembered. */
+const goneMax = 10_000
 
 export type QueuesOptions = {
   readonly world: World
@@ -35,6 +38,8 @@ export class Queues {
   readonly #queues = new Map<string, Queue>()
   readonly #ending = new Map<string, Promise<void>>()
   readonly #room: Room
+  /** Consumers that were here and are gone: they are not made again. */
+  readonly #gone = new Set<string>()
   #ended = false
 
   constructor(options: QueuesOptions) {
@@ -71,14 +76,36 @@ export class Queues {
     if (group === '') throw new Refusal('INVALID_GROUP_ID', 'The group has no name')
     this.#check(wish)
     await router.groups.ensureTopic()
-    const found = (await this.#coordinatorOf(group)).find(group)?.group
+    const coordinator = await this.#coordinatorOf(group)
+    const found = coordinator.find(group)?.group
     if (found !== undefined && found.state !== 'Empty' && found.protocolType !== consumerProtocolType)
       throw new Refusal('INCONSISTENT_GROUP_PROTOCOL', `The members of group ${group} are no consumers`)
+    const unique = world.random.bytes(12).toString('base64url')
+    return this.#make(group, consumerId(unique, coordinator.epoch, wish), wish)
+  }
+
+  /**
+   * The consumer. One that an earlier coordinator of the group has made, or an earlier run of this broker, goes on here under its name, with nothing of what
+   * it held. Rejects with a Refusal: UNKNOWN_CONSUMER; for such a one as `add` too.
+   */
+  async resume(group: string, id: string): Promise<QueuedConsumer> {
+    const made = this.#queues.get(group)?.find(id) === undefined ? readConsumerId(id) : undefined
+    if (made === undefined || this.#gone.has(id)) return this.find(group, id)
+    const coordinator = await this.#coordinatorOf(group)
+    if (made.epoch >= coordinator.epoch || this.#gone.has(id)) return this.find(group, id)
+    this.#check(made.wish)
+    const resumed = await this.#make(group, id, made.wish)
+    resumed.queue.takeOver()
+    return resumed
+  }
+
+  async #make(group: string, id: string, wish: ConsumerWish): Promise<QueuedConsumer> {
     await this.#ending.get(group)
     if (this.#ended) throw new Refusal('BROKER_STOPPING', 'The broker is stopping')
-    this.#checkRoom(group)
+    const known = this.#queues.get(group)?.find(id)
+    if (known === undefined) this.#checkRoom(group)
     const queue = this.#queues.get(group) ?? this.#open(group)
-    return { queue, consumer: queue.add(world.random.bytes(12).toString('base64url'), wish) }
+    return { queue, consumer: known ?? queue.add(id, wish) }
   }
 
   /** @throws Refusal UNKNOWN_CONSUMER */
@@ -117,6 +144,10 @@ export class Queues {
       ...this.#options,
       group,
       room: this.#room,
+      removed: id => {
+        this.#gone.add(id)
+        for (const oldest of this.#gone) if (this.#gone.size > goneMax) this.#gone.delete(oldest)
+      },
       emptied: () => {
         this.#queues.delete(group)
         // The next queue of the group would find the member of this one otherwise.

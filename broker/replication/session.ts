@@ -201,6 +201,7 @@ export class Session {
       this.#tell(entry, asked.currentLeaderEpoch < led.epoch ? 'FENCED_LEADER_EPOCH' : 'UNKNOWN_LEADER_EPOCH')
       return
     }
+    if (led.isStale) return this.#tell(entry, 'NOT_LEADER_OR_FOLLOWER')
     const verdict = led.fetched(who, entry.from, asked.lastFetchedEpoch, offset(asked.logStartOffset))
     if (verdict !== 'taken') this.#tell(entry, verdict)
     else if (led.logEnd > entry.from) this.#ready.add(entry)

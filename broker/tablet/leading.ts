@@ -275,6 +275,8 @@ export class Leading implements Led {
 
   review(): void {
     this.#showStart()
+    // Its followers shall not take what it knows for all there is.
+    if (this.isStale) this.#tell('ended')
     if (this.#over || this.#wishing || this.leadership.isChanging) return
     const { assignment } = this.#owner
     if (assignment === undefined || this.#wanted(assignment) === undefined) return

@@ -87,6 +87,32 @@ test('a follower that is cut off serves what it has for a while, then no more, a
   batches?.release()
 })
 
+test('a follower that is cut off together with its leader serves no longer than that', async () => {
+  const cluster = new SimCluster({ seed: 4, brokers: 3, lagMsMax: 1_000 })
+  await cluster.startAll()
+  const topic = await cluster.makeTopic('t')
+  await cluster.until(() => cluster.leader(topic.id) !== undefined)
+  await cluster.run(1_000)
+  const { leader } = cluster.leader(topic.id) ?? {}
+  const [follower, third] = cluster.nodes.filter(({ id }) => id !== leader)
+  for (const { id, host } of cluster.nodes) {
+    if (id === third?.id) continue
+    cluster.control.cutOff(id)
+    cluster.shared.network.cut(host, third?.host ?? '')
+  }
+  const copy = () => cluster.replicas(topic.id).find(({ node }) => node === follower)?.tablet.copy
+  expect(copy()).toBeDefined()
+  await cluster.until(() => cluster.leader(topic.id)?.leader === third?.id)
+  await cluster.run(5_000)
+  for (let n = 0; n < 100; n++) {
+    expect(copy()).toBeUndefined()
+    await cluster.run(50)
+  }
+  cluster.shared.network.heal()
+  cluster.control.heal()
+  await cluster.until(() => copy()?.epoch === cluster.leader(topic.id)?.epoch)
+})
+
 test('who begins to follow serves when the leader has answered, and in a new epoch only then', async () => {
   const { cluster, of, write, topic } = await two(3)
   await write('a')

@@ -15,6 +15,14 @@ const params = {
 }
 const coordinating = ['COORDINATOR_NOT_AVAILABLE', 'COORDINATOR_LOAD_IN_PROGRESS', 'NOT_COORDINATOR'] as const
 
+/** Beside UNKNOWN_CONSUMER, of one that goes on after its coordinator was lost. */
+const resuming = [
+  'UNKNOWN_TOPIC_OR_PARTITION',
+  'INVALID_TOPIC_EXCEPTION',
+  'GROUP_MAX_SIZE_REACHED',
+  ...coordinating,
+] as const
+
 const number = (
   { min, max, default: without }: { readonly min: number; readonly max: number; readonly default?: number },
   description: string,
@@ -59,7 +67,7 @@ const consumer = {
   unacknowledged: { type: 'integer', description: 'Records it holds.' },
 }
 const made = {
-  consumer: 'fJ2qkqPYlXc0Zt3u',
+  consumer: 'fJ2qkqPYlXc0Zt3u~0~30000~1000~earliest~orders',
   group: 'billing',
   topics: ['orders'],
   visibility_timeout_ms: 30_000,
@@ -87,7 +95,7 @@ export const createConsumerDocs: Docs = {
   operationId: 'createConsumer',
   summary: 'Make a consumer of a group that receives over HTTP',
   description:
-    'All HTTP consumers of a group on this broker compete for its records; together they are one member of the Kafka consumer group of that name, so Kafka clients may share its partitions. A consumer lives in memory: none outlives the broker.',
+    'All HTTP consumers of a group on this broker compete for its records; together they are one member of the Kafka consumer group of that name, so Kafka clients may share its partitions. A consumer lives in memory. When the broker is gone, or another one coordinates the group, it goes on there under its name with the next request: what it held comes again. One whose topics’ names are too long together (600 characters with all that the name says) is UNKNOWN_CONSUMER then.',
   tags,
   params: groupParams,
   body: body(wish, { topics: ['orders'], visibility_timeout_ms: 30_000 }, ['topics']),
@@ -156,7 +164,7 @@ export const describeConsumerDocs: Docs = {
       },
       'The consumer.',
     ),
-    ...errorsOf('UNKNOWN_CONSUMER'),
+    ...errorsOf('UNKNOWN_CONSUMER', ...resuming),
   },
 }
 
@@ -168,7 +176,7 @@ export const deleteConsumerDocs: Docs = {
   params,
   response: {
     204: { description: 'The consumer is gone.', type: 'null' },
-    ...errorsOf('UNKNOWN_CONSUMER'),
+    ...errorsOf('UNKNOWN_CONSUMER', ...resuming),
   },
 }
 
@@ -224,15 +232,13 @@ export const receiveDocs: Docs = {
       'INVALID_JSON',
       'BODY_TOO_LARGE',
       'UNKNOWN_CONSUMER',
-      'UNKNOWN_TOPIC_OR_PARTITION',
       'LEADER_NOT_AVAILABLE',
       'CORRUPT_MESSAGE',
       'KAFKA_STORAGE_ERROR',
       'INCONSISTENT_GROUP_PROTOCOL',
       'FENCED_INSTANCE_ID',
-      'GROUP_MAX_SIZE_REACHED',
       'INVALID_COMMIT_OFFSET_SIZE',
-      ...coordinating,
+      ...resuming,
     ),
   },
 }
@@ -272,8 +278,9 @@ const receiptDocs = (operationId: string, summary: string, description: string, 
       'UNKNOWN_CONSUMER',
       'INVALID_RECORD_STATE',
       ...(operationId === 'acknowledgeRecords'
-        ? (['KAFKA_STORAGE_ERROR', 'INVALID_COMMIT_OFFSET_SIZE', ...coordinating] as const)
+        ? (['KAFKA_STORAGE_ERROR', 'INVALID_COMMIT_OFFSET_SIZE'] as const)
         : []),
+      ...resuming,
     ),
   },
 })

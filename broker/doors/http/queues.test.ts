@@ -60,7 +60,7 @@ test('records are received, acknowledged and committed', async () => {
   })
   expect(made.status).toBe(201)
   expect(made.json).toEqual({
-    consumer: expect.stringMatching(/^[\w-]{16}$/),
+    consumer: expect.stringMatching(/^[\w-]{16}~\d+~5000~7~earliest~orders$/),
     group: 'a/b',
     topics: ['orders'],
     visibility_timeout_ms: 5_000,

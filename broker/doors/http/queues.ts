@@ -65,7 +65,7 @@ export function addQueues(app: FastifyInstance, serving: Serving): void {
 
   app.get(consumerPath, { schema: describeConsumerDocs }, async request => {
     parametersOf(request.url, [])
-    const asked = consumerAsked(request, serving)
+    const asked = await consumerAsked(request, serving)
     const held = [...asked.queue.heldBy(asked.consumer)].map(({ leftMs, ...record }) => ({
       ...record,
       visible_in_ms: leftMs,
@@ -75,7 +75,7 @@ export function addQueues(app: FastifyInstance, serving: Serving): void {
 
   app.delete(consumerPath, { schema: deleteConsumerDocs }, async (request, reply) => {
     parametersOf(request.url, [])
-    const { queue, consumer } = consumerAsked(request, serving)
+    const { queue, consumer } = await consumerAsked(request, serving)
     queue.remove(consumer)
     return reply.code(204).send()
   })
@@ -83,21 +83,22 @@ export function addQueues(app: FastifyInstance, serving: Serving): void {
   app.post(`${consumerPath}/receive`, { schema: receiveDocs }, async (request, reply) => {
     const encoding = encodingOf(parametersOf(request.url, ['encoding']))
     const wish = receiveWish(await fieldsIn(request, receiveFields))
-    const pieces = await receive(serving, request, consumerAsked(request, serving), wish, encoding)
+    const asked = await consumerAsked(request, serving)
+    const pieces = await receive(serving, request, asked, wish, encoding)
     return reply.type('application/json; charset=utf-8').send(`{"records":[${pieces.join(',')}]}`)
   })
 
   app.post(`${consumerPath}/acknowledge`, { schema: acknowledgeDocs }, async (request, reply) => {
     parametersOf(request.url, [])
     const receipts = receiptsOf(await fieldsIn(request, receiptFields))
-    const { queue, consumer } = consumerAsked(request, serving)
+    const { queue, consumer } = await consumerAsked(request, serving)
     return sendEach(reply, receipts, await queue.acknowledge(consumer, receipts))
   })
 
   app.post(`${consumerPath}/release`, { schema: releaseDocs }, async (request, reply) => {
     parametersOf(request.url, [])
     const receipts = receiptsOf(await fieldsIn(request, receiptFields))
-    const { queue, consumer } = consumerAsked(request, serving)
+    const { queue, consumer } = await consumerAsked(request, serving)
     return sendEach(reply, receipts, queue.release(consumer, receipts))
   })
 
@@ -105,15 +106,15 @@ export function addQueues(app: FastifyInstance, serving: Serving): void {
     parametersOf(request.url, [])
     const fields = await fieldsIn(request, extendFields)
     const receipts = receiptsOf(fields)
-    const { queue, consumer } = consumerAsked(request, serving)
+    const { queue, consumer } = await consumerAsked(request, serving)
     return sendEach(reply, receipts, queue.extend(consumer, receipts, extensionOf(fields)))
   })
 }
 
-/** @throws Refusal UNKNOWN_CONSUMER */
-function consumerAsked(request: FastifyRequest, { queues }: Serving): QueuedConsumer {
+/** See `Queues.resume`. */
+function consumerAsked(request: FastifyRequest, { queues }: Serving): Promise<QueuedConsumer> {
   const { group, consumer } = request.params as { group: string; consumer: string }
-  return queues.find(group, consumer)
+  return queues.resume(group, consumer)
 }
 
 const consumerRow = ({ queue, consumer }: QueuedConsumer): object => ({
