@@ -169,6 +169,8 @@ export type TopicDescription = {
     readonly log_start_offset: number | null
     readonly high_watermark: number | null
     readonly size_bytes: number | null
+    /** Why nobody serves it; missing while it is served. */
+    readonly offline?: string
   }[]
   readonly config: Readonly<Record<string, { readonly value: string; readonly source: string }>>
 }

@@ -16,6 +16,9 @@ export function describedTopic(topic: TopicDescription, all: boolean): string {
   return [
     `${topic.name} (${topic.topic_id}), ${plural(topic.partitions.length, 'partition')}\n\n`,
     table([['PARTITION', 'LEADER', 'REPLICAS', 'IN SYNC', 'START', 'END', 'SIZE'], ...partitions]),
+    ...topic.partitions.flatMap(p =>
+      p.offline === undefined ? [] : [`\npartition ${p.partition} is offline: ${p.offline}\n`],
+    ),
     settings.length === 0 ? '' : `\n${settingsTable(settings)}`,
   ].join('')
 }
