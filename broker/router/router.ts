@@ -49,6 +49,7 @@ export type RouterOptions = {
     restore(tablet: { readonly topicId: string; readonly partition: number }): void
     /** Whether the process of a broker is known not to be there now. */
     isDown(broker: BrokerId): boolean
+    readonly outOfSync: Readonly<Record<string, number>>
   }
 }
 
@@ -154,6 +155,11 @@ export class Router {
     const tablet = this.topics().get(topic)?.tablets[partition]
     if (tablet?.leader === undefined || !isNamed(tablet) || this.isDown(tablet.leader)) return undefined
     return { id: tablet.leader, epoch: tablet.epoch }
+  }
+
+  /** How often a replica of this broker began to lead that was not in sync. */
+  get ledOutOfSync(): number {
+    return Object.values(this.#options.replication?.outOfSync ?? {}).reduce((sum, count) => sum + count, 0)
   }
 
   /** Why nobody serves the tablet, as far as is known here, and what to do; undefined while somebody does. */
