@@ -171,6 +171,8 @@ export type TopicDescription = {
     readonly size_bytes: number | null
     /** Replicas that are not in sync yet, and what each still lacks; brokers of before do not say. */
     readonly copying?: readonly { readonly broker: number; readonly bytes_left: number }[]
+    /** Why nobody serves it; missing while it is served. */
+    readonly offline?: string
   }[]
   readonly config: Readonly<Record<string, { readonly value: string; readonly source: string }>>
 }

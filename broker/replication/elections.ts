@@ -3,7 +3,9 @@
  * into the shared record, and claims by whoever holds most, as soon as somebody's word allows that. Nothing of it is done silently.
  */
 import type { Logger } from 'pino'
+import { LimitedLog } from '../../base/limited-log.ts'
 import type { Incarnation } from '../../base/quantities.ts'
+import type { Clock } from '../../base/world.ts'
 import { inNextEpoch, type Found, type TabletAssignment } from '../../control/model.ts'
 import type { ControlStore } from '../../control/store.ts'
 import type { Wish } from './changes.ts'
@@ -13,6 +15,7 @@ import { keyOf, type FollowerRun, type Replica, type TabletKey } from './replica
 export type ElectionsOptions = {
   readonly store: ControlStore
   readonly log: Logger
+  readonly clock: Clock
   readonly self: FollowerRun
   readonly diskSince: Incarnation
   wish(wish: Wish): void
@@ -31,12 +34,15 @@ export class Elections {
   /** How often a replica here began to lead by which word; 'owner' counts none that another one won. */
   readonly counters: Record<Word, number> = { 'all lost': 0, topic: 0, owner: 0 }
   readonly #options: ElectionsOptions
+  /** One line each would be thousands after a power cut. */
+  readonly #waits: LimitedLog
   readonly #around: Around
   readonly #leaderless = new Map<string, Leaderless>()
 
   constructor(options: ElectionsOptions) {
-    const { store } = options
+    const { store, log, clock } = options
     this.#options = options
+    this.#waits = new LimitedLog(log, clock, 20)
     this.#around = {
       runOf: broker => store.brokers().get(broker)?.incarnation,
       isSilent: broker => store.isSilent(broker),
@@ -70,8 +76,13 @@ export class Elections {
 
   #look(replica: Replica, now: TabletAssignment, isLong: boolean): void {
     const { topicId, partition } = replica
-    if (this.#isTold(replica, now) === false)
+    if (this.#isTold(replica, now) === false) {
+      this.#waits.warn(
+        { topic: replica.topic, partition, lastInSync: now.isr, found: now.found, holds: replica.held },
+        'nobody who was in sync can lead a tablet now: it waits for them; `stele topic describe` says for whom, and what its owner can do',
+      )
       return this.#options.wish({ topicId, partition, wanted: seen => this.#told(replica, seen) })
+    }
     const word = this.#wordFor(replica, now, isLong)
     if (word === undefined) return
     this.#options.wish({

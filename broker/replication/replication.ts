@@ -107,6 +107,7 @@ export class Replication {
     this.#elections = new Elections({
       store,
       log,
+      clock: world.clock,
       self,
       diskSince: options.diskSince,
       wish: this.wish,

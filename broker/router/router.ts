@@ -13,8 +13,6 @@ import {
   type TabletAssignment,
   type Topic,
 } from '../../control/model.ts'
-import { allowUnclean } from './unclean-elections.ts'
-import { moveReplicas, type WantedMove } from './moves.ts'
 import type { AddOptions, ControlStore, NewTopic, SettingsChange, WriteOptions } from '../../control/store.ts'
 import type { Groups } from '../groups/groups.ts'
 import {
@@ -27,10 +25,13 @@ import {
   type Sources,
   type TopicSettings,
 } from '../settings/resolve.ts'
+import { isNamed } from '../replication/out-of-sync.ts'
 import type { Tablet } from '../tablet/tablet.ts'
 import type { Tablets } from '../tablet/tablets.ts'
 import { IsrChanges } from './isr-changes.ts'
+import { moveReplicas, type WantedMove } from './moves.ts'
 import { ProducerIds } from './producer-ids.ts'
+import { allowUnclean, whyOffline } from './unclean-elections.ts'
 
 export type RouterOptions = {
   readonly world: World
@@ -50,6 +51,7 @@ export type RouterOptions = {
     isDown(broker: BrokerId): boolean
     readonly counters: CopyCounters
     isAlive(broker: BrokerId): boolean
+    readonly outOfSync: Readonly<Record<string, number>>
   }
 }
 
@@ -162,8 +164,27 @@ export class Router {
   /** Who leads the tablet, as far as is known here; undefined while nobody does, or who does is not there any more. */
   leaderOf(topic: string, partition: number): { readonly id: BrokerId; readonly epoch: Epoch } | undefined {
     const tablet = this.topics().get(topic)?.tablets[partition]
-    if (tablet?.leader === undefined || this.isDown(tablet.leader)) return undefined
+    if (tablet?.leader === undefined || !isNamed(tablet) || this.isDown(tablet.leader)) return undefined
     return { id: tablet.leader, epoch: tablet.epoch }
+  }
+
+  /** How often a replica of this broker began to lead that was not in sync. */
+  get ledOutOfSync(): number {
+    return Object.values(this.#options.replication?.outOfSync ?? {}).reduce((sum, count) => sum + count, 0)
+  }
+
+  /** Why nobody serves the tablet, as far as is known here, and what to do; undefined while somebody does. */
+  whyOffline(topic: string, partition: number): string | undefined {
+    const own = this.find(topic, partition)
+    return whyOffline(
+      this.#options.store,
+      `--topic ${topic} --partition ${partition}`,
+      this.assignment(topic, partition),
+      {
+        id: this.self,
+        trouble: own?.offlineReason,
+      },
+    )
   }
 
   /** Clients that are told of a leader that is gone wait for it, and do not ask again who leads. */

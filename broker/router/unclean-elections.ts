@@ -1,7 +1,9 @@
 /** The owner's word that a replica may lead a tablet that was not in sync. In comes a tablet that nobody leads, out goes a guarded change; the replicas do the rest. */
 import { Refusal } from '../../base/refusals.ts'
+import type { BrokerId } from '../../base/quantities.ts'
 import type { TabletAssignment } from '../../control/model.ts'
 import type { ControlStore } from '../../control/store.ts'
+import { unledText } from '../../control/unled.ts'
 import { isLed } from '../replication/out-of-sync.ts'
 
 /** Replicas say what they hold in the same record; so often one may be first. */
@@ -28,9 +30,34 @@ export async function allowUnclean(store: ControlStore, topicId: string, tablet:
 }
 
 function refuseIfLed(store: ControlStore, name: string, now: TabletAssignment): void {
-  const around = {
-    runOf: (broker: NonNullable<TabletAssignment['leader']>) => store.brokers().get(broker)?.incarnation,
-    isSilent: (broker: NonNullable<TabletAssignment['leader']>) => store.isSilent(broker),
-  }
-  if (isLed(now, around)) throw new Refusal('ELECTION_NOT_NEEDED', `broker ${now.leader} leads ${name}`)
+  if (isLed(now, aroundOf(store)))
+    throw new Refusal('ELECTION_NOT_NEEDED', `broker ${now.leader} leads ${name}`)
+}
+
+const aroundOf = (store: ControlStore): Parameters<typeof isLed>[1] => ({
+  runOf: broker => store.brokers().get(broker)?.incarnation,
+  isSilent: broker => store.isSilent(broker),
+})
+
+type Own = { readonly id: BrokerId; readonly trouble: string | undefined }
+
+/** Why nobody serves the tablet, as the control store and the broker's own replica say; undefined while somebody does. `where` is how Kafka's tools name it. */
+export function whyOffline(
+  store: ControlStore,
+  where: string,
+  now: TabletAssignment,
+  own: Own,
+): string | undefined {
+  const { leader } = now
+  const isOwn = leader === own.id && own.trouble !== undefined
+  if (!isOwn && isLed(now, aroundOf(store))) return undefined
+  const first = isOwn
+    ? own.trouble
+    : leader === undefined
+      ? 'nobody leads it'
+      : `broker ${leader}, which led it, is not there or cannot`
+  const unled = unledText(now)
+  if (unled === undefined) return first
+  const remedy = `bring back who was in sync; or let the one that has most lead, without what only others have: kafka-leader-election.sh --election-type unclean ${where}`
+  return `${first}; ${unled}: ${remedy}`
 }

@@ -31,6 +31,9 @@ export function describedTopic(topic: TopicDescription, all: boolean): string {
       ],
       ...partitions,
     ]),
+    ...topic.partitions.flatMap(p =>
+      p.offline === undefined ? [] : [`\npartition ${p.partition} is offline: ${p.offline}\n`],
+    ),
     settings.length === 0 ? '' : `\n${settingsTable(settings)}`,
   ].join('')
 }

@@ -44,7 +44,11 @@ function decode({ tablets }: TabletSlice): readonly TabletAssignment[] | undefin
   }
 }
 
-const toFound = ({ broker, incarnation: run, ...held }: NonNullable<SliceTablet['found']>[number]): Found => ({
+const toFound = ({
+  broker,
+  incarnation: run,
+  ...held
+}: NonNullable<SliceTablet['found']>[number]): Found => ({
   ...held,
   broker: brokerId(broker),
   incarnation: incarnation(run),

@@ -3,6 +3,7 @@
  * so that a tablet is offline for one exactly when it is for the other.
  */
 import type { Lease, Pod } from '../../kube/resources.ts'
+import { unledText } from '../unled.ts'
 import type { TopicView } from './ownership.ts'
 import { bytesIn, nothingOffline, offlineIn, type OfflineThere } from './broker-report.ts'
 import { copiesIn, type Copied } from './copy-report.ts'
@@ -94,7 +95,8 @@ export const judged = ({ topic, first, tablets }: TabletSlice, brokers: Standing
       .map(({ broker }) => broker)
     const behind = replicas.filter(id => !live.includes(id) && !adding.includes(id))
     const entry = isr.find(({ broker }) => broker === leader)
-    const why = entry === undefined ? 'no broker leads it' : whyNot(entry.broker, entry.incarnation)
+    const unled = entry === undefined ? 'no broker leads it' : whyNot(entry.broker, entry.incarnation)
+    const why = unled && [unled, unledText(tablet)].filter(part => part !== undefined).join('; ')
     const moves = adding.length > 0 || removing.length > 0
     const state =
       why !== undefined ? 'offline' : behind.length > 0 ? 'under-replicated' : moves ? 'moving' : 'well'

@@ -4,6 +4,7 @@ import { targetOf } from '../../control/moves.ts'
 import { judged, offlineText, type JudgedTablet } from '../../control/kubernetes/standing.ts'
 import { brokersText } from '../judge/cluster.ts'
 import { copiesOf, leadersToCome, tabletCount, topicFault, type Ground } from '../judge/topic.ts'
+import { electionRemedy, wordFault } from '../judge/elections.ts'
 import type { Fault } from '../judge/fault.ts'
 import type { Seen } from '../observe/seen.ts'
 import type { TopicView } from '../../control/kubernetes/ownership.ts'
@@ -46,7 +47,8 @@ const notReady = ({ reason, message }: Fault): Judgement => ({
 })
 
 function ready(seen: Seen, view: TopicView, ground: Ground, tablets: readonly JudgedTablet[]): Judgement {
-  const fault = topicFault(seen, view) ?? placeFault(view, ground) ?? servedFault(view, tablets)
+  const fault =
+    topicFault(seen, view) ?? placeFault(view, ground) ?? wordFault(view) ?? servedFault(view, tablets)
   if (fault !== undefined) return notReady(fault)
   const count = tabletCount(view)
   const message = `${count} ${count === 1 ? 'tablet has its' : 'tablets have their'} places`
@@ -80,13 +82,15 @@ function placeFault(view: TopicView, ground: Ground): Fault | undefined {
   return { reason: 'Placing', message: `${tablets - placed} of ${tablets} tablets get their places` }
 }
 
-function servedFault({ topic }: TopicView, placed: readonly JudgedTablet[]): Fault | undefined {
+function servedFault(view: TopicView, placed: readonly JudgedTablet[]): Fault | undefined {
   const offline = offlineText(placed)
   if (offline !== undefined) {
     const count = placed.filter(({ state }) => state === 'offline').length
-    return { reason: 'NoLeader', message: `${count} of ${placed.length} tablets are offline: ${offline}` }
+    const remedy = electionRemedy(view, placed)
+    const message = `${count} of ${placed.length} tablets are offline: ${offline}`
+    return { reason: 'NoLeader', message: remedy === undefined ? message : `${message}: ${remedy}` }
   }
-  const { replication } = topic.spec
+  const { replication } = view.topic.spec
   const other = placed.map(tablet => targetOf(tablet).length).find(copies => copies !== replication)
   return other === undefined
     ? undefined

@@ -129,6 +129,10 @@ export const shapes = [
             partition: { type: 'integer' },
             leader: { type: ['integer', 'null'], description: 'The broker that serves it.' },
             leader_epoch: { type: 'integer' },
+            offline: {
+              type: 'string',
+              description: 'Why nobody serves it, as far as this broker knows; missing while it is served.',
+            },
             replicas: { type: 'array', items: { type: 'integer' } },
             isr: { type: 'array', items: { type: 'integer' }, description: 'The replicas in sync.' },
             log_start_offset: { type: ['integer', 'null'] },

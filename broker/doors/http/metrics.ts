@@ -230,6 +230,12 @@ export const brokerFamilies: readonly (Omit<Family, 'value'> & {
     value: (_tablets, { router }) => router.replication.handovers,
   },
   {
+    name: 'kafka_controller_controllerstats_uncleanleaderelections_total',
+    type: 'counter',
+    help: 'How often a replica of this broker began to lead although it may not hold all that was acknowledged.',
+    value: (_tablets, { router }) => router.ledOutOfSync,
+  },
+  {
     name: 'kafka_log_logcleanermanager_max_dirty_percent',
     type: 'gauge',
     help: 'The largest part of a compacted partition that was not compacted yet, in percent, as of the last look.',

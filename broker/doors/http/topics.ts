@@ -192,6 +192,7 @@ const sources: Record<Source, 'topic' | 'broker' | 'default'> = {
 function describePartition(router: Router, topic: Topic, assigned: TabletAssignment, partition: number) {
   const replica = router.find(topic.name, partition)
   const tablet = replica?.role === 'follower' ? undefined : replica
+  const offline = router.whyOffline(topic.name, partition)
   return {
     partition,
     leader: assigned.leader ?? null,
@@ -202,5 +203,6 @@ function describePartition(router: Router, topic: Topic, assigned: TabletAssignm
     high_watermark: tablet?.highWatermark ?? null,
     size_bytes: tablet?.sizeBytes ?? null,
     copying: (tablet?.led?.copying ?? []).map(({ broker, bytesLeft }) => ({ broker, bytes_left: bytesLeft })),
+    ...(offline !== undefined && { offline }),
   }
 }

@@ -37,6 +37,8 @@ export const annotations = {
   copies: 'stele.dev/copies',
   /** On a LogTopic: where its first tablets shall go, as JSON: one list of broker ids a tablet. */
   assignment: 'stele.dev/assignment',
+  /** On a LogTopic: tablets that may be led out of sync, each with the epoch that is to end, as `3@7,5@2`. */
+  uncleanElection: 'stele.dev/unclean-election',
   /** On TabletSlices: the uid of the LogTopic they belong to; not the topic's id where a LogTopic made again took them over. */
   logTopic: 'stele.dev/log-topic',
   /** On claims and TabletSlices: the uid of the LogCluster they belong to now; on the record of a deletion, that of the one deleted. */

@@ -1,4 +1,5 @@
 import type { TabletAssignment, Topic } from '../../../../control/model.ts'
+import { isNamed } from '../../../replication/out-of-sync.ts'
 import type { Router } from '../../../router/router.ts'
 import { codeOf } from './handler.ts'
 
@@ -23,6 +24,7 @@ export function describeTablet(
   const here = tablet.leader === router.self
   const served =
     tablet.leader !== undefined &&
+    isNamed(tablet) &&
     !router.isDown(tablet.leader) &&
     router.isAlive(tablet.leader) &&
     (!here || router.find(topic.name, partitionIndex)?.role === 'leader')
