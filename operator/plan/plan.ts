@@ -9,6 +9,7 @@ import { see, type Seen } from '../observe/seen.ts'
 import { topicsOf } from '../../control/kubernetes/ownership.ts'
 import { belong } from './rules/belong.ts'
 import { brokers } from './rules/brokers.ts'
+import { followTools } from './rules/follow-tools.ts'
 import { furnish } from './rules/furnish.ts'
 import { leave } from './rules/leave.ts'
 import { moves } from './rules/moves.ts'
@@ -35,6 +36,7 @@ const rules: readonly Rule[] = [
   replaceLost,
   ({ topicViews, orphans }) => topics({ views: topicViews, orphans }),
   tablets,
+  followTools,
   moves,
   leave,
   roll,
