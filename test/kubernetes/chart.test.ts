@@ -162,6 +162,7 @@ test('with one namespace to look after, no rights are asked for in others', asyn
     'nodes',
     'persistentvolumes',
     'storageclasses',
+    'customresourcedefinitions',
   ])
   expect(rules.flatMap(({ verbs }) => verbs)).not.toContain('update')
 })
