@@ -1,10 +1,9 @@
-import { logTopics } from '../control/kubernetes/resources/log-topic.ts'
+import { logTopics, replicationMax } from '../control/kubernetes/resources/log-topic.ts'
 import { topicTabletsMax as tabletsMax } from '../control/placement.ts'
 import { conditions, observedGeneration } from './condition.ts'
 import { conditionPath, definition } from './definition.ts'
 import { integer, object, oneOf, optional, record, scalar, text } from './schema.ts'
 
-const replicationMax = 15
 /** Kafka's own bound; names of objects may be longer by four characters. */
 const nameMax = 249
 
@@ -52,7 +51,7 @@ const spec = object('What the topic shall be.', {
     },
   ),
   replication: integer(
-    'How many brokers hold each tablet; at most as many as there are. It cannot change later: copies are not moved yet.',
+    'How many brokers hold each tablet; at most as many as there are. When it changes, copies are made or taken away, a few tablets at a time.',
     {
       default: 1,
       rules: [
@@ -80,6 +79,11 @@ const status = object('What the topic is, written by the operator.', {
   observedGeneration: optional(observedGeneration),
   conditions: optional(conditions('Ready (every tablet is placed and led)')),
   topicId: optional(text("Kafka's id of the topic.")),
+  replication: optional(
+    integer('What spec.replication was when all tablets were last told to have as many copies.', {
+      minimum: 1,
+    }),
+  ),
   tablets: optional(integer('How many tablets are placed.', { minimum: 0 })),
   led: optional(integer('How many tablets have a leader, so that clients can use them.', { minimum: 0 })),
 })

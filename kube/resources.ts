@@ -97,6 +97,14 @@ export const storageClasses: Resource<StorageClass> = {
   plural: 'storageclasses',
   namespaced: false,
 }
+/** Of a kind that is not Kubernetes' own; only what every object has is looked at. */
+export const customResourceDefinitions: Resource = {
+  group: 'apiextensions.k8s.io',
+  version: 'v1',
+  kind: 'CustomResourceDefinition',
+  plural: 'customresourcedefinitions',
+  namespaced: false,
+}
 export const events: Resource<Event> = {
   group: 'events.k8s.io',
   version: 'v1',

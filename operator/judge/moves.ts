@@ -9,6 +9,7 @@ import type { Member } from '../observe/members.ts'
 import type { Seen } from '../observe/seen.ts'
 import { goneBrokers } from './gone.ts'
 import { replacedOnes } from './replacement.ts'
+import { wantedCopies } from './topic.ts'
 
 export type Move = {
   readonly slice: TabletSlice
@@ -44,6 +45,8 @@ type Placed = {
   readonly at: number
   readonly tablet: SliceTablet
   target: readonly number[]
+  /** It was decided just now. */
+  isNew?: true
 }
 
 export function movesOf(seen: Seen): Moves {
@@ -68,6 +71,8 @@ class Planning {
   readonly #holds = new Map<number, number>()
   readonly #leads = new Map<number, number>()
   readonly #busy = new Map<number, number>()
+  /** By the ids of topics whose spec.replication has changed. */
+  readonly #wanted: ReadonlyMap<string, number>
   readonly #next: Move[] = []
   readonly #blocked: Blocked[] = []
   #left = 0
@@ -79,6 +84,12 @@ class Planning {
     this.#byId = new Map(seen.members.map(member => [member.id, member]))
     this.#receivers = seen.members.filter(
       member => !member.excess && member.ready && member.record !== undefined,
+    )
+    this.#wanted = new Map(
+      seen.topicViews.flatMap(view => {
+        const wanted = view.takenBy === undefined ? wantedCopies(view) : undefined
+        return wanted === undefined || wanted > seen.cluster.spec.brokers ? [] : [[view.id, wanted]]
+      }),
     )
     const orphans = new Set(seen.orphans.map(({ slice }) => slice))
     this.#tablets = [...seen.slices.values()]
@@ -95,7 +106,7 @@ class Planning {
 
   moves(): Moves {
     const gone = [...this.#gone]
-    for (const placed of this.#tablets) this.#takeAway(placed)
+    for (const placed of this.#tablets) this.#decide(placed)
     // Those of deleted LogTopics nobody serves, so nobody copies them.
     for (const { slice } of this.#seen.orphans) {
       for (const [at, { replicas }] of slice.tablets.entries()) {
@@ -107,30 +118,61 @@ class Planning {
     return { next: this.#next, left: this.#left, blocked: this.#blocked, gone }
   }
 
-  /** From brokers in excess, and from the one that is gone. */
-  #takeAway(placed: Placed): void {
+  /** Away from brokers in excess and from the one that is gone, and to as many brokers as spec.replication says. */
+  #decide(placed: Placed): void {
     const { slice, at, tablet } = placed
     const from = placed.target.filter(id => this.#mustLeave(id))
-    if (from.length === 0) return
-    let target = placed.target
+    let emptied = placed.target
     for (const id of from) {
-      const to = this.#receiver(target, tablet, id)
+      const to = this.#receiver(emptied, tablet, id)
       if (to === undefined) {
-        const why = `its tablets have ${target.length} replicas`
+        const why = `its tablets have ${emptied.length} replicas`
         this.#blocked.push({ slice, at, from: id, why })
         continue
       }
-      target = target.map(one => (one === id ? to : one))
+      emptied = emptied.map(one => (one === id ? to : one))
     }
+    const target = this.#resized(placed, emptied)
     if (target === placed.target) return
     const [id = -1] = from
     if (!this.#isServed(tablet)) {
-      this.#blocked.push({ slice, at, from: id, why: 'no broker that is ready leads its tablets' })
+      if (emptied !== placed.target)
+        this.#blocked.push({ slice, at, from: id, why: 'no broker that is ready leads its tablets' })
       return
     }
     if (!isMoving(tablet)) this.#left += 1
-    this.#begin(placed, target, this.#gone.has(id) ? `broker ${id} is gone` : `broker ${id} is to go`)
+    const why = this.#gone.has(id) ? `broker ${id} is gone` : `broker ${id} is to go`
+    const resized = `spec.replication of ${slice.topic.name} is ${target.length}`
+    this.#begin(placed, target, emptied === placed.target ? resized : why)
     this.#place(placed, target)
+  }
+
+  /** With as many replicas as are wanted, where there are brokers for them. */
+  #resized({ slice, tablet }: Placed, target: readonly number[]): readonly number[] {
+    const wanted = this.#wanted.get(slice.topic.id) ?? target.length
+    let to = target
+    while (to.length < wanted) {
+      const id = this.#receiver(to, tablet, -1)
+      if (id === undefined) return target
+      to = [...to, id]
+    }
+    while (to.length > wanted) {
+      const id = this.#dispensable(to, tablet)
+      to = to.filter(one => one !== id)
+    }
+    return to
+  }
+
+  /** Who is not in sync, then who is no preferred leader, where the zone has most of the tablet, and there who holds most. */
+  #dispensable(target: readonly number[], { isr }: SliceTablet): number | undefined {
+    const score = (id: number): readonly number[] => [
+      this.#byId.get(id)?.ready === true && isr.some(({ broker }) => broker === id) ? 1 : 0,
+      target[0] === id ? 1 : 0,
+      -this.#neighbours(this.#byId.get(id)?.zone, target),
+      -(this.#holds.get(id) ?? 0),
+      -id,
+    ]
+    return target.toSorted((a, b) => compared(score(a), score(b)))[0]
   }
 
   #mustLeave(id: number): boolean {
@@ -204,7 +246,7 @@ class Planning {
     let other: Placed | undefined
     for (const placed of this.#tablets) {
       const { target, tablet, slice } = placed
-      if (isMoving(tablet) || !target.includes(from) || target.includes(to)) continue
+      if (placed.isNew || isMoving(tablet) || !target.includes(from) || target.includes(to)) continue
       if (!this.#isServed(tablet) || this.#isChosen(slice) || this.#crowds(target, from, to)) continue
       if ((target[0] === from) === leadsMore) return placed
       other ??= placed
@@ -247,6 +289,7 @@ class Planning {
   #place(placed: Placed, target: readonly number[]): void {
     this.#count(placed.target, -1)
     placed.target = target
+    placed.isNew = true
     this.#count(target, 1)
   }
 

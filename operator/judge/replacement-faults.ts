@@ -25,7 +25,7 @@ function dataFault(seen: Seen, member: Member, judged: ReadonlySet<Member>): Fau
   return [
     {
       reason: 'VolumeLost',
-      message: `broker ${member.id}: the volume of the claim ${name} is gone: restore it within spec.replaceAfter (${seen.cluster.spec.replaceAfter}); after that the broker gets an empty one, to which it copies everything anew, where other brokers have all of it in sync`,
+      message: `broker ${member.id}: the volume of the claim ${name} is gone: restore it; when the broker has been gone for spec.replaceAfter (${seen.cluster.spec.replaceAfter}) it gets an empty one, to which it copies everything anew, where other brokers have all of it in sync`,
     },
   ]
 }

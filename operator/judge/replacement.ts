@@ -111,7 +111,9 @@ function othersOf(seen: Seen, member: Member): Facts['others'] {
     !gone.includes(other) && (wordOf(other) === 'none' || other.id < member.id)
   if (away.some(goesFirst)) return 'in turn'
   if (away.length > 0) return 'away'
-  const isBehind = ({ behind }: JudgedTablet): boolean => behind.some(id => id !== member.id)
+  // Where nobody leads there is nothing to copy from.
+  const isBehind = ({ behind, state }: JudgedTablet): boolean =>
+    state !== 'offline' && behind.some(id => id !== member.id)
   return servedSlices(seen).some(slice => judged(slice, seen.standings).some(isBehind)) ? 'behind' : 'well'
 }
 

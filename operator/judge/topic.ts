@@ -72,23 +72,47 @@ function settingFault({ topic }: TopicView): Fault | undefined {
     : { reason: 'UnknownSetting', message: `spec.config: ${faults.join('; ')}` }
 }
 
-/** How many replicas its tablets have, or shall have when they have moved; undefined while none is placed. */
-export function copiesOf({ slices }: TopicView): number | undefined {
-  const first = slices[0]?.tablets[0]
-  return first && targetOf(first).length
+/** How many replicas all of its tablets have, or shall have when they have moved; undefined where these are not as many. */
+export function agreedCopies({ slices }: TopicView): number | undefined {
+  let agreed: number | undefined
+  for (const { tablets } of slices) {
+    for (const tablet of tablets) {
+      const copies = targetOf(tablet).length
+      if (agreed !== undefined && agreed !== copies) return undefined
+      agreed = copies
+    }
+  }
+  return agreed
+}
+
+/** How many replicas its tablets were last told to have; undefined while none is placed. */
+export function copiesOf(view: TopicView): number | undefined {
+  if (tabletCount(view) === 0) return undefined
+  const { status, spec } = view.topic
+  return status?.replication ?? agreedCopies(view) ?? spec.replication
+}
+
+/**
+ * How many replicas its tablets are to get because spec.replication has changed. Undefined where it has not: what single tablets have otherwise then, Kafka's tools
+ * have told them.
+ */
+export function wantedCopies(view: TopicView): number | undefined {
+  const copies = copiesOf(view)
+  const { replication } = view.topic.spec
+  return copies === undefined || copies === replication ? undefined : replication
 }
 
 function sizeFault({ cluster }: Seen, view: TopicView): Fault | undefined {
   const { topic } = view
   const { tablets, replication } = topic.spec
-  const placed = copiesOf(view)
+  const isNews = tabletCount(view) === 0 || wantedCopies(view) !== undefined
   if (tablets > topicTabletsMax) {
     return {
       reason: 'TooManyTablets',
       message: `spec.tablets is ${tablets}: at most ${topicTabletsMax} are served`,
     }
   }
-  if (placed === undefined && replication > cluster.spec.brokers) {
+  if (isNews && replication > cluster.spec.brokers) {
     return {
       reason: 'ReplicationTooHigh',
       message: `spec.replication is ${replication}, the LogCluster ${cluster.metadata.name} has ${cluster.spec.brokers} brokers: lower it, or raise spec.brokers of the LogCluster`,

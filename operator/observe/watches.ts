@@ -7,6 +7,7 @@ import { ApiError, type KubeApi, type KubeObject, type ObjectKey, type Resource 
 import { type Change, ListWatch, type ListWatchTimings } from '../../kube/list-watch.ts'
 import type { Log } from '../../kube/log.ts'
 import {
+  customResourceDefinitions,
   leases,
   nodes,
   pods,
@@ -62,6 +63,8 @@ export class Watches {
   readonly #lastWords = new Map<string, Map<string, DeletionPolicy>>()
   /** By cluster, then by the uid of the LogCluster. Needed while anything is there that was its. */
   readonly #endings = new Map<string, Map<string, Ending>>()
+  /** When LogClusters were made that were seen to go under Delete, by their uids; until their definition was looked at. */
+  readonly #unsureSince = new Map<string, string>()
   /** The uids of LogClusters that are on their way out, and whose brokers are to stay. */
   readonly #orphaning = new Set<string>()
   /** By cluster, what somebody else deleted, by kind and name. Needed until it is made again. */
@@ -144,6 +147,7 @@ export class Watches {
   async observe(key: string, image: string): Promise<Observed> {
     for (const copy of this.#byPlural.values()) copy.dropUnseen().forEach(this.#options.onChange)
     await this.#learnZones(key)
+    await this.#lookAtDefinition(key)
     const strays = await this.#straysOf(key)
     const at = key.indexOf('/')
     const name = key.slice(at + 1)
@@ -199,7 +203,9 @@ export class Watches {
     if (isLogCluster(last)) {
       const key = watched.clusters.clusterOf(last) ?? ''
       const endings = this.#endings.get(key) ?? new Map<string, Ending>()
-      this.#endings.set(key, endings.set(last.metadata.uid ?? '', this.#endingOf(last)))
+      const [ending, { uid = '', creationTimestamp = '' }] = [this.#endingOf(last), last.metadata]
+      this.#endings.set(key, endings.set(uid, ending))
+      if (ending === 'Delete') this.#unsureSince.set(uid, creationTimestamp)
     }
     if (!isLogTopic(last)) return
     const key = watched.topics.clusterOf(last)
@@ -221,6 +227,35 @@ export class Watches {
   #endingOf(last: LogCluster): Ending {
     if (this.#orphaning.delete(last.metadata.uid ?? '') || isOrphaning(last)) return 'orphaned'
     return last.metadata.annotations?.[annotations.paused] === 'true' ? 'paused' : last.spec.deletionPolicy
+  }
+
+  /**
+   * A LogCluster that is older than the definition of its kind, or goes while that does, went with it: nobody asked for its end.
+   * @throws ApiError when the API server cannot say now
+   */
+  async #lookAtDefinition(key: string): Promise<void> {
+    const endings = this.#endings.get(key) ?? new Map<string, Ending>()
+    const unsure = [...endings.keys()].filter(uid => this.#unsureSince.has(uid))
+    if (unsure.length === 0) return
+    const definition = await this.#definition()
+    for (const uid of unsure) {
+      const madeAt = this.#unsureSince.get(uid) ?? ''
+      this.#unsureSince.delete(uid)
+      if (definition === 'hidden') continue
+      const isOlder = (definition?.metadata.creationTimestamp ?? '') > madeAt
+      if (definition === undefined || isGoing(definition) || isOlder) endings.set(uid, 'undefined kind')
+    }
+  }
+
+  /** 'hidden': whoever installed the operator does not let it look. */
+  async #definition(): Promise<KubeObject | 'hidden' | undefined> {
+    const name = `${logClusters.plural}.${logClusters.group}`
+    try {
+      return await this.#options.api.get(customResourceDefinitions, { namespace: '', name })
+    } catch (error) {
+      if (error instanceof ApiError && error.code === 403) return 'hidden'
+      throw error
+    }
   }
 
   /** Those that are still needed: of LogClusters of which a claim or a slice is there. */

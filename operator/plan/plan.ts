@@ -10,6 +10,7 @@ import { topicsOf } from '../../control/kubernetes/ownership.ts'
 import { belong } from './rules/belong.ts'
 import { brokers } from './rules/brokers.ts'
 import { elections } from './rules/elections.ts'
+import { followTools } from './rules/follow-tools.ts'
 import { furnish } from './rules/furnish.ts'
 import { leave } from './rules/leave.ts'
 import { moves } from './rules/moves.ts'
@@ -37,6 +38,7 @@ const rules: readonly Rule[] = [
   ({ topicViews, orphans }) => topics({ views: topicViews, orphans }),
   tablets,
   elections,
+  followTools,
   moves,
   leave,
   roll,

@@ -3,7 +3,15 @@ import { annotations } from '../../control/kubernetes/resources/names.ts'
 import { targetOf } from '../../control/moves.ts'
 import { judged, offlineText, type JudgedTablet } from '../../control/kubernetes/standing.ts'
 import { brokersText } from '../judge/cluster.ts'
-import { copiesOf, leadersToCome, tabletCount, topicFault, type Ground } from '../judge/topic.ts'
+import {
+  agreedCopies,
+  copiesOf,
+  leadersToCome,
+  tabletCount,
+  topicFault,
+  wantedCopies,
+  type Ground,
+} from '../judge/topic.ts'
 import { electionRemedy, wordFault } from '../judge/elections.ts'
 import type { Fault } from '../judge/fault.ts'
 import type { Seen } from '../observe/seen.ts'
@@ -16,15 +24,23 @@ export function topicStatus(seen: Seen, view: TopicView, ground: Ground): LogTop
   const at = { generation, nowMs: seen.nowMs }
   const placed = view.takenBy === undefined ? tabletCount(view) : 0
   const tablets = view.slices.flatMap(slice => judged(slice, seen.standings))
+  const replication = replicationOf(view)
   const led = tablets.filter(({ state }) => state !== 'offline').length
   return {
     ...(generation !== undefined && { observedGeneration: generation }),
     conditions: conditionsOf(topic.status?.conditions, [ready(seen, view, ground, tablets)], at),
     ...(placed > 0 && { topicId: view.id }),
+    ...(placed > 0 && replication !== undefined && { replication }),
     // What was placed once is remembered: only so is seen what was lost.
     tablets: Math.max(placed, topic.status?.tablets ?? 0),
     led: placed > 0 ? led : 0,
   }
+}
+
+/** What all tablets were last told, or have been told by now. */
+function replicationOf(view: TopicView): number | undefined {
+  const wanted = wantedCopies(view)
+  return wanted !== undefined && wanted === agreedCopies(view) ? wanted : copiesOf(view)
 }
 
 /** Of a LogTopic whose LogCluster is not there. */
@@ -51,7 +67,17 @@ function ready(seen: Seen, view: TopicView, ground: Ground, tablets: readonly Ju
     topicFault(seen, view) ?? placeFault(view, ground) ?? wordFault(view) ?? servedFault(view, tablets)
   if (fault !== undefined) return notReady(fault)
   const count = tabletCount(view)
-  const message = `${count} ${count === 1 ? 'tablet has its' : 'tablets have their'} places`
+  const { replication } = view.topic.spec
+  const others = tablets.filter(tablet => targetOf(tablet).length !== replication).length
+  if (wantedCopies(view) !== undefined) {
+    const message = `spec.replication is ${replication}: ${others} of ${count} tablets still have another number of replicas`
+    return { type: 'Ready', status: 'True', reason: 'ChangingReplication', message }
+  }
+  const told =
+    others === 0
+      ? ''
+      : `; ${others} of them not as many replicas as spec.replication says, ${replication}, as Kafka's tools have told them`
+  const message = `${count} ${count === 1 ? 'tablet has its' : 'tablets have their'} places${told}`
   return { type: 'Ready', status: 'True', reason: 'Placed', message }
 }
 
@@ -84,18 +110,9 @@ function placeFault(view: TopicView, ground: Ground): Fault | undefined {
 
 function servedFault(view: TopicView, placed: readonly JudgedTablet[]): Fault | undefined {
   const offline = offlineText(placed)
-  if (offline !== undefined) {
-    const count = placed.filter(({ state }) => state === 'offline').length
-    const remedy = electionRemedy(view, placed)
-    const message = `${count} of ${placed.length} tablets are offline: ${offline}`
-    return { reason: 'NoLeader', message: remedy === undefined ? message : `${message}: ${remedy}` }
-  }
-  const { replication } = view.topic.spec
-  const other = placed.map(tablet => targetOf(tablet).length).find(copies => copies !== replication)
-  return other === undefined
-    ? undefined
-    : {
-        reason: 'ReplicationCannotChange',
-        message: `spec.replication is ${replication}, its tablets have ${other} replicas, and the operator does not change how many: set it to ${other}, or change them by kafka-reassign-partitions`,
-      }
+  if (offline === undefined) return undefined
+  const count = placed.filter(({ state }) => state === 'offline').length
+  const remedy = electionRemedy(view, placed)
+  const message = `${count} of ${placed.length} tablets are offline: ${offline}`
+  return { reason: 'NoLeader', message: remedy === undefined ? message : `${message}: ${remedy}` }
 }

@@ -158,7 +158,12 @@ test('with one namespace to look after, no rights are asked for in others', asyn
   const rules = objects
     .filter(({ kind, metadata }) => kind === 'ClusterRole' && metadata.name === 'stele-operator')
     .flatMap(object => (object as unknown as { rules: { resources: string[]; verbs: string[] }[] }).rules)
-  expect(rules.flatMap(({ resources }) => resources)).toEqual(['nodes', 'storageclasses'])
+  expect(rules.flatMap(({ resources }) => resources)).toEqual([
+    'nodes',
+    'persistentvolumes',
+    'storageclasses',
+    'customresourcedefinitions',
+  ])
   expect(rules.flatMap(({ verbs }) => verbs)).not.toContain('update')
 })
 

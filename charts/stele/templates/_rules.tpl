@@ -41,7 +41,7 @@
 {{- end -}}
 
 {{/* What belongs to no namespace: zones stand on nodes, and whether volumes grow on their class. What became of a volume whose broker is gone stands on it
-     and its nodes; it is patched to be kept before its claim goes. */}}
+     and its nodes; it is patched to be kept before its claim goes. A LogCluster that goes with the definition of its kind keeps its data. */}}
 {{- define "stele.clusterRules" -}}
 - apiGroups: [""]
   resources: [nodes]
@@ -52,4 +52,8 @@
 - apiGroups: [storage.k8s.io]
   resources: [storageclasses]
   verbs: [get, list, watch]
+- apiGroups: [apiextensions.k8s.io]
+  resources: [customresourcedefinitions]
+  resourceNames: [logclusters.stele.dev]
+  verbs: [get]
 {{- end -}}

@@ -23,10 +23,15 @@ export type LogTopicStatus = {
   readonly conditions?: readonly Condition[]
   /** Kafka's topic id: 22 characters of base64url. */
   readonly topicId?: string
+  /** What spec.replication was when all tablets were last told to have as many replicas. */
+  readonly replication?: number
   /** How many tablets are placed, and how many are led. */
   readonly tablets?: number
   readonly led?: number
 }
+
+/** The largest spec.replication. */
+export const replicationMax = 15
 
 /** The name on the Kafka wire. */
 export const topicNameOf = (topic: LogTopic): string => topic.spec.name ?? topic.metadata.name

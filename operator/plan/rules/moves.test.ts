@@ -161,3 +161,28 @@ test('where no other broker can take it nothing moves, and it is said', () => {
   expect([next, left]).toEqual([[], 0])
   expect(blocked).toMatchObject([{ from: 1, why: 'its tablets have 2 replicas' }])
 })
+
+test('with fewer copies wanted those go first that are not in sync, then those in one zone, and never the preferred leader', () => {
+  const wants = (tablet: SliceTablet, replication: number) => {
+    const { spec, ...rest } = topic
+    const wanted = {
+      ...rest,
+      spec: { ...spec, replication },
+      status: { replication: tablet.replicas.length },
+    }
+    const observed = on(3, 3, [tablet], { topics: byName([wanted]) })
+    const pods = [...observed.pods].map(([name, pod], id) => {
+      const placed = { containers: [], nodeName: `node-${id}` }
+      return [name, { ...pod, spec: placed }] as const
+    })
+    const zones = new Map([0, 1, 2].map(id => [`node-${id}`, id === 2 ? 'b' : 'a']))
+    return targets({ ...observed, pods: new Map(pods), zones })
+  }
+  expect(wants(inSync(0, 1, 2), 2)).toEqual(['0 -> 0,2'])
+  expect(wants({ ...inSync(0, 1, 2), isr: inSync(0, 1).isr }, 2)).toEqual(['0 -> 0,1'])
+  expect(wants(inSync(0, 1, 2), 1)).toEqual(['0 -> 0'])
+  // Who leads hands over first, as with any move.
+  expect(wants({ ...inSync(0, 1, 2), leader: 1, isr: inSync(1, 2).isr }, 1)).toEqual(['0 -> 1'])
+  expect(wants(inSync(0), 2)).toEqual(['0 -> 0,2'])
+  expect(wants(inSync(0, 1), 4)).toEqual([])
+})

@@ -196,7 +196,7 @@ test('a hand-made LogTopic does not take the name of the topic of consumer group
   expect(all.topicNow(name)?.status?.led).toBe(50)
 })
 
-test('fewer tablets, or more copies, than there are', async () => {
+test('fewer tablets than there are, or more copies than brokers', async () => {
   const all = await three()
   all.topic('orders', { tablets: 5 })
   await all.converged()
@@ -204,8 +204,10 @@ test('fewer tablets, or more copies, than there are', async () => {
   all.topic('orders', { tablets: 4 })
   await all.clock.runUntil(() => ready()?.reason === 'TabletsCannotShrink')
   expect(all.kube.peekAll(tabletSlices)[0]?.tablets).toHaveLength(5)
-  all.topic('orders', { tablets: 5, replication: 2 })
-  await all.clock.runUntil(() => ready()?.reason === 'ReplicationCannotChange')
+  all.topic('orders', { tablets: 5, replication: 4 })
+  await all.clock.runUntil(() => ready()?.reason === 'ReplicationTooHigh')
+  await all.quiet()
+  expect(all.kube.peekAll(tabletSlices)[0]?.tablets.every(({ replicas }) => replicas.length === 1)).toBe(true)
 })
 
 test('a slice that names a broker makes none', async () => {

@@ -5,7 +5,14 @@ import { logTopics } from '../../../control/kubernetes/resources/log-topic.ts'
 import { annotations } from '../../../control/kubernetes/resources/names.ts'
 import { tabletSlices } from '../../../control/kubernetes/resources/tablet-slice.ts'
 import type { Resource } from '../../../kube/api.ts'
-import { configMaps, events, leases, persistentVolumeClaims, pods } from '../../../kube/resources.ts'
+import {
+  configMaps,
+  customResourceDefinitions,
+  events,
+  leases,
+  persistentVolumeClaims,
+  pods,
+} from '../../../kube/resources.ts'
 import { killedAt } from './killed-at.ts'
 import { namesOf, namespace, Operated } from './operated.ts'
 
@@ -214,6 +221,41 @@ test.each(['before the removal begins', 'after it has begun'])(
     expect(claims()).toEqual(before)
   },
 )
+
+test.each(['going', 'gone', 'back already'])(
+  'a LogCluster that goes with its definition, which is %s when the operator looks, keeps its data also when both come back at once',
+  async how => {
+    const all = await made('Delete')
+    const claims = () => all.kube.peekAll(persistentVolumeClaims).map(({ metadata }) => metadata.uid)
+    const before = claims()
+    const key = { namespace: '', name: 'logclusters.stele.dev' }
+    const finalized = (finalizers: string[]) =>
+      all.kube.set(
+        customResourceDefinitions,
+        key,
+        now => now && { ...now, metadata: { ...now.metadata, finalizers } },
+      )
+    if (how === 'going') finalized(['customresourcecleanup.apiextensions.k8s.io'])
+    all.kube.set(customResourceDefinitions, key, () => undefined)
+    remove(all)
+    if (how === 'back already') all.define()
+    await all.clock.runFor(500)
+    if (how === 'going') finalized([])
+    if (how !== 'back already') all.define()
+    all.cluster({ deletionPolicy: 'Delete' })
+    await all.converged()
+    expect(claims()).toEqual(before)
+    expect(namesOf(all.kube.peekAll(configMaps))).not.toContain('events-deletion')
+  },
+)
+
+test('who may not see definitions is not kept from removing data', async () => {
+  const all = await made('Delete')
+  all.kube.onCall = ({ plural }) =>
+    plural === 'customresourcedefinitions' ? { code: 403, reason: 'Forbidden' } : undefined
+  remove(all)
+  await all.clock.runUntil(() => left(all).length === 0)
+})
 
 test('a removal that somebody else’s ConfigMap stands in the way of says so, and goes on without it', async () => {
   const all = await made('Delete')

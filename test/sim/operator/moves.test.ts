@@ -1,11 +1,16 @@
 /** Replicas that move because there are more brokers, or fewer, or one that does not come back. */
 import { expect, test } from 'vitest'
 import { tabletSlices } from '../../../control/kubernetes/resources/tablet-slice.ts'
-import { isMoving } from '../../../control/moves.ts'
+import { isMoving, movedTo } from '../../../control/moves.ts'
 import { Operated } from './operated.ts'
 
-async function placed(brokers: number, tablets: number, replication: number): Promise<Operated> {
-  const all = new Operated(3, ['a'])
+async function placed(
+  brokers: number,
+  tablets: number,
+  replication: number,
+  zones: readonly string[] = ['a'],
+): Promise<Operated> {
+  const all = new Operated(3, zones)
   all.kubelets.replicates = true
   all.cluster({ brokers })
   all.start()
@@ -103,4 +108,72 @@ test('the last copy stays where it is', async () => {
   await all.clock.runFor(900_000)
   expect(holds(all)).toEqual(before)
   expect(tabletsOf(all).some(isMoving)).toBe(false)
+})
+
+const ready = (all: Operated) => all.topicNow('orders')?.status?.conditions?.[0]
+const copies = (all: Operated) => new Set(tabletsOf(all).map(({ replicas }) => replicas.length))
+
+test('spec.replication may change: copies are made, in zones without one first, and taken away again', async () => {
+  const all = await placed(4, 8, 1, ['a', 'b'])
+  const leaders = tabletsOf(all).map(({ leader }) => leader)
+  const moves = watchMoves(all)
+  all.topic('orders', { replication: 2 })
+  await all.clock.runUntil(() => ready(all)?.reason === 'ChangingReplication')
+  expect(ready(all)).toMatchObject({
+    status: 'True',
+    message: expect.stringMatching(/^spec.replication is 2: \d of 8 tablets/) as string,
+  })
+  await all.converged()
+  expect(copies(all)).toEqual(new Set([2]))
+  expect(tabletsOf(all).every(tablet => tablet.isr.length === 2 && !isMoving(tablet))).toBe(true)
+  const zones = new Map(all.clusterNow()?.status?.brokers?.map(({ id, zone }) => [id, zone]))
+  expect(tabletsOf(all).every(({ replicas: [a = -1, b = -1] }) => zones.get(a) !== zones.get(b))).toBe(true)
+  expect(moves.most).toBeLessThanOrEqual(4)
+  all.topic('orders', { replication: 3 })
+  await all.converged()
+  expect(copies(all)).toEqual(new Set([3]))
+  all.topic('orders', { replication: 1 })
+  await all.converged()
+  expect(copies(all)).toEqual(new Set([1]))
+  expect(tabletsOf(all).map(({ replicas }) => replicas[0])).toEqual(leaders)
+  expect(all.topicNow('orders')?.status).toMatchObject({ replication: 1, tablets: 8, led: 8 })
+  expect(ready(all)?.reason).toBe('Placed')
+  await noMoreWrites(all)
+})
+
+test('more copies than brokers wait for brokers', async () => {
+  const all = await placed(2, 4, 2)
+  all.topic('orders', { replication: 3 })
+  await all.clock.runUntil(() => ready(all)?.reason === 'ReplicationTooHigh')
+  await all.quiet()
+  expect(copies(all)).toEqual(new Set([2]))
+  all.cluster({ brokers: 3 })
+  await all.converged()
+  expect(copies(all)).toEqual(new Set([3]))
+})
+
+test("what Kafka's tools say of single tablets stays; when they have said it of all, spec.replication follows", async () => {
+  const all = await placed(3, 4, 1)
+  const tell = (tablets: readonly number[]): void => {
+    const [slice] = all.kube.peekAll(tabletSlices)
+    if (slice === undefined) throw new Error('no slice')
+    const told = slice.tablets.map((tablet, at) => {
+      const target = [tablet.replicas[0] ?? 0, ((tablet.replicas[0] ?? 0) + 1) % 3]
+      const places = tablets.includes(at) ? movedTo(tablet, target) : undefined
+      return places === undefined ? tablet : { ...tablet, ...places, version: tablet.version + 1 }
+    })
+    const key = { namespace: 'logs', name: slice.metadata.name }
+    all.kube.set(tabletSlices, key, now => now && { ...now, tablets: told })
+  }
+  tell([0, 1])
+  await all.converged()
+  expect(tabletsOf(all).map(({ replicas }) => replicas.length)).toEqual([2, 2, 1, 1])
+  expect(ready(all)?.message).toContain('2 of them not as many replicas as spec.replication says, 1')
+  expect(all.topicNow('orders')?.spec.replication).toBe(1)
+  await noMoreWrites(all)
+  tell([2, 3])
+  await all.converged()
+  expect(copies(all)).toEqual(new Set([2]))
+  expect(all.topicNow('orders')).toMatchObject({ spec: { replication: 2 }, status: { replication: 2 } })
+  await noMoreWrites(all)
 })

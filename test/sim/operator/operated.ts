@@ -10,7 +10,7 @@ import {
 } from '../../../control/kubernetes/resources/log-topic.ts'
 import { apiVersion } from '../../../control/kubernetes/resources/names.ts'
 import type { KubeApi, KubeObject } from '../../../kube/api.ts'
-import { pods, statefulSets } from '../../../kube/resources.ts'
+import { customResourceDefinitions, pods, statefulSets } from '../../../kube/resources.ts'
 import { startOperator, type Operator } from '../../../operator/main.ts'
 import { SimClock, type SimProcess } from '../clock.ts'
 import { SimKube, type Call } from '../kube.ts'
@@ -35,7 +35,19 @@ export class Operated {
     this.random = new Seeded(seed)
     const clock = this.clock.clockOf({ alive: true })
     this.kube = new SimKube({ clock, random: this.random.fork() })
+    this.define()
     this.kubelets = new SimKubelets(this.kube, clock, zones)
+  }
+
+  /** Makes the definition of LogClusters, anew if it was there. */
+  define(): void {
+    const key = { namespace: '', name: 'logclusters.stele.dev' }
+    this.kube.set(customResourceDefinitions, key, () => undefined)
+    this.kube.set(customResourceDefinitions, key, () => ({
+      apiVersion: 'apiextensions.k8s.io/v1',
+      kind: 'CustomResourceDefinition',
+      metadata: { name: key.name },
+    }))
   }
 
   /** Starts an operator; `through` stands between it and the API server. */

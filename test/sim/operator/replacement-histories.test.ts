@@ -145,7 +145,8 @@ class History {
     const { all } = this
     this.#faultsUntilMs = 0
     all.kubelets.silentNodes.clear()
-    all.cluster({ brokers: Math.max(3, all.clusterNow()?.spec.brokers ?? 3) })
+    // With fewer a lost one may be too many, and is not replaced.
+    all.cluster({ brokers: 5 })
     await all.clock.runFor(90_000)
     for (let round = 0; round < 30 && !this.isWell(); round += 1) {
       await all.clock.runFor(60_000)

@@ -263,7 +263,7 @@ test('a broker that comes back in the moment in which its claim was to go keeps 
       now =>
         now && {
           ...now,
-          spec: { ...now.spec, renewTime: new Date(all.clock.nowMs()).toISOString() } as never,
+          spec: { ...now.spec, renewTime: new Date(all.clock.nowMs()).toISOString() },
         },
     )
     return undefined
