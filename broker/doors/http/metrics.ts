@@ -230,6 +230,12 @@ export const brokerFamilies: readonly (Omit<Family, 'value'> & {
     value: (_tablets, { router }) => router.replication.handovers,
   },
   {
+    name: 'stele_stray_bytes',
+    type: 'gauge',
+    help: 'Bytes in directories of tablets that were set aside: remove what nobody needs.',
+    value: (_tablets, { router }) => router.strayBytes,
+  },
+  {
     name: 'kafka_log_logcleanermanager_max_dirty_percent',
     type: 'gauge',
     help: 'The largest part of a compacted partition that was not compacted yet, in percent, as of the last look.',
