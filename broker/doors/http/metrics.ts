@@ -166,6 +166,17 @@ export const brokerFamilies: readonly (Omit<Family, 'value'> & {
       ).length,
   },
   {
+    name: 'kafka_controller_kafkacontroller_offlinepartitionscount',
+    type: 'gauge',
+    help: 'Partitions of all topics that nobody leads, or only a broker that is gone, as this broker sees it.',
+    value: (_tablets, { router }) =>
+      [...router.topics().values()].reduce(
+        (sum, { tablets }) =>
+          sum + tablets.filter(({ leader }) => leader === undefined || router.isDown(leader)).length,
+        0,
+      ),
+  },
+  {
     name: 'kafka_server_replicamanager_isrshrinks_total',
     type: 'counter',
     help: 'How often the set in sync of a partition that this broker leads became smaller.',
