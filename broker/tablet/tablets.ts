@@ -417,7 +417,7 @@ export class Tablets {
 
   /** Replicas that other brokers have now: a move that has ended takes what is on the disk along, anything else sets it aside. */
   #dropTaken(topic: Topic): void {
-    const { self, shared, dataDirectory, settingsOf } = this.#options
+    const { self, shared, settingsOf } = this.#options
     const tablets = this.#byTopic.get(topic.name) ?? []
     const moved: Tablet[] = []
     for (const tablet of tablets) {

@@ -112,7 +112,7 @@ export const partitionFamilies: readonly Family[] = [
 ]
 
 /** One value for each replica that is being copied from here, and for nothing else. */
-export const copyFamily = {
+const copyFamily = {
   name: 'stele_tablet_copy_left_bytes',
   type: 'gauge',
   help: 'What a replica that is there and not in sync still lacks of the log of this leader.',
