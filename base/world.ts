@@ -106,7 +106,7 @@ export type Connection = {
 export type ConnectionEvents = {
   /** For who connects: the other side is there. */
   opened(): void
-  /** The bytes are the receiver's to keep. */
+  /** The bytes are the receiver's until it returns: the next ones may come in the same memory. */
   received(bytes: Buffer): void
   /** It is over: told once, unless `close` was called. */
   closed(why: ConnectionEnd): void

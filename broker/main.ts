@@ -276,8 +276,7 @@ async function openTablets(
         diskSince: directory.since(incarnation),
         keptSince: kept ? before.incarnation : incarnation,
         lagMsMax: settings.replicaLagTimeMaxMs,
-        copyBytesPerSecond: () =>
-          resolveBroker({ dynamic: store.brokerSettings(), static: staticSettings }).copyRate,
+        copyBytesPerSecond: copyRateOf(store, staticSettings),
         restoreMs: preferredLeaderMs,
       })
     : undefined
@@ -306,6 +305,18 @@ async function openTablets(
     ...(replication && { replication }),
   })
   return { router, tablets, checkpoints, replication }
+}
+
+/** It is asked for with every piece that is copied: what has not changed is not read again. */
+function copyRateOf(store: ControlStore, staticSettings: Readonly<Record<string, string>>): () => number {
+  let dynamic: Readonly<Record<string, string>> | undefined
+  let bytesPerSecond = 0
+  return () => {
+    const now = store.brokerSettings()
+    if (now !== dynamic) bytesPerSecond = resolveBroker({ dynamic: now, static: staticSettings }).copyRate
+    dynamic = now
+    return bytesPerSecond
+  }
 }
 
 const compactionsOf = (world: World, tablets: Tablets, settings: BrokerSettings, log: Logger): Compactions =>

@@ -69,6 +69,8 @@ export type Led = TabletKey & {
   gone(broker: BrokerId): void
   /** Who could lead next and had everything within `behindMsMax`, in the order of the replicas. */
   successors(behindMsMax: number): readonly BrokerId[]
+  /** Whether this run of a follower stands in a set that could be in force. */
+  counts(who: FollowerRun): boolean
   /** Followers that are there and not in sync. */
   readonly copying: readonly Copying[]
   /** How long ago the follower in sync that is furthest behind had everything; 0 when there is none. */

@@ -18,10 +18,10 @@ import { batchOf } from '../log/log.fixture.ts'
 type Part = WrittenRequest['topics'][number]['partitions'][number]
 
 /** Two brokers with a topic of two replicas, led by broker 0, with five records; broker 1 is down, and the test speaks in its name. */
-async function impostor() {
+async function impostor(tablets = 1) {
   const cluster = new SimCluster({ seed: 3, brokers: 2, lagMsMax: 500 })
   await cluster.startAll()
-  const topic = await cluster.makeTopic('t')
+  const topic = await cluster.makeTopic('t', {}, tablets)
   await cluster.until(() => cluster.leader(topic.id) !== undefined)
   const leader = cluster.leader(topic.id)
   const [, other] = cluster.nodes
@@ -140,4 +140,44 @@ test('what is no fetch ends the connection, and nothing else', async () => {
   send(Buffer.from('GET / HTTP/1.1\r\n\r\n'))
   await cluster.clock.runUntil(() => closed() !== undefined)
   expect(await cluster.clock.finish(append(leader, batchOf(), -1))).toMatchObject({ baseOffset: 5 })
+})
+
+test('what is in sync is sent first, and of the rest no more than holds it up for a moment', async () => {
+  const { ask, cluster, topic, answers } = await impostor(10)
+  const led = Array.from({ length: 10 }, (_, n) => n).filter(
+    n => n > 0 && cluster.leader(topic.id, n)?.assignment?.replicas[0] === 0,
+  )
+  const [kept = -1, ...copied] = led
+  expect(copied.length).toBeGreaterThan(2)
+  const leaderOf = (n: number) => {
+    const tablet = cluster.leader(topic.id, n)
+    if (tablet === undefined) throw new Error('nobody leads')
+    return tablet
+  }
+  for (const n of led) await cluster.clock.finish(append(leaderOf(n), batchOf({ value: 'old' }), -1))
+  const part = (n: number, fetchOffset: number) => ({
+    partition: n,
+    currentLeaderEpoch: leaderOf(n).epoch,
+    fetchOffset,
+    lastFetchedEpoch: fetchOffset === 0 ? -1 : leaderOf(n).epoch,
+    logStartOffset: 0,
+    partitionMaxBytes: 1024 * 1024,
+  })
+  const fetch = (...partitions: Part[]) =>
+    ask({}, { maxBytes: 10 * 1024 * 1024, topics: [{ topicId: topic.id, partitions }] })
+  const sent = (): number[] =>
+    (answers.at(-1)?.responses ?? []).flatMap(({ partitions }) =>
+      partitions.flatMap(({ partitionIndex, records }) =>
+        (records?.length ?? 0) > 0 ? [partitionIndex] : [],
+      ),
+    )
+  await fetch(part(kept, 1))
+  await cluster.until(() => leaderOf(kept).assignment?.isr.length === 2)
+  await cluster.clock.finish(append(leaderOf(kept), batchOf({ value: 'new' }), 1))
+  await fetch(...copied.map(n => part(n, 0)), part(kept, 1))
+  const [first, ...others] = sent()
+  expect(first).toBe(kept)
+  expect(others).toEqual(copied.slice(0, 2))
+  await ask({}, { topics: [] })
+  expect(sent()).toEqual(copied.slice(2, 4))
 })

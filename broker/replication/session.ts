@@ -68,6 +68,8 @@ type Found = {
   readonly trouble: Entry['trouble']
 }
 
+/** Producers wait for what is in sync: what is not comes behind it, in pieces that do not hold it up for long. */
+const copyBytesMax = 2 * 1024 * 1024
 const requestBytesMax = 16 * 1024 * 1024
 
 export class Session {
@@ -279,8 +281,12 @@ export class Session {
     let left = pending.bytesMax
     const found: Found[] = []
     const reads: Promise<unknown>[] = []
-    for (const entry of this.#ready) {
+    let copies = copyBytesMax
+    for (const entry of this.#inSyncFirst()) {
       if (left <= 0) break
+      const isCopy = entry.trouble === undefined && !this.#isInSync(entry)
+      if (isCopy && copies <= 0) continue
+      if (isCopy) copies -= entry.bytesMax
       this.#ready.delete(entry)
       if (entry.trouble !== undefined) {
         found.push({ entry, batches: undefined, trouble: entry.trouble })
@@ -293,6 +299,16 @@ export class Session {
     }
     if (reads.length === 0) return this.#send(pending, found)
     void Promise.all(reads).then(() => this.#send(pending, found))
+  }
+
+  #isInSync({ led }: Entry): boolean {
+    return this.#who !== undefined && led?.counts(this.#who) === true
+  }
+
+  #inSyncFirst(): Entry[] {
+    const [first, rest]: [Entry[], Entry[]] = [[], []]
+    for (const entry of this.#ready) (this.#isInSync(entry) ? first : rest).push(entry)
+    return [...first, ...rest]
   }
 
   #read(entry: Entry, bytesMax: number): Found | Promise<Found> {

@@ -152,6 +152,11 @@ export class Router {
     return this.#options.tablets.all()
   }
 
+  /** Bytes in directories of tablets that were set aside. */
+  get strayBytes(): number {
+    return this.#options.tablets.strayBytes
+  }
+
   get replication(): CopyCounters {
     return this.#options.replication?.counters ?? { bytesOut: 0, bytesIn: 0, handovers: 0 }
   }

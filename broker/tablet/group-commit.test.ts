@@ -8,9 +8,10 @@ function desk() {
   const sim = simWorld({ seed: 1 })
   const commit = new GroupCommit()
   const state = { underWay: 0, underWayMost: 0, syncs: 0, order: [] as number[] }
-  const make = (number: number, takesMs = 1) => {
+  const make = (number: number, takesMs = 1, isAwaited = true) => {
     const own = { written: 0, durable: 0, running: false, syncs: 0 }
     const who: Synced = {
+      isAwaited,
       async sync() {
         expect(own.running).toBe(false)
         own.running = true
@@ -98,4 +99,17 @@ test('whatever comes when, everything written becomes durable', async () => {
     }),
     { numRuns: 50 },
   )
+})
+
+test('what nobody waits for leaves a place to what somebody waits for, and comes to its end', async () => {
+  const { sim, state, make } = desk()
+  const copies = Array.from({ length: 6 }, (_, i) => make(i, 100, false))
+  for (const { write } of copies) write()
+  expect(state.underWay).toBe(2)
+  const awaited = make(9)
+  awaited.write()
+  await sim.clock.runFor(1)
+  expect(awaited.own.durable).toBe(1)
+  await sim.clock.runFor(300)
+  expect(copies.map(({ own }) => own.durable)).toEqual([1, 1, 1, 1, 1, 1])
 })

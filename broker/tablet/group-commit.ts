@@ -3,12 +3,16 @@
  * one, so a lone write pays for one fdatasync and a thousand together pay for a few. There is no timer.
  */
 export type Synced = {
+  /** Whether anybody may wait for it; nobody does for a copy that is not in sync. */
+  readonly isAwaited: boolean
   /** Syncs what is written now. Handles its own errors: never rejects. */
   sync(): Promise<void>
 }
 
 /** The pool has four threads; one stays free for reads. */
 const underWayMax = 3
+/** Of them for what nobody waits for: what somebody waits for finds a place at once. */
+const unawaitedMax = 2
 
 export class GroupCommit {
   readonly #waiting = new Set<Synced>()
@@ -21,9 +25,11 @@ export class GroupCommit {
   }
 
   #start(): void {
+    let unawaited = [...this.#underWay].filter(({ isAwaited }) => !isAwaited).length
     for (const who of this.#waiting) {
       if (this.#underWay.size >= underWayMax) return
       if (this.#underWay.has(who)) continue
+      if (!who.isAwaited && unawaited++ >= unawaitedMax) continue
       this.#waiting.delete(who)
       this.#underWay.add(who)
       void this.#run(who)

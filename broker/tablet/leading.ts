@@ -207,6 +207,10 @@ export class Leading implements Led {
     return this.#handOver?.to
   }
 
+  counts(who: FollowerRun): boolean {
+    return this.leadership.counts(who)
+  }
+
   get copying(): readonly Copying[] {
     const { assignment } = this.#owner
     // Nearly always.

@@ -187,6 +187,11 @@ export class Tablet implements Kept, Replica {
     return this.#follows
   }
 
+  /** Whether anybody may wait for what it writes to be on the disk. */
+  get isAwaited(): boolean {
+    return this.#follows?.isInSync ?? true
+  }
+
   /** Everything below is as durable as the topic wants. */
   get durableEnd(): Offset {
     return this.#settings.flush === 'os' ? this.logEnd : this.#marks.synced.offset

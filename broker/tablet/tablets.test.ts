@@ -226,6 +226,38 @@ describe('directories that no topic has', () => {
     for (const name of aside) expect(sim.world.disk.list(`/data/tablets/${name}`)).toEqual(['precious'])
   })
 
+  test('say how much they hold and how to remove them, and are counted until they are gone', async () => {
+    const { sim, broker } = await started()
+    const { id } = await sim.clock.finish(makeTopic(broker, 't'))
+    await sim.clock.finish(broker.stop())
+    sim.kill()
+    // Tablet 7 was moved here and away again, and this broker has seen neither.
+    for (const name of ['stranger-0.abc', `t-7.${id}`]) {
+      sim.world.disk.makeDirectory(`/data/tablets/${name}`)
+      const file = sim.world.disk.open(`/data/tablets/${name}/00000000000000000000.log`, 'create')
+      file.write([Buffer.from('12345')], 0)
+      file.close()
+    }
+    const { broker: again } = await started(sim)
+    const path = '/data/tablets/stranger-0.abc.stray'
+    expect(again.lines).toContainEqual(
+      expect.objectContaining({
+        bytes: 5,
+        command: `rm -r '${path}'`,
+        msg: expect.stringContaining('no topic has'),
+      }),
+    )
+    expect(again.lines).toContainEqual(
+      expect.objectContaining({ bytes: 5, msg: expect.stringContaining('other brokers have now') }),
+    )
+    expect(again.tablets.strayBytes).toBe(10)
+    sim.kill()
+    const { broker: third } = await started(sim)
+    expect(third.lines).toContainEqual(expect.objectContaining({ directories: 2, bytes: 10 }))
+    await sim.clock.finish(sim.world.disk.remove(path))
+    expect(third.tablets.strayBytes).toBe(5)
+  })
+
   test('that are known to have had data, but are gone, are offline and say so', async () => {
     const { sim, broker } = await started()
     await sim.clock.finish(makeTopic(broker, 't', {}, 2))

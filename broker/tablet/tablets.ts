@@ -20,6 +20,7 @@ import { eachAtOnce } from './each-at-once.ts'
 import { openTablet } from './open-tablet.ts'
 import { lostWith, missingWith, stanceOf } from './stance.ts'
 import type { TabletShared } from './shared.ts'
+import { Strays } from './strays.ts'
 import { Tablet } from './tablet.ts'
 
 export type TabletsOptions = {
@@ -61,11 +62,13 @@ export class Tablets {
   readonly #lostHere = new Set<Tablet>()
   /** Those whose leadership is being claimed. */
   readonly #claiming = new Set<Tablet>()
+  readonly #strays: Strays
   #stopped = false
   #unwatch: () => void = () => undefined
 
   constructor(options: TabletsOptions) {
     this.#options = options
+    this.#strays = new Strays(options.shared, `${options.dataDirectory}/tablets`)
     const topics = [...options.store.topics().values()]
     for (const topic of topics) this.#place(topic)
     const tablets = [...this.all()]
@@ -83,6 +86,11 @@ export class Tablets {
   *all(): Generator<Tablet, void> {
     for (const tablets of this.#byTopic.values())
       for (const tablet of tablets) if (tablet !== undefined) yield tablet
+  }
+
+  /** Bytes in directories that were set aside. */
+  get strayBytes(): number {
+    return this.#strays.bytes
   }
 
   /** What the broker holds here, for those who look after the cluster. */
@@ -115,7 +123,11 @@ export class Tablets {
       this.#settle(topic)
     }
     const known = new Set([...this.all()].map(tablet => tablet.identity.name))
-    setAsideStrangers(shared, dataDirectory, name => known.has(name) || store.keepsRecords(topicIdIn(name)))
+    this.#strays.sort(name => {
+      const id = topicIdIn(name)
+      if (known.has(name) || store.keepsRecords(id)) return undefined
+      return store.topicById(id) === undefined ? 'no topic has' : 'other brokers have now'
+    })
     const there = new Set(
       shared.world.disk.list(`${dataDirectory}/tablets`).map(name => name.split('.stray')[0]),
     )
@@ -382,7 +394,7 @@ export class Tablets {
     this.#beginsAnew(tablet, 'offsets that were on its disk are gone')
     try {
       await shared.checkpoints.beginAnew(name, incarnation)
-      setAside(shared, dataDirectory, name, 'has lost records')
+      this.#strays.setAside(name, 'has lost records')
       disk.makeDirectory(directory)
       await disk.syncDirectory(`${dataDirectory}/tablets`)
       return true
@@ -429,7 +441,7 @@ export class Tablets {
 
   /** Replicas that other brokers have now: a move that has ended takes what is on the disk along, anything else sets it aside. */
   #dropTaken(topic: Topic): void {
-    const { self, shared, dataDirectory, settingsOf } = this.#options
+    const { self, shared, settingsOf } = this.#options
     const tablets = this.#byTopic.get(topic.name) ?? []
     const moved: Tablet[] = []
     for (const tablet of tablets) {
@@ -445,7 +457,7 @@ export class Tablets {
       const { name } = tablet.identity
       this.#then(async () => {
         try {
-          setAside(shared, dataDirectory, name, 'other brokers have now')
+          this.#strays.setAside(name, 'other brokers have now')
         } catch (error) {
           shared.log.warn({ name, error }, 'could not set aside the directory of a tablet; it stays')
         }
@@ -532,7 +544,7 @@ export class Tablets {
         await disk.syncDirectory(`${dataDirectory}/tablets`)
         await shared.checkpoints.delete(identity.name)
         shared.log.info({ topic: identity.topic, partition: identity.partition, why }, 'tablet deleted')
-        clock.after(delayMs, () => removeAway(shared, doomed))
+        clock.after(delayMs, () => this.#strays.remove(doomed))
       } catch (error) {
         shared.log.warn(
           { directory: identity.directory, error },
@@ -541,44 +553,6 @@ export class Tablets {
       }
     }
   }
-}
-
-/** Directories whose topic nobody knows are neither adopted nor deleted; those of deleted tablets go for good. */
-function setAsideStrangers(
-  shared: TabletShared,
-  dataDirectory: string,
-  isKnown: (name: string) => boolean,
-): void {
-  for (const name of shared.world.disk.list(`${dataDirectory}/tablets`)) {
-    if (isKnown(name) || /\.stray(?:\.\d+)?$/.test(name)) continue
-    if (/\.deleted(?:\.\d+)?$/.test(name)) removeAway(shared, `${dataDirectory}/tablets/${name}`)
-    else setAside(shared, dataDirectory, name, 'no topic has')
-  }
-}
-
-function setAside(
-  { world: { disk }, log }: TabletShared,
-  dataDirectory: string,
-  name: string,
-  whose: string,
-): void {
-  const taken = new Set(disk.list(`${dataDirectory}/tablets`))
-  if (!taken.has(name)) return
-  let aside = `${name}.stray`
-  for (let i = 2; taken.has(aside); i++) aside = `${name}.stray.${i}`
-  log.warn(
-    { path: `${dataDirectory}/tablets/${aside}` },
-    `set aside the directory of a tablet that ${whose}; remove it when you do not need it`,
-  )
-  disk.rename(`${dataDirectory}/tablets/${name}`, `${dataDirectory}/tablets/${aside}`)
-}
-
-function removeAway(shared: TabletShared, path: string): void {
-  shared.world.disk
-    .remove(path)
-    .catch((error: unknown) =>
-      shared.log.warn({ path, error }, 'could not remove; it goes at the next start'),
-    )
 }
 
 function uncheckedBytes(

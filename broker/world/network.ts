@@ -1,14 +1,27 @@
 /** The real network: TCP by node:net, without delay of small pieces. */
 import { connect, createServer, type Server, type Socket } from 'node:net'
+import { KIB } from '../../base/quantities.ts'
 import type { Connection, ConnectionEnd, ConnectionEvents, Network } from '../../base/world.ts'
 
 const connectMsMax = 2_000
 /** A machine that vanished says nothing: after so much silence the system asks whether it is there. */
+/** What is read is taken at once: one for all connections, so that copies of gigabytes leave nothing to the garbage collector. */
+const readBuffer = Buffer.allocUnsafeSlow(256 * KIB)
 const keepAlive = { keepAlive: true, keepAliveInitialDelay: 10_000 }
 
 export const realNetwork: Network = {
   connect({ host, port }, events) {
-    const socket = connect({ host, port, noDelay: true, ...keepAlive })
+    const read = (count: number): boolean => {
+      received(readBuffer.subarray(0, count))
+      return true
+    }
+    const socket = connect({
+      host,
+      port,
+      noDelay: true,
+      ...keepAlive,
+      onread: { buffer: readBuffer, callback: read },
+    })
     const timer = setTimeout(() => {
       socket.destroy(Object.assign(new Error('no answer'), { code: 'ETIMEDOUT' }))
     }, connectMsMax)
@@ -17,7 +30,8 @@ export const realNetwork: Network = {
       clearTimeout(timer)
       events.opened()
     })
-    return connectionOf(socket, events, () => clearTimeout(timer))
+    const { connection, received } = connectionOf(socket, events, () => clearTimeout(timer))
+    return connection
   },
 
   listen({ host, port }, accept) {
@@ -27,11 +41,12 @@ export const realNetwork: Network = {
       socket.once('close', () => sockets.delete(socket))
       // Who is told is known only when the connection is.
       let events: ConnectionEvents | undefined
-      const connection = connectionOf(socket, {
+      const { connection, received } = connectionOf(socket, {
         opened: () => undefined,
         received: bytes => events?.received(bytes),
         closed: why => events?.closed(why),
       })
+      socket.on('data', received)
       events = accept(connection)
     })
     return new Promise((resolve, reject) => {
@@ -48,7 +63,7 @@ function connectionOf(
   socket: Socket,
   events: ConnectionEvents,
   ended: () => void = () => undefined,
-): Connection {
+): { readonly connection: Connection; readonly received: (bytes: Buffer) => void } {
   let over = false
   let ordered = false
   const end = (why: ConnectionEnd): void => {
@@ -58,16 +73,16 @@ function connectionOf(
     socket.destroy()
     events.closed(why)
   }
-  socket.on('data', (bytes: Buffer) => {
+  const received = (bytes: Buffer): void => {
     if (!over) events.received(bytes)
-  })
+  }
   socket.on('end', () => {
     ordered = true
     end('ended')
   })
   socket.on('error', (error: NodeJS.ErrnoException) => end(endOf(error.code)))
   socket.on('close', () => end(ordered ? 'ended' : 'reset'))
-  return {
+  const connection: Connection = {
     send(pieces, done) {
       if (over) return done?.()
       socket.cork()
@@ -84,6 +99,7 @@ function connectionOf(
       socket.destroy()
     },
   }
+  return { connection, received }
 }
 
 function endOf(code: string | undefined): ConnectionEnd {

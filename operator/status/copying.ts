@@ -56,7 +56,7 @@ function stillToBegin(seen: Seen): number {
 const rounded = (value: number): number => Number(Math.round(value).toPrecision(digits))
 
 /** `45% of 12.3 GB, about 4m left`. */
-export function copyingText({
+function copyingText({
   percent,
   bytes,
   secondsLeft,

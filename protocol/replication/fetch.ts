@@ -69,6 +69,9 @@ export const replicaFetch = api({
 })
 
 const version = 17
+/** Memory for frames in pieces is kept up to this size (no answer is larger unless one batch is), and while there are such frames now and then. */
+const keptBytesMax = 12 * 1024 * 1024
+const wholeFramesMax = 64
 
 export type ReplicaFetchRequest = RequestOf<typeof replicaFetch>
 export type ReplicaFetchResponse = Read<(typeof replicaFetch)['response']>
@@ -184,44 +187,65 @@ function writeTags(writer: Writer, { divergingEpoch, currentLeader }: FetchPart)
   }
 }
 
-/** Puts frames together from a stream of bytes. */
+const none = Buffer.alloc(0)
+
+/**
+ * Puts frames together from a stream of bytes. A frame that comes in pieces is gathered in memory that the next one gets, too: who copies gigabytes would otherwise be kept
+ * busy with giving them back.
+ */
 export class FrameStream {
   readonly #bytesMax: number
-  #chunks: Buffer[] = []
+  #gathered: Buffer = none
   #bytes = 0
+  /** Frames since the last one that came in pieces. */
+  #whole = 0
 
   constructor(bytesMax: number) {
     this.#bytesMax = bytesMax
   }
 
   /**
-   * Takes in what has come; answers the frames that are whole now, without their lengths.
+   * Takes in what has come; answers the frames that are whole now, without their lengths, one after the other: each is valid until the next is asked for.
    * @throws MalformedRequest for a length that no frame has
    */
-  push(bytes: Buffer): Buffer[] {
-    this.#chunks.push(bytes)
-    this.#bytes += bytes.length
-    const frames: Buffer[] = []
-    while (this.#bytes >= 4) {
-      const length = this.#peek()
-      if (length < 0 || length > this.#bytesMax) throw new MalformedRequest(`a frame of ${length} bytes`, 0)
-      if (this.#bytes < 4 + length) break
-      const all =
-        this.#chunks.length === 1 && this.#chunks[0] !== undefined
-          ? this.#chunks[0]
-          : Buffer.concat(this.#chunks)
-      frames.push(all.subarray(4, 4 + length))
-      this.#bytes -= 4 + length
-      this.#chunks = this.#bytes === 0 ? [] : [all.subarray(4 + length)]
+  *push(bytes: Buffer): Generator<Buffer, void> {
+    let at = 0
+    while (at < bytes.length) {
+      if (this.#bytes === 0 && bytes.length - at >= 4) {
+        const end = at + 4 + this.#lengthIn(bytes, at)
+        if (end <= bytes.length) {
+          yield bytes.subarray(at + 4, end)
+          at = end
+          if (++this.#whole > wholeFramesMax) this.#gathered = none
+          continue
+        }
+      }
+      // The length first, and then what it says.
+      const wanted = this.#bytes < 4 ? 4 : 4 + this.#lengthIn(this.#gathered, 0)
+      const taken = Math.min(wanted - this.#bytes, bytes.length - at)
+      this.#reserve(wanted)
+      bytes.copy(this.#gathered, this.#bytes, at, at + taken)
+      at += taken
+      this.#bytes += taken
+      if (this.#bytes < 4 || this.#bytes < 4 + this.#lengthIn(this.#gathered, 0)) continue
+      const frame = this.#gathered.subarray(4, this.#bytes)
+      this.#bytes = this.#whole = 0
+      yield frame
+      if (this.#gathered.length > keptBytesMax) this.#gathered = none
     }
-    return frames
   }
 
-  #peek(): number {
-    const [first] = this.#chunks
-    if (first !== undefined && first.length >= 4) return first.readInt32BE(0)
-    const all = Buffer.concat(this.#chunks)
-    this.#chunks = [all]
-    return all.readInt32BE(0)
+  #lengthIn(bytes: Buffer, at: number): number {
+    const length = bytes.readInt32BE(at)
+    if (length < 0 || length > this.#bytesMax) throw new MalformedRequest(`a frame of ${length} bytes`, 0)
+    return length
+  }
+
+  /** Makes room for `wanted` bytes; what is there stays. */
+  #reserve(wanted: number): void {
+    if (wanted <= this.#gathered.length) return
+    const larger = Buffer.allocUnsafeSlow(wanted)
+    this.#gathered.copy(larger, 0, 0, this.#bytes)
+    this.#gathered = larger
   }
 }

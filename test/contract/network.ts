@@ -21,7 +21,7 @@ class End {
       this.opened = true
     },
     received: (bytes: Buffer) => {
-      this.#received.push(bytes)
+      this.#received.push(Buffer.from(bytes))
     },
     closed: (why: ConnectionEnd) => {
       expect(this.closed).toBeUndefined()

@@ -112,7 +112,7 @@ export const partitionFamilies: readonly Family[] = [
 ]
 
 /** One value for each replica that is being copied from here, and for nothing else. */
-export const copyFamily = {
+const copyFamily = {
   name: 'stele_tablet_copy_left_bytes',
   type: 'gauge',
   help: 'What a replica that is there and not in sync still lacks of the log of this leader.',
@@ -164,6 +164,17 @@ export const brokerFamilies: readonly (Omit<Family, 'value'> & {
           assignment !== undefined &&
           missing(assignment, Math.min(settings.minInsyncReplicas, countedReplicas(assignment))),
       ).length,
+  },
+  {
+    name: 'kafka_controller_kafkacontroller_offlinepartitionscount',
+    type: 'gauge',
+    help: 'Partitions of all topics that nobody leads, or only a broker that is gone, as this broker sees it.',
+    value: (_tablets, { router }) =>
+      [...router.topics().values()].reduce(
+        (sum, { tablets }) =>
+          sum + tablets.filter(({ leader }) => leader === undefined || router.isDown(leader)).length,
+        0,
+      ),
   },
   {
     name: 'kafka_server_replicamanager_isrshrinks_total',
@@ -234,6 +245,12 @@ export const brokerFamilies: readonly (Omit<Family, 'value'> & {
     type: 'counter',
     help: 'How often a replica of this broker began to lead although it may not hold all that was acknowledged.',
     value: (_tablets, { router }) => router.ledOutOfSync,
+  },
+  {
+    name: 'stele_stray_bytes',
+    type: 'gauge',
+    help: 'Bytes in directories of tablets that were set aside: remove what nobody needs.',
+    value: (_tablets, { router }) => router.strayBytes,
   },
   {
     name: 'kafka_log_logcleanermanager_max_dirty_percent',
