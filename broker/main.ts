@@ -243,7 +243,8 @@ async function openTablets(
 ) {
   const { checkpoints, damaged } = Checkpoints.open(world.disk, directory.path)
   if (damaged) log.warn('recovery-point.json is not readable: every log is checked from its start')
-  const settings = resolveBroker({ dynamic: store.brokerSettings(), static: staticSettings })
+  const current = () => resolveBroker({ dynamic: store.brokerSettings(), static: staticSettings })
+  const settings = current()
   const { brokerId: self, rack } = settings
   const { diskId, clusterId } = directory.meta
   const boot = bootId()
@@ -273,8 +274,8 @@ async function openTablets(
         diskSince: directory.since(incarnation),
         keptSince: kept ? before.incarnation : incarnation,
         lagMsMax: settings.replicaLagTimeMaxMs,
-        copyBytesPerSecond: () =>
-          resolveBroker({ dynamic: store.brokerSettings(), static: staticSettings }).copyRate,
+        copyBytesPerSecond: () => current().copyRate,
+        sendBytesPerSecond: () => current().sendRate,
         restoreMs: preferredLeaderMs,
       })
     : undefined

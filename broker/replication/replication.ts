@@ -32,6 +32,8 @@ export type ReplicationOptions = {
   readonly lagMsMax: number
   /** So many bytes a second are copied of replicas that are not in sync; asked again and again. Infinity for no limit. */
   readonly copyBytesPerSecond: () => number
+  /** And so many are sent to other brokers' replicas that are not in sync. */
+  readonly sendBytesPerSecond: () => number
   /** A preferred leader that could lead for so long gets its tablets back. */
   readonly restoreMs: number
   readonly rules?: Rules
@@ -58,6 +60,7 @@ export class Replication {
   readonly #changes: Changes
   readonly #peers: Peers
   readonly #copyRate: CopyRate
+  readonly #sendRate: CopyRate
   readonly #replicas = new Map<string, Replica>()
   readonly #led = new Map<string, Led>()
   readonly #followed = new Map<string, { readonly followed: Followed; readonly fetcher: Fetcher }>()
@@ -90,6 +93,7 @@ export class Replication {
     this.lagMsMax = lagMsMax
     this.#changes = new Changes(store, world.clock, log)
     this.#copyRate = new CopyRate(world.clock, options.copyBytesPerSecond)
+    this.#sendRate = new CopyRate(world.clock, options.sendBytesPerSecond)
     this.#handovers = new Handovers(world.clock)
     this.#peers = new Peers(world.clock, store, broker => this.#gone(broker))
   }
@@ -285,6 +289,10 @@ export class Replication {
         }
         known = true
         this.#peers.asked(who.broker)
+      },
+      rest: (tablet, { broker }, bytes) => {
+        const isr = this.#replicas.get(keyOf(tablet))?.assignment?.isr ?? []
+        return isr.some(member => member.broker === broker) ? 0 : this.#sendRate.took(bytes)
       },
       ended: who => {
         this.#sessions.delete(session)

@@ -37,6 +37,8 @@ export type SessionOptions = {
   /** It asked; from then on the session is known to be that broker's. */
   readonly asked: (who: FollowerRun) => void
   readonly ended: (who: FollowerRun | undefined) => void
+  /** `bytes` of the tablet were sent to it: for how many milliseconds it shall be sent no more of that. */
+  readonly rest: (key: TabletKey, who: FollowerRun, bytes: number) => number
 }
 
 type Entry = TabletKey & {
@@ -47,6 +49,9 @@ type Entry = TabletKey & {
   bytesMax: number
   /** Batches were sent, and it has not said yet that it has them. */
   sent: boolean
+  /** Until then it is sent nothing more. */
+  restMs: number
+  rested: Timer | undefined
   /** What it is told instead of batches. */
   trouble: RefusalCode | Diverging | undefined
 }
@@ -105,7 +110,10 @@ export class Session {
     if (this.#over) return
     this.#over = true
     this.#pending?.timer?.cancel()
-    for (const entry of this.#entries.values()) entry.stop()
+    for (const entry of this.#entries.values()) {
+      entry.stop()
+      entry.rested?.cancel()
+    }
     this.#options.ended(this.#who)
   }
 
@@ -191,9 +199,21 @@ export class Session {
     }
     const verdict = led.fetched(who, entry.from, asked.lastFetchedEpoch)
     if (verdict !== 'taken') this.#tell(entry, verdict)
-    else if (led.logEnd > entry.from) this.#ready.add(entry)
+    else if (led.logEnd > entry.from) this.#offer(entry)
     // A new entry is told where the high watermark is.
     else this.#moved.add(entry)
+  }
+
+  /** It has more to be sent, now or when it has rested. */
+  #offer(entry: Entry): void {
+    const { clock } = this.#options.world
+    const leftMs = entry.restMs - clock.monotonicMs()
+    if (leftMs <= 0) this.#ready.add(entry)
+    else
+      entry.rested ??= clock.after(leftMs, () => {
+        entry.rested = undefined
+        if (entry.led !== undefined && entry.led.logEnd > entry.from) this.#heard(entry, 'appended')
+      })
   }
 
   #tell(entry: Entry, trouble: NonNullable<Entry['trouble']>): void {
@@ -216,6 +236,8 @@ export class Session {
       from: offset(0),
       bytesMax: 0,
       sent: false,
+      restMs: 0,
+      rested: undefined,
       trouble: undefined,
     }
     if (led !== undefined) entry.stop = led.watch(event => this.#heard(entry, event))
@@ -227,6 +249,7 @@ export class Session {
     const entry = this.#entries.get(keyOf(key))
     if (entry === undefined) return
     entry.stop()
+    entry.rested?.cancel()
     this.#entries.delete(keyOf(key))
     this.#ready.delete(entry)
     this.#moved.delete(entry)
@@ -240,8 +263,10 @@ export class Session {
     if (event === 'ended') {
       entry.led = undefined
       entry.trouble ??= 'NOT_LEADER_OR_FOLLOWER'
+      this.#ready.add(entry)
     } else if (entry.sent || entry.trouble !== undefined) return
-    this.#ready.add(entry)
+    else this.#offer(entry)
+    if (!this.#ready.has(entry)) return
     if (this.#scheduled || this.#pending === undefined) return
     this.#scheduled = true
     this.#options.world.clock.endOfTurn(() => {
@@ -313,6 +338,10 @@ export class Session {
     const { led } = entry
     const sent = trouble === undefined && batches !== undefined && batches.bytes > 0
     if (batches !== undefined) entry.sent = sent
+    if (sent && this.#who !== undefined) {
+      const { world, rest } = this.#options
+      entry.restMs = world.clock.monotonicMs() + rest(entry, this.#who, batches.bytes)
+    }
     return {
       topicId: entry.topicId,
       partitionIndex: entry.partition,
