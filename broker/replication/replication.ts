@@ -342,6 +342,7 @@ export class Replication {
       this.#reviewedMs = nowMs
       for (const led of this.#led.values()) led.review()
       for (const fetcher of this.#fetchers.values()) fetcher.hurry(nowMs)
+      for (const session of this.#sessions) session.look()
       // Who still counts on them may have been out of reach, or alone, before.
       for (const replica of this.#failed.values()) this.#withdraw(replica)
       this.#endIdle()

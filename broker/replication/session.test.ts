@@ -141,3 +141,14 @@ test('what is no fetch ends the connection, and nothing else', async () => {
   await cluster.clock.runUntil(() => closed() !== undefined)
   expect(await cluster.clock.finish(append(leader, batchOf(), -1))).toMatchObject({ baseOffset: 5 })
 })
+
+test('a connection over which nothing comes any more is ended, however it is about the other end', async () => {
+  const { ask, closed, cluster } = await impostor()
+  for (let n = 0; n < 3; n++) {
+    await ask({ fetchOffset: 5 })
+    await cluster.clock.runFor(20_000)
+  }
+  expect(closed()).toBeUndefined()
+  await cluster.clock.runFor(12_000)
+  expect(closed()).toBeDefined()
+})

@@ -63,6 +63,8 @@ type Found = {
   readonly trouble: Entry['trouble']
 }
 
+/** A follower asks at least every half second: of one that has said nothing at so many looks, half a second apart, the machine or the way to it is gone. */
+const silentLooksMax = 60
 const requestBytesMax = 16 * 1024 * 1024
 
 export class Session {
@@ -80,6 +82,8 @@ export class Session {
   #answering = false
   #scheduled = false
   #over = false
+  /** Looks since something came: what this process has slept through does not count. */
+  #silentLooks = 0
 
   constructor(options: SessionOptions) {
     this.#options = options
@@ -92,6 +96,7 @@ export class Session {
 
   received(bytes: Buffer): void {
     if (this.#over) return
+    this.#silentLooks = 0
     try {
       for (const frame of this.#frames.push(bytes)) this.#requests.push(readFetch(frame))
     } catch (error) {
@@ -103,6 +108,16 @@ export class Session {
       return this.close()
     }
     this.#goOn()
+  }
+
+  /** Called every half second: ends what nobody is at the other end of. A system that has sent something waits for a quarter of an hour. */
+  look(): void {
+    if (this.#over || ++this.#silentLooks <= silentLooksMax) return
+    this.#options.log.info(
+      { broker: this.broker },
+      'closed the connection of a broker that has said nothing for half a minute',
+    )
+    this.close()
   }
 
   /** The connection is over. */
