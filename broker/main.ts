@@ -28,7 +28,7 @@ import { RemoteTablets } from './queues/remote-tablets.ts'
 import { Replication } from './replication/replication.ts'
 import { Router } from './router/router.ts'
 import { advertised, listenerText, withListener } from '../control/settings/listeners.ts'
-import { resolveBroker, resolveTopic, type BrokerSettings } from './settings/resolve.ts'
+import { overruled, resolveBroker, resolveTopic, type BrokerSettings } from './settings/resolve.ts'
 import { Compactions } from './tablet/compactions.ts'
 import { GroupCommit } from './tablet/group-commit.ts'
 import { Tablets } from './tablet/tablets.ts'
@@ -245,6 +245,12 @@ async function openTablets(
   if (damaged) log.warn('recovery-point.json is not readable: every log is checked from its start')
   const current = () => resolveBroker({ dynamic: store.brokerSettings(), static: staticSettings })
   const settings = current()
+  const ineffective = overruled({ dynamic: store.brokerSettings(), static: staticSettings })
+  if (ineffective.length > 0)
+    log.warn(
+      { settings: ineffective },
+      'what this start says of these settings has no effect: they were changed while brokers ran (kafka-configs --entity-default), and that holds until it is taken away there',
+    )
   const { brokerId: self, rack } = settings
   const { diskId, clusterId } = directory.meta
   const boot = bootId()

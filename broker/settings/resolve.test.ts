@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { Refusal } from '../../base/refusals.ts'
 import { brokerRows, topicRows } from '../../control/settings/definitions.ts'
-import { describeBroker, describeTopic, resolveBroker, resolveTopic } from './resolve.ts'
+import { describeBroker, describeTopic, overruled, resolveBroker, resolveTopic } from './resolve.ts'
 
 const none = { dynamic: {}, static: {} }
 const find = (all: ReturnType<typeof describeTopic>, name: string) => all.find(one => one.name === name)
@@ -139,4 +139,14 @@ test.each([
 ])('clients cannot be told %s', (told, why) => {
   const fixed = { listeners: 'PLAINTEXT://:9092', 'advertised.listeners': told }
   expect(messageOf(() => resolveBroker({ dynamic: {}, static: fixed }))).toContain(why)
+})
+
+test('what was changed while brokers ran goes before what a start says, and is told by name', () => {
+  const dynamic = { 'log.retention.ms': '3600000', 'log.segment.bytes': '1000' }
+  expect(overruled({ dynamic, static: {} })).toEqual([])
+  expect(overruled({ dynamic, static: { 'log.segment.bytes': '1000', 'log.roll.ms': '5' } })).toEqual([])
+  expect(overruled({ dynamic, static: { 'log.retention.hours': '1' } })).toEqual([])
+  expect(overruled({ dynamic, static: { 'log.retention.hours': '2', 'log.segment.bytes': '2000' } })).toEqual(
+    ['log.segment.bytes', 'log.retention.ms'],
+  )
 })

@@ -108,6 +108,13 @@ export const describeBroker = ({ dynamic, static: fixed }: Sources): Described[]
   ),
 ]
 
+/** Names of what this start says otherwise than it holds, because it was changed while brokers ran: that goes before. */
+export const overruled = (sources: Sources): string[] =>
+  describeBroker(sources).flatMap(({ name, value, source, synonyms }) => {
+    const said = synonyms.find(one => one.source === 'static-broker')
+    return source === 'dynamic-default-broker' && said !== undefined && said.value !== value ? [name] : []
+  })
+
 function describe(level: Level, row: Row, sources: Sources, readOnly: boolean): Described {
   const all = given(row, sources)
   const [first] = all

@@ -34,6 +34,17 @@ export class MixedBrokers {
     await this.parent.printed(() => ids.every(id => this.#told(before).some(({ ready }) => ready === id)))
   }
 
+  /** How many milliseconds each stop of the broker took to hand over, as its log says. */
+  handOvers(id: number): number[] {
+    return this.parent
+      .stderr()
+      .split('\n')
+      .filter(line => line.includes('"msg":"handed over what others can take"'))
+      .map(line => JSON.parse(line) as { broker: number; tookMs: number })
+      .filter(({ broker }) => broker === id)
+      .map(({ tookMs }) => tookMs)
+  }
+
   /** Answers the exit code. */
   async stop(id: number): Promise<number | null> {
     const before = this.#told().length

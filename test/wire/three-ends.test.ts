@@ -123,7 +123,12 @@ describe.skipIf(!isOurs)('brokers and their parent', () => {
   const start = (data: string): Running =>
     launch(process.execPath, [
       join(checkout, 'cli', 'main.ts'),
-      ...['start', '--brokers=3', '--json', `--data=${data}`, '--kafka=127.0.0.1:0', '--http=127.0.0.1:0'],
+      'start',
+      '--brokers=3',
+      '--json',
+      `--data=${data}`,
+      '--kafka=127.0.0.1:0',
+      '--http=127.0.0.1:0',
     ])
 
   test.each<[string, (data: string, running: Running) => boolean]>([
