@@ -82,6 +82,18 @@ export default defineConfig({
         },
       },
       {
+        // An earlier version, of which the history is needed: docs/decisions/0010-versions-side-by-side.md.
+        test: {
+          ...wire,
+          name: 'upgrade',
+          include: ['test/upgrade/**/*.test.ts'],
+          setupFiles: [],
+          testTimeout: 900_000,
+          fileParallelism: false,
+          sequence: { groupOrder: 6 },
+        },
+      },
+      {
         // A whole Kubernetes: test/kubernetes/README.md.
         test: {
           name: 'kubernetes',

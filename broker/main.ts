@@ -28,7 +28,7 @@ import { RemoteTablets } from './queues/remote-tablets.ts'
 import { Replication } from './replication/replication.ts'
 import { Router } from './router/router.ts'
 import { advertised, listenerText, withListener } from '../control/settings/listeners.ts'
-import { resolveBroker, resolveTopic, type BrokerSettings } from './settings/resolve.ts'
+import { overruled, resolveBroker, resolveTopic, type BrokerSettings } from './settings/resolve.ts'
 import { Compactions } from './tablet/compactions.ts'
 import { GroupCommit } from './tablet/group-commit.ts'
 import { Tablets } from './tablet/tablets.ts'
@@ -246,7 +246,14 @@ async function openTablets(
 ) {
   const { checkpoints, damaged } = Checkpoints.open(world.disk, directory.path, bootId())
   if (damaged) log.warn('recovery-point.json is not readable: every log is checked from its start')
-  const settings = resolveBroker({ dynamic: store.brokerSettings(), static: staticSettings })
+  const current = brokerSettingsOf(store, staticSettings)
+  const settings = current()
+  const ineffective = overruled({ dynamic: store.brokerSettings(), static: staticSettings })
+  if (ineffective.length > 0)
+    log.warn(
+      { settings: ineffective },
+      'what this start says of these settings has no effect: they were changed while brokers ran (kafka-configs --entity-default), and that holds until it is taken away there',
+    )
   const { brokerId: self, rack } = settings
   const { diskId, clusterId } = directory.meta
   const boot = bootId()
@@ -276,7 +283,8 @@ async function openTablets(
         diskSince: directory.since(incarnation),
         keptSince: kept ? before.incarnation : incarnation,
         lagMsMax: settings.replicaLagTimeMaxMs,
-        copyBytesPerSecond: copyRateOf(store, staticSettings),
+        copyBytesPerSecond: () => current().copyRate,
+        sendBytesPerSecond: () => current().sendRate,
         restoreMs: preferredLeaderMs,
       })
     : undefined
@@ -307,15 +315,18 @@ async function openTablets(
   return { router, tablets, checkpoints, replication }
 }
 
-/** It is asked for with every piece that is copied: what has not changed is not read again. */
-function copyRateOf(store: ControlStore, staticSettings: Readonly<Record<string, string>>): () => number {
-  let dynamic: Readonly<Record<string, string>> | undefined
-  let bytesPerSecond = 0
+/** They are asked for with every piece that is copied: what has not changed is not read again. */
+function brokerSettingsOf(
+  store: ControlStore,
+  staticSettings: Readonly<Record<string, string>>,
+): () => BrokerSettings {
+  let dynamic = store.brokerSettings()
+  let settings = resolveBroker({ dynamic, static: staticSettings })
   return () => {
     const now = store.brokerSettings()
-    if (now !== dynamic) bytesPerSecond = resolveBroker({ dynamic: now, static: staticSettings }).copyRate
+    if (now !== dynamic) settings = resolveBroker({ dynamic: now, static: staticSettings })
     dynamic = now
-    return bytesPerSecond
+    return settings
   }
 }
 

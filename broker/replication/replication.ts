@@ -35,6 +35,8 @@ export type ReplicationOptions = {
   readonly lagMsMax: number
   /** So many bytes a second are copied of replicas that are not in sync; asked again and again. Infinity for no limit. */
   readonly copyBytesPerSecond: () => number
+  /** And so many are sent to other brokers' replicas that are not in sync. */
+  readonly sendBytesPerSecond: () => number
   /** A preferred leader that could lead for so long gets its tablets back. */
   readonly restoreMs: number
   readonly rules?: Rules
@@ -64,6 +66,7 @@ export class Replication {
   readonly #changes: Changes
   readonly #peers: Peers
   readonly #copyRate: CopyRate
+  readonly #sendRate: CopyRate
   readonly #copies = new Copies()
   /** Bytes of batches that were copied from here and to here, and leaderships that others have got from here on purpose. */
   readonly counters = { bytesOut: 0, bytesIn: 0, handovers: 0 }
@@ -103,6 +106,7 @@ export class Replication {
     this.#changes = new Changes(store, world.clock, log)
     this.#copyRate = new CopyRate(world.clock, options.copyBytesPerSecond)
     this.#handovers = new Handovers(world.clock, () => this.counters.handovers++)
+    this.#sendRate = new CopyRate(world.clock, options.sendBytesPerSecond)
     this.#peers = new Peers(world.clock, store, broker => this.#gone(broker))
     this.#elections = new Elections({
       store,
@@ -339,6 +343,10 @@ export class Replication {
         known = true
         this.#peers.asked(who.broker)
       },
+      rest: (tablet, { broker }, bytes) => {
+        const isr = this.#replicas.get(keyOf(tablet))?.assignment?.isr ?? []
+        return isr.some(member => member.broker === broker) ? 0 : this.#sendRate.took(bytes)
+      },
       ended: who => {
         this.#sessions.delete(session)
         if (known && who !== undefined) this.#peers.left(who.broker)
@@ -388,6 +396,7 @@ export class Replication {
       this.#reviewedMs = nowMs
       for (const led of this.#led.values()) led.review()
       for (const fetcher of this.#fetchers.values()) fetcher.hurry(nowMs)
+      for (const session of this.#sessions) session.look()
       // Who still counts on them may have been out of reach, or alone, before.
       for (const replica of this.#failed.values()) {
         this.#withdraw(replica)

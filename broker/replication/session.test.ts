@@ -181,3 +181,14 @@ test('what is in sync is sent first, and of the rest no more than holds it up fo
   await ask({}, { topics: [] })
   expect(sent()).toEqual(copied.slice(2, 4))
 })
+
+test('a connection over which nothing comes any more is ended, however it is about the other end', async () => {
+  const { ask, closed, cluster } = await impostor()
+  for (let n = 0; n < 3; n++) {
+    await ask({ fetchOffset: 5 })
+    await cluster.clock.runFor(20_000)
+  }
+  expect(closed()).toBeUndefined()
+  await cluster.clock.runFor(12_000)
+  expect(closed()).toBeDefined()
+})

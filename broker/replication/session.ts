@@ -39,6 +39,8 @@ export type SessionOptions = {
   /** It asked; from then on the session is known to be that broker's. */
   readonly asked: (who: FollowerRun) => void
   readonly ended: (who: FollowerRun | undefined) => void
+  /** `bytes` of the tablet were sent to it: for how many milliseconds it shall be sent no more of that. */
+  readonly rest: (key: TabletKey, who: FollowerRun, bytes: number) => number
 }
 
 type Entry = TabletKey & {
@@ -49,6 +51,9 @@ type Entry = TabletKey & {
   bytesMax: number
   /** Batches were sent, and it has not said yet that it has them. */
   sent: boolean
+  /** Until then it is sent nothing more. */
+  restMs: number
+  rested: Timer | undefined
   /** What it is told instead of batches. */
   trouble: RefusalCode | Diverging | undefined
   /** The high watermark that it was told. */
@@ -70,6 +75,8 @@ type Found = {
 
 /** Producers wait for what is in sync: what is not comes behind it, in pieces that do not hold it up for long. */
 const copyBytesMax = 2 * 1024 * 1024
+/** A follower asks at least every half second: of one that has said nothing at so many looks, half a second apart, the machine or the way to it is gone. */
+const silentLooksMax = 60
 const requestBytesMax = 16 * 1024 * 1024
 
 export class Session {
@@ -87,6 +94,8 @@ export class Session {
   #answering = false
   #scheduled = false
   #over = false
+  /** Looks since something came: what this process has slept through does not count. */
+  #silentLooks = 0
 
   constructor(options: SessionOptions) {
     this.#options = options
@@ -99,6 +108,7 @@ export class Session {
 
   received(bytes: Buffer): void {
     if (this.#over) return
+    this.#silentLooks = 0
     try {
       for (const frame of this.#frames.push(bytes)) this.#requests.push(readFetch(frame))
     } catch (error) {
@@ -112,12 +122,25 @@ export class Session {
     this.#goOn()
   }
 
+  /** Called every half second: ends what nobody is at the other end of. A system that has sent something waits for a quarter of an hour. */
+  look(): void {
+    if (this.#over || ++this.#silentLooks <= silentLooksMax) return
+    this.#options.log.info(
+      { broker: this.broker },
+      'closed the connection of a broker that has said nothing for half a minute',
+    )
+    this.close()
+  }
+
   /** The connection is over. */
   closed(): void {
     if (this.#over) return
     this.#over = true
     this.#pending?.timer?.cancel()
-    for (const entry of this.#entries.values()) entry.stop()
+    for (const entry of this.#entries.values()) {
+      entry.stop()
+      entry.rested?.cancel()
+    }
     this.#options.ended(this.#who)
   }
 
@@ -206,9 +229,21 @@ export class Session {
     if (led.isStale) return this.#tell(entry, 'NOT_LEADER_OR_FOLLOWER')
     const verdict = led.fetched(who, entry.from, asked.lastFetchedEpoch, offset(asked.logStartOffset))
     if (verdict !== 'taken') this.#tell(entry, verdict)
-    else if (led.logEnd > entry.from) this.#ready.add(entry)
+    else if (led.logEnd > entry.from) this.#offer(entry)
     // A new entry is told where the high watermark is.
     else this.#moved.add(entry)
+  }
+
+  /** It has more to be sent, now or when it has rested. */
+  #offer(entry: Entry): void {
+    const { clock } = this.#options.world
+    const leftMs = entry.restMs - clock.monotonicMs()
+    if (leftMs <= 0) this.#ready.add(entry)
+    else
+      entry.rested ??= clock.after(leftMs, () => {
+        entry.rested = undefined
+        if (entry.led !== undefined && entry.led.logEnd > entry.from) this.#heard(entry, 'appended')
+      })
   }
 
   #tell(entry: Entry, trouble: NonNullable<Entry['trouble']>): void {
@@ -231,6 +266,8 @@ export class Session {
       from: offset(0),
       bytesMax: 0,
       sent: false,
+      restMs: 0,
+      rested: undefined,
       trouble: undefined,
       told: offset(-1),
     }
@@ -243,6 +280,7 @@ export class Session {
     const entry = this.#entries.get(keyOf(key))
     if (entry === undefined) return
     entry.stop()
+    entry.rested?.cancel()
     this.#entries.delete(keyOf(key))
     this.#ready.delete(entry)
     this.#moved.delete(entry)
@@ -257,9 +295,10 @@ export class Session {
     if (event === 'ended') {
       entry.led = undefined
       entry.trouble ??= 'NOT_LEADER_OR_FOLLOWER'
+      this.#ready.add(entry)
     } else if (entry.sent || entry.trouble !== undefined) return
-    this.#ready.add(entry)
-    this.#answerSoon()
+    else this.#offer(entry)
+    if (this.#ready.has(entry)) this.#answerSoon()
   }
 
   /** At the end of the turn: until then there may be more. */
@@ -351,6 +390,10 @@ export class Session {
     const sent = trouble === undefined && batches !== undefined && batches.bytes > 0
     if (batches !== undefined) entry.sent = sent
     if (led !== undefined && trouble === undefined) entry.told = led.highWatermark
+    if (sent && this.#who !== undefined) {
+      const { world, rest } = this.#options
+      entry.restMs = world.clock.monotonicMs() + rest(entry, this.#who, batches.bytes)
+    }
     return {
       topicId: entry.topicId,
       partitionIndex: entry.partition,

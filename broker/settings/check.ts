@@ -4,6 +4,7 @@
  */
 import { Refusal } from '../../base/refusals.ts'
 import type { SettingsChange } from '../../control/store.ts'
+import { notHere, setForAll } from '../../control/settings/definitions.ts'
 import { named, valueOf } from '../../control/settings/lookup.ts'
 import type { Level } from '../../control/settings/lookup.ts'
 import { describeBroker, describeTopic } from './resolve.ts'
@@ -61,6 +62,8 @@ export function planAlteration(
   for (const { name, op, value } of alterations) {
     if (seen.has(name)) throw new Refusal('INVALID_REQUEST', `${name} is altered twice`)
     seen.add(name)
+    // It is never set here, so it is gone.
+    if (op === 'delete' && level === 'broker' && setForAll.has(name) && notHere.has(name)) continue
     if (op === 'delete') unset.push(checkChangeable(level, name).name)
     else if (op === 'set') set[name] = checkChange(level, name, value)
     else set[name] = checkChange(level, name, alteredList(level, name, op, value, sources))

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { Refusal } from '../../base/refusals.ts'
 import { brokerRows, topicRows } from '../../control/settings/definitions.ts'
-import { describeBroker, describeTopic, resolveBroker, resolveTopic } from './resolve.ts'
+import { describeBroker, describeTopic, overruled, resolveBroker, resolveTopic } from './resolve.ts'
 
 const none = { dynamic: {}, static: {} }
 const find = (all: ReturnType<typeof describeTopic>, name: string) => all.find(one => one.name === name)
@@ -36,6 +36,8 @@ test("what holds when nothing is set are Kafka's defaults", () => {
     minInsyncReplicas: 1,
     replication: 'in-sync',
     uncleanLeaderElectionEnable: false,
+    leaderThrottledReplicas: new Set(),
+    followerThrottledReplicas: new Set(),
     fileDeleteDelayMs: 60_000,
     flush: 'fsync',
   })
@@ -116,7 +118,8 @@ test('every setting is described once, under its own name', () => {
   const topic = describeTopic(none).map(one => one.name)
   const broker = describeBroker(none).map(one => one.name)
   expect(topic).toHaveLength(Object.keys(topicRows).length)
-  expect(broker).toHaveLength(topic.length + Object.keys(brokerRows).length)
+  const ofTopicsAlone = Object.values(topicRows).filter(row => row.broker === undefined)
+  expect(broker).toHaveLength(topic.length - ofTopicsAlone.length + Object.keys(brokerRows).length)
   expect(new Set(topic).size).toBe(topic.length)
   expect(new Set(broker).size).toBe(broker.length)
 })
@@ -136,4 +139,14 @@ test.each([
 ])('clients cannot be told %s', (told, why) => {
   const fixed = { listeners: 'PLAINTEXT://:9092', 'advertised.listeners': told }
   expect(messageOf(() => resolveBroker({ dynamic: {}, static: fixed }))).toContain(why)
+})
+
+test('what was changed while brokers ran goes before what a start says, and is told by name', () => {
+  const dynamic = { 'log.retention.ms': '3600000', 'log.segment.bytes': '1000' }
+  expect(overruled({ dynamic, static: {} })).toEqual([])
+  expect(overruled({ dynamic, static: { 'log.segment.bytes': '1000', 'log.roll.ms': '5' } })).toEqual([])
+  expect(overruled({ dynamic, static: { 'log.retention.hours': '1' } })).toEqual([])
+  expect(overruled({ dynamic, static: { 'log.retention.hours': '2', 'log.segment.bytes': '2000' } })).toEqual(
+    ['log.segment.bytes', 'log.retention.ms'],
+  )
 })

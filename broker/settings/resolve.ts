@@ -6,7 +6,7 @@ import { assert } from '../../base/assert.ts'
 import { Refusal } from '../../base/refusals.ts'
 import { brokerRows, topicRows } from '../../control/settings/definitions.ts'
 import type { Row } from '../../control/settings/definitions.ts'
-import { readValue, valueOf } from '../../control/settings/lookup.ts'
+import { nameOf, readValue, valueOf } from '../../control/settings/lookup.ts'
 import type { Level, Named } from '../../control/settings/lookup.ts'
 import { isEveryInterface } from '../../control/settings/listeners.ts'
 import type { KafkaType } from '../../control/settings/values.ts'
@@ -65,13 +65,13 @@ type Given = { readonly setting: Named; readonly text: string; readonly source: 
 
 /** Every text given for `row`, the one that holds first, the default last. */
 function given(row: Row, sources: Sources): Given[] {
-  const own = { name: row.broker, row, dynamic: true }
-  const topic = { name: row.topic ?? '', row, dynamic: true }
+  const own = { name: nameOf('broker', row), row, dynamic: true }
+  const topic = { name: nameOf('topic', row), row, dynamic: true }
   const aliases = row.aliases.map(alias => ({ name: alias.name, row, alias, dynamic: false }))
   return [
     ...pick(row.topic === undefined ? [] : [topic], sources.topic ?? {}, 'topic'),
-    ...pick([own], sources.dynamic, 'dynamic-default-broker'),
-    ...pick([own, ...aliases], sources.static, 'static-broker'),
+    ...pick(row.broker === undefined ? [] : [own], sources.dynamic, 'dynamic-default-broker'),
+    ...pick(row.broker === undefined ? [] : [own, ...aliases], sources.static, 'static-broker'),
     { setting: own, text: row.default, source: 'default' },
   ]
 }
@@ -100,23 +100,35 @@ export const describeTopic = (sources: Sources): Described[] =>
 
 /** The broker's settings, the ones that topics get from it included. */
 export const describeBroker = ({ dynamic, static: fixed }: Sources): Described[] => [
-  ...Object.values(topicRows).map(row => describe('broker', row, { dynamic, static: fixed }, false)),
+  ...Object.values(topicRows)
+    .filter(row => row.broker !== undefined)
+    .map(row => describe('broker', row, { dynamic, static: fixed }, false)),
   ...Object.values(brokerRows).map((row: Row) =>
     describe('broker', row, { dynamic, static: fixed }, row.whileRunning !== true),
   ),
 ]
+
+/** Names of what this start says otherwise than it holds, because it was changed while brokers ran: that goes before. */
+export const overruled = (sources: Sources): string[] =>
+  describeBroker(sources).flatMap(({ name, value, source, synonyms }) => {
+    const said = synonyms.find(one => one.source === 'static-broker')
+    return source === 'dynamic-default-broker' && said !== undefined && said.value !== value ? [name] : []
+  })
 
 function describe(level: Level, row: Row, sources: Sources, readOnly: boolean): Described {
   const all = given(row, sources)
   const [first] = all
   assert(first !== undefined, 'every setting has a default')
   return {
-    name: level === 'topic' ? (row.topic ?? row.broker) : row.broker,
+    name: nameOf(level, row),
     value: readValue(first.setting, first.text).text,
     source: first.source,
     type: row.kind.type,
     readOnly,
     doc: row.doc,
-    synonyms: all.map(({ setting, text, source }) => ({ name: setting.name, value: text, source })),
+    // As in Kafka: a default is the broker's.
+    synonyms: all
+      .filter(({ source }) => source !== 'default' || row.broker !== undefined)
+      .map(({ setting, text, source }) => ({ name: setting.name, value: text, source })),
   }
 }

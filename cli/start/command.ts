@@ -31,6 +31,7 @@ export function startCommand(): Command {
         'stele start --config stele.properties --set stele.log.file=stele.log',
         'stele start --brokers 3 --data ./cluster',
         'stele start --brokers 3 --data ./cluster --kafka localhost:19092 --http localhost:18080',
+        'stele start --brokers 3 --data ./cluster --set broker.rack=zone-{id} --set min.insync.replicas=2',
       ),
     )
     .action(async options => {

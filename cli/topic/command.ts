@@ -25,6 +25,7 @@ const create = () =>
       'after',
       examples(
         'stele topic create orders --partitions 3',
+        'stele topic create orders --partitions 3 --replication-factor 3 --config min.insync.replicas=2',
         'stele topic create audit --config retention.ms=-1 --config segment.bytes=104857600',
       ),
     )

@@ -6,7 +6,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { Refusal } from '../../base/refusals.ts'
 import type { Log } from '../../kube/log.ts'
 import { topicRows } from '../settings/definitions.ts'
-import { named, valueOf, type Level } from '../settings/lookup.ts'
+import { named, nameOf, valueOf, type Level } from '../settings/lookup.ts'
 
 type Texts = Readonly<Record<string, string>>
 
@@ -66,12 +66,10 @@ function faultsOf(level: Level, texts: Texts): Map<string, string> {
 }
 
 function keepingAll(level: Level, texts: Texts, faults: ReadonlyMap<string, string>): Texts {
-  const nameOf = (row: { readonly topic: string | undefined; readonly broker: string }): string =>
-    level === 'topic' ? (row.topic ?? row.broker) : row.broker
   return {
     ...Object.fromEntries(Object.entries(texts).filter(([name]) => !faults.has(name))),
-    [nameOf(retentionMs)]: '-1',
-    [nameOf(retentionBytes)]: '-1',
-    [nameOf(minCompactionLagMs)]: forEver,
+    [nameOf(level, retentionMs)]: '-1',
+    [nameOf(level, retentionBytes)]: '-1',
+    [nameOf(level, minCompactionLagMs)]: forEver,
   }
 }

@@ -152,10 +152,7 @@ class Guest {
 /** Only the answer to createTopics is a list, and may have refusals in it. */
 async function ask(store: ControlStore, { method, args }: Question): Promise<unknown> {
   if (!questions.includes(method))
-    throw new Refusal(
-      'UNSUPPORTED_VERSION',
-      `the control store is of a version that knows no ${method}`,
-    )
+    throw new Refusal('UNSUPPORTED_VERSION', `the control store is of a version that knows no ${method}`)
   const asked = store[method] as (...args: unknown[]) => Promise<unknown>
   const answer = await asked.apply(store, [...args])
   if (!Array.isArray(answer)) return answer

@@ -4,14 +4,25 @@
  * written from here.
  */
 import { GIB, KIB, MIB } from '../../base/quantities.ts'
-import { boolean, decimal, int, listeners, long, oneOf, short, someOf, text } from './values.ts'
+import {
+  boolean,
+  decimal,
+  int,
+  listeners,
+  long,
+  oneOf,
+  short,
+  someOf,
+  text,
+  throttledReplicas,
+} from './values.ts'
 import type { Kind } from './values.ts'
 
 export type Row<T = unknown> = {
   /** What a topic calls it; undefined for a setting of the broker alone. */
   readonly topic: string | undefined
-  /** What the broker calls it. */
-  readonly broker: string
+  /** What the broker calls it; undefined for a setting of a topic alone. */
+  readonly broker: string | undefined
   /** Other names a broker's configuration may use, the first one given counts; a value there is `times` of `broker`'s units. */
   readonly aliases: readonly Alias[]
   readonly kind: Kind<T>
@@ -31,7 +42,11 @@ type Details<T> = {
   aliases?: readonly Alias[]
 }
 
-const row = <T>(topic: string | undefined, broker: string, details: Details<T>): Row<T> => ({
+const row = <T, Topic extends string | undefined, Broker extends string | undefined>(
+  topic: Topic,
+  broker: Broker,
+  details: Details<T>,
+): Row<T> & { readonly topic: Topic; readonly broker: Broker } => ({
   aliases: [],
   ...details,
   topic,
@@ -39,12 +54,12 @@ const row = <T>(topic: string | undefined, broker: string, details: Details<T>):
   default: String(details.default),
 })
 
-const forTopic = <T>(topic: string, broker: string, details: Details<T>): Row<T> =>
-  row(topic, broker, details)
-const forBroker = <T>(broker: string, details: Details<T>): Row<T> => row(undefined, broker, details)
-const whileRunning = <T>(broker: string, details: Details<T>): Row<T> => ({
+const forTopic = <T>(topic: string, broker: string, details: Details<T>) => row(topic, broker, details)
+const forTopicAlone = <T>(topic: string, details: Details<T>) => row(topic, undefined, details)
+const forBroker = <T>(broker: string, details: Details<T>) => row(undefined, broker, details)
+const whileRunning = <T>(broker: string, details: Details<T>) => ({
   ...row(undefined, broker, details),
-  whileRunning: true,
+  whileRunning: true as const,
 })
 
 const minuteMs = 60_000
@@ -170,6 +185,16 @@ export const topicRows = {
     default: 'in-sync',
     doc: 'in-sync: acks=all waits for every replica that is in sync. best-effort: the leader acknowledges alone, and its followers copy as they can; what they lack is gone when the leader is lost.',
   }),
+  leaderThrottledReplicas: forTopicAlone('leader.replication.throttled.replicas', {
+    kind: throttledReplicas,
+    default: '',
+    doc: 'Kept, as kafka-reassign-partitions writes it, and without an effect: leader.replication.throttled.rate holds for all replicas that are not in sync, and for no others.',
+  }),
+  followerThrottledReplicas: forTopicAlone('follower.replication.throttled.replicas', {
+    kind: throttledReplicas,
+    default: '',
+    doc: 'Kept, as kafka-reassign-partitions writes it, and without an effect: follower.replication.throttled.rate holds for all replicas that are not in sync, and for no others.',
+  }),
 }
 
 const rackAware = 'org.apache.kafka.common.replica.RackAwareReplicaSelector'
@@ -199,7 +224,12 @@ export const brokerRows = {
   copyRate: whileRunning('follower.replication.throttled.rate', {
     kind: long({ min: 1, unlimited: true }),
     default: 50 * MIB,
-    doc: 'So many bytes a second a broker copies, all in all, of replicas that are not in sync: moved ones, and those that come back. -1 for no limit. Kafka has no limit by default, and one only for what follower.replication.throttled.replicas names.',
+    doc: 'So many bytes a second a broker copies, all in all, of replicas that are not in sync: moved ones, and those that come back. -1 for no limit. Kafka has no limit by default, and one only for what follower.replication.throttled.replicas names. Set for one broker it holds for all.',
+  }),
+  sendRate: whileRunning('leader.replication.throttled.rate', {
+    kind: long({ min: 1, unlimited: true }),
+    default: '9223372036854775807',
+    doc: 'So many bytes a second a broker sends, all in all, to replicas that are not in sync. -1 for no limit. Set for one broker it holds for all.',
   }),
   listeners: forBroker('listeners', {
     kind: listeners,
@@ -387,6 +417,13 @@ export const brokerRows = {
  * Kafka's settings that people bring along and that would have no effect here: refused, and this is why. Said after
  * "NAME is not a setting here: ".
  */
+/** What Kafka's kafka-reassign-partitions sets for each broker it moves replicas from or to, and takes away afterwards: here it is one setting for all. */
+export const setForAll: ReadonlySet<string> = new Set([
+  'follower.replication.throttled.rate',
+  'leader.replication.throttled.rate',
+  'replica.alter.log.dirs.io.max.bytes.per.second',
+])
+
 export const notHere: ReadonlyMap<string, string> = new Map([
   ...same('writes are synced as stele.flush says', [
     'flush.messages',
@@ -398,6 +435,9 @@ export const notHere: ReadonlyMap<string, string> = new Map([
     'log.cleaner.threads',
     'log.cleaner.io.buffer.size',
     'log.cleaner.io.buffer.load.factor',
+  ]),
+  ...same('a broker has one data directory, so nothing moves within it', [
+    'replica.alter.log.dirs.io.max.bytes.per.second',
   ]),
   ...same('the data directory is given with --data', ['log.dir', 'log.dirs']),
   ...same('there is no controller quorum and no ZooKeeper', [

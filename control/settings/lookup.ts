@@ -19,16 +19,28 @@ export type Named = {
 const byName: Readonly<Record<Level, ReadonlyMap<string, Named>>> = {
   topic: new Map(
     Object.values(topicRows).map(row => {
-      const name = row.topic ?? row.broker
+      const name = nameOf('topic', row)
       return [name, { name, row, dynamic: true }]
     }),
   ),
   broker: new Map([...namedOf(topicRows, true), ...namedOf(brokerRows, false)]),
 }
 
+/** A row has the name of its level, or, where it has none there, that of the other. */
+export function nameOf(level: Level, { topic, broker }: Row): string {
+  return (level === 'topic' ? topic : broker) ?? topic ?? broker ?? ''
+}
+
 function namedOf(rows: Readonly<Record<string, Row>>, dynamic: boolean): [string, Named][] {
-  return Object.values(rows).flatMap(row => [
-    [row.broker, { name: row.broker, row, dynamic: dynamic || row.whileRunning === true }],
+  return Object.values(rows).flatMap((row): [string, Named][] => [
+    ...(row.broker === undefined
+      ? []
+      : [
+          [row.broker, { name: row.broker, row, dynamic: dynamic || row.whileRunning === true }] satisfies [
+            string,
+            Named,
+          ],
+        ]),
     ...row.aliases.map((alias): [string, Named] => [
       alias.name,
       { name: alias.name, row, alias, dynamic: false },

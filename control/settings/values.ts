@@ -114,6 +114,21 @@ export function someOf<const W extends string>(words: readonly W[]): Kind<Readon
   }
 }
 
+const throttled = /^\d{1,9}:\d{1,9}$/
+
+/** Kafka's `PARTITION:BROKER,…`, `*` for all, or nothing for none. */
+export const throttledReplicas: Kind<ReadonlySet<string>> = {
+  type: 'list',
+  allowed: 'a list of PARTITION:BROKER, or * for all replicas',
+  read(value) {
+    const items = value.split(',').map(item => item.trim())
+    const isNone = items.length === 1 && items[0] === ''
+    const isSound =
+      isNone || (items.length === 1 && items[0] === '*') || items.every(item => throttled.test(item))
+    return isSound ? { value: new Set(isNone ? [] : items) } : { allowed: this.allowed }
+  },
+}
+
 export const listeners: Kind<readonly Listener[]> = {
   type: 'list',
   allowed: 'a list of PLAINTEXT://HOST:PORT and HTTP://HOST:PORT, each at most once',

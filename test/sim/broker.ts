@@ -136,6 +136,7 @@ export async function startSimBroker(
       keptSince: kept ? before.incarnation : incarnation,
       lagMsMax: cluster.lagMsMax,
       copyBytesPerSecond: () => resolveBroker({ dynamic: store.brokerSettings(), static: settings }).copyRate,
+      sendBytesPerSecond: () => resolveBroker({ dynamic: store.brokerSettings(), static: settings }).sendRate,
       restoreMs: cluster.restoreMs ?? Infinity,
       ...(cluster.rules && { rules: cluster.rules }),
     })

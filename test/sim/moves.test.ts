@@ -149,23 +149,25 @@ test('nobody goes while the new one is not in sync, and more replicas do not sto
   expect(now()).toMatchObject({ replicas: [1, 2], isr: [{ broker: 1 }, { broker: 2 }] })
 })
 
-test('copies that are not in sync are made no faster than follower.replication.throttled.rate', async () => {
-  const { cluster, write, move, moved } = await placed(6, 3, [0, 1])
-  await write(400)
-  const { control, clock } = cluster
-  const bytes = cluster.leader([...control.state.topicsById.keys()][0] ?? '')?.sizeBytes ?? 0
-  const store = cluster.nodes[0]?.broker?.store
-  await clock.finish(
-    store?.alterBrokerSettings({ set: { 'follower.replication.throttled.rate': '10000' }, unset: [] }) ??
-      Promise.resolve(),
-  )
-  await cluster.run(100)
-  const sinceMs = clock.monotonicMs()
-  move(0, 2)
-  await moved()
-  expect(bytes).toBeGreaterThan(100_000)
-  expect(clock.monotonicMs() - sinceMs).toBeGreaterThan((bytes / 10_000) * 1_000 * 0.9)
-})
+test.each(['follower.replication.throttled.rate', 'leader.replication.throttled.rate'])(
+  'copies that are not in sync are made no faster than %s',
+  async setting => {
+    const { cluster, write, move, moved } = await placed(6, 3, [0, 1])
+    await write(400)
+    const { control, clock } = cluster
+    const bytes = cluster.leader([...control.state.topicsById.keys()][0] ?? '')?.sizeBytes ?? 0
+    const store = cluster.nodes[0]?.broker?.store
+    await clock.finish(
+      store?.alterBrokerSettings({ set: { [setting]: '10000' }, unset: [] }) ?? Promise.resolve(),
+    )
+    await cluster.run(100)
+    const sinceMs = clock.monotonicMs()
+    move(0, 2)
+    await moved()
+    expect(bytes).toBeGreaterThan(100_000)
+    expect(clock.monotonicMs() - sinceMs).toBeGreaterThan((bytes / 10_000) * 1_000 * 0.9)
+  },
+)
 
 test('a broker whose replica moves away at whatever moment of its start is none of its followers', async () => {
   const { cluster, topic, now } = await placed(8, 3, [0, 1, 2])

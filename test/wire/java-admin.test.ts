@@ -61,10 +61,27 @@ describe("Kafka's own administration tools", () => {
       const reassign = (...args: string[]) =>
         tool('org.apache.kafka.tools.reassign.ReassignPartitionsCommand', ...args)
       await writeFile(file, plan(id))
-      const executed = await reassign('--execute', `--reassignment-json-file=${file}`)
+      const executed = await reassign('--execute', `--reassignment-json-file=${file}`, '--throttle=5000000')
+      expect(executed).toContain('The inter-broker throttle limit was set to 5000000 B/s')
       expect(executed).toContain(`Successfully started partition reassignment for ${topic}-0`)
-      const verified = await reassign('--verify', `--reassignment-json-file=${file}`, '--preserve-throttles')
+      const limits = async (): Promise<string[]> => {
+        const ofBroker = ['--entity-type', 'brokers', '--entity-name', String(id), '--describe', '--all']
+        const all =
+          (await tool('kafka.admin.ConfigCommand', ...ofBroker)) + (await configs(topic, '--describe'))
+        const lines = all.match(/^ +[a-z]+\.replication\.throttled\.\w+=\S+/gm) ?? []
+        return lines.map(line => line.trim()).toSorted()
+      }
+      expect(await limits()).toEqual([
+        'follower.replication.throttled.rate=5000000',
+        'leader.replication.throttled.rate=5000000',
+        `leader.replication.throttled.replicas=0:${id}`,
+      ])
+      const verified = await reassign('--verify', `--reassignment-json-file=${file}`)
       expect(verified).toContain(`Reassignment of partition ${topic}-0 is completed.`)
+      expect(await limits()).toEqual([
+        'follower.replication.throttled.rate=52428800',
+        'leader.replication.throttled.rate=9223372036854775807',
+      ])
       expect(await reassign('--list')).toContain('No partition reassignments found.')
       await writeFile(file, plan(id + 7))
       await expect(reassign('--execute', `--reassignment-json-file=${file}`)).rejects.toThrow(

@@ -121,7 +121,9 @@ export function launch(command: string, args: readonly string[], options: Launch
     printed: holds =>
       new Promise((resolve, reject) => {
         const look = (): void => {
-          if (holds(running)) resolve()
+          if (!holds(running)) return
+          printed.removeEventListener('more', look)
+          resolve()
         }
         printed.addEventListener('more', look)
         ended.then(outcome => reject(new Error(`ended too early: ${story(outcome)}`)), reject)

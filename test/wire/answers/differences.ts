@@ -41,8 +41,6 @@ const unknownSettings = [
   'compression.zstd.level',
   'flush.messages',
   'flush.ms',
-  'follower.replication.throttled.replicas',
-  'leader.replication.throttled.replicas',
   'local.retention.bytes',
   'local.retention.ms',
   'preallocate',
@@ -342,7 +340,7 @@ export const listed: readonly Listed[] = [
   {
     title: 'Settings that have no meaning here',
     reason:
-      'Tiered storage, throttled replicas, flushing by count and repacking are not there; a setting without an effect is refused rather than taken.',
+      'Tiered storage, flushing by count and repacking are not there; a setting without an effect is refused rather than taken.',
     places: [
       ...unknownSettings.map(name => ({ question: '*', field: `*.configs[${name}]`, ours: 'nothing' })),
       ...of('CreateTopics', 'topics[*', 'a codec for all records'),
@@ -364,10 +362,8 @@ export const listed: readonly Listed[] = [
   {
     title: 'Copies that are not in sync have a limit',
     reason:
-      'It holds for all of them, and is 50 MiB a second by default, so that moves leave room for clients; in Kafka it holds for replicas that are named, and is none by default.',
-    places: [
-      { question: 'DescribeConfigs: a broker*', field: '*.configs[follower.replication.throttled.rate]*' },
-    ],
+      'It holds for all of them, and is 50 MiB a second by default, so that moves leave room for clients; in Kafka it holds for replicas that are named, and is none by default. `*.replication.throttled.rate` may be set for one broker, as kafka-reassign-partitions does with `--throttle`, and holds for all then; when it is taken away again, the 50 MiB hold. `*.replication.throttled.replicas` are kept as they are given, and limit nothing: whatever is not in sync is limited, and what is in sync never is. DescribeConfigs of a broker tells such a rate as one of all brokers.',
+    places: [{ question: 'DescribeConfigs: a broker*', field: '*.configs[*.replication.throttled.rate]*' }],
   },
   {
     title: 'min.insync.replicas is a default like others',

@@ -11,9 +11,9 @@ const ofLogger = 8
 
 /** All settings of a broker that both may know: ours, but for those that only we have. Kafka has many more of its own. */
 const shared = [...Object.values(topicRows), ...Object.values(brokerRows)]
-  .flatMap(({ broker, aliases }) => [broker, ...aliases.map(({ name }) => name)])
+  .flatMap(({ broker, aliases }) => [broker ?? '', ...aliases.map(({ name }) => name)])
   // Where a broker is to be found is said in another way to start Kafka.
-  .filter(name => !name.startsWith('stele.') && name !== 'advertised.listeners')
+  .filter(name => name !== '' && !name.startsWith('stele.') && name !== 'advertised.listeners')
 
 const read: Theme = async i => {
   await i.topic('plain')

@@ -1,5 +1,6 @@
 import { Refusal } from '../../../../base/refusals.ts'
 import { checkTopicName } from '../../../../control/names.ts'
+import { setForAll } from '../../../../control/settings/definitions.ts'
 import type { SettingsChange } from '../../../../control/store.ts'
 import { alterConfigs } from '../../../../protocol/kafka/apis/alter-configs.ts'
 import { incrementalAlterConfigs } from '../../../../protocol/kafka/apis/incremental-alter-configs.ts'
@@ -97,19 +98,25 @@ async function alter<Resource extends Named>(
     if (validateOnly) router.checkAlteration(topic.id, change)
     else await router.alterTopicSettings(topic.id, change)
   } else if (resourceType === brokerResource) {
-    if (resourceName !== '') {
-      throw new Refusal(
-        'INVALID_REQUEST',
-        'settings change for all brokers at once: leave out the id of the broker',
-      )
-    }
     const change = brokerChange(() => plan(resource, 'broker', router.settingsSources()))
+    if (resourceName !== '') checkOneBroker(resourceName, change, router)
     if (!validateOnly) await router.alterBrokerSettings(change)
   } else
     throw new Refusal(
       'INVALID_REQUEST',
       `resources of type ${resourceType} have no settings that could change`,
     )
+}
+
+/** As kafka-reassign-partitions does it: the limits of copies, with the same rate for each broker that it names. They hold for all. */
+function checkOneBroker(name: string, { set, unset }: SettingsChange, router: Router): void {
+  if (!router.brokers().some(({ brokerId }) => String(brokerId) === name))
+    throw new Refusal('INVALID_REQUEST', `there is no broker ${JSON.stringify(name)}`)
+  if ([...Object.keys(set), ...unset].every(one => setForAll.has(one))) return
+  throw new Refusal(
+    'INVALID_REQUEST',
+    'settings change for all brokers at once: leave out the id of the broker',
+  )
 }
 
 /** What a topic is refused as INVALID_CONFIG, a broker is refused as INVALID_REQUEST: as in Kafka. */

@@ -244,6 +244,60 @@ test('settings change for a topic, and for all brokers', async () => {
   expect(await valueOf(topic, 'retention.ms')).toMatchObject({ configSource: 5 })
 })
 
+test('limits of copies are set and taken away as kafka-reassign-partitions does it', async () => {
+  const rates = ['leader.replication.throttled.rate', 'follower.replication.throttled.rate']
+  const alter = async (
+    resource: { resourceType: number; resourceName: string },
+    names: readonly string[],
+    value: string | null,
+  ) =>
+    (
+      await client.ask(incrementalAlterConfigs, 1, {
+        resources: [
+          {
+            ...resource,
+            configs: names.map(name => ({ name, configOperation: value === null ? 1 : 0, value })),
+          },
+        ],
+        validateOnly: false,
+      })
+    ).responses[0]
+  const told = async (resource: { resourceType: number; resourceName: string }, keys: readonly string[]) =>
+    (
+      await client.ask(describeConfigs, 4, { resources: [{ ...resource, configurationKeys: keys }] })
+    ).results[0]?.configs.map(({ value, configSource }) => [value, configSource])
+  expect(await alter(brokerResource, rates, '1000')).toMatchObject({ errorCode: 0 })
+  expect(await told(brokerResource, rates)).toEqual([
+    ['1000', 3],
+    ['1000', 3],
+  ])
+  expect(await alter({ ...brokerResource, resourceName: '77' }, rates, '1000')).toMatchObject({
+    errorCode: 42,
+  })
+  expect(await alter(brokerResource, ['log.retention.ms', ...rates], '1000')).toMatchObject({ errorCode: 42 })
+  const withDirectories = [...rates, 'replica.alter.log.dirs.io.max.bytes.per.second']
+  expect(await alter(brokerResource, withDirectories, '1000')).toMatchObject({ errorCode: 42 })
+  expect(await alter(brokerResource, withDirectories, null)).toMatchObject({ errorCode: 0 })
+  expect((await told(brokerResource, rates))?.map(([, source]) => source)).toEqual([5, 5])
+  await makeTopic(client, 'throttled')
+  const topic = { resourceType: 2, resourceName: 'throttled' }
+  const replicas = ['leader.replication.throttled.replicas', 'follower.replication.throttled.replicas']
+  for (const list of ['0:1,1:2', '*', ''])
+    expect(await alter(topic, replicas, list)).toMatchObject({ errorCode: 0 })
+  for (const list of ['0', '0:1,*', '0:x', ':', '0:1,'])
+    expect(await alter(topic, replicas, list)).toMatchObject({ errorCode: 40 })
+  expect(await alter(topic, replicas, '0:1')).toMatchObject({ errorCode: 0 })
+  expect(await told(topic, replicas)).toEqual([
+    ['0:1', 1],
+    ['0:1', 1],
+  ])
+  expect(await alter(topic, replicas, null)).toMatchObject({ errorCode: 0 })
+  expect(await told(topic, replicas)).toEqual([
+    ['', 5],
+    ['', 5],
+  ])
+})
+
 test('DescribeConfigs refuses what has no settings, and tells the level of the log', async () => {
   const resources = [
     [2, 'nowhere'],
