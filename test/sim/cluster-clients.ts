@@ -15,7 +15,7 @@ const againMs = { min: 5, max: 60 }
 const recordsMax = 10_000
 
 /** Who a client talks to about one tablet. */
-class Client {
+export class Client {
   readonly cluster: SimCluster
   readonly topicId: string
   readonly partition: number

@@ -8,6 +8,7 @@ import type { Topic } from '../../control/model.ts'
 import { isMoving, movedBack, movedTo } from '../../control/moves.ts'
 import type { Told } from './checker.ts'
 import { SimCluster, type SimNode } from './cluster.ts'
+import { CarelessProducer } from './careless-producer.ts'
 import { batchesIn, Producer, Reader, recordsIn } from './cluster-clients.ts'
 import { compact, maintain } from './upkeep.ts'
 
@@ -56,7 +57,7 @@ export class ClusterHistory {
   readonly told: Told[] = []
   readonly #steps: number
   #topics: Topic[] = []
-  #producers: Producer[] = []
+  #producers: (Producer | CarelessProducer)[] = []
   #readers: Reader[] = []
   #clients = 0
   readonly #replicas = new WeakMap<Tablet, number>()
@@ -66,7 +67,7 @@ export class ClusterHistory {
   /** How often each deed was more than a wish. */
   readonly done = new Map<string, number>()
 
-  constructor({ seed, rules, steps = 14 }: HistoryOptions) {
+  constructor({ seed, rules, steps = 18 }: HistoryOptions) {
     const restoreMs = 300 + (seed % 5) * 300
     // With a fourth broker there is somewhere to move to.
     const brokers = seed % 2 === 0 ? 4 : 3
@@ -92,6 +93,7 @@ export class ClusterHistory {
       { name: 'two', settings: { 'min.insync.replicas': '2', ...anyTime }, tablets: 2 },
       { name: 'one', settings: { 'min.insync.replicas': '1', ...(random.chance(0.7) && anyTime) } },
       { name: 'keyed', settings: { 'min.insync.replicas': '2', ...anyTime, ...compacted } },
+      { name: 'loose', settings: { 'stele.replication': 'best-effort', ...anyTime } },
       // Without power cuts it promises the same.
       ...(this.#keepsPower
         ? [{ name: 'cached', settings: { 'stele.flush': 'os', 'min.insync.replicas': '2', ...anyTime } }]
@@ -168,6 +170,11 @@ export class ClusterHistory {
     this.#topics.push(topic)
     const tell = (told: Told): void => void this.told.push(told)
     for (let partition = 0; partition < tablets; partition++) {
+      if (own['stele.replication'] === 'best-effort') {
+        tell({ kind: 'best effort', tablet: `${topic.id}/${partition}` })
+        this.#begin(new CarelessProducer(cluster, topic.id, partition, 100 + this.#clients++))
+        continue
+      }
       if (isCompacted(topic)) tell({ kind: 'compacted', tablet: `${topic.id}/${partition}` })
       for (let n = 0; n < 2; n++) {
         const producer = new Producer(cluster, topic.id, partition, 100 + this.#clients++, tell, acks)
@@ -178,9 +185,9 @@ export class ClusterHistory {
     }
   }
 
-  #begin(client: Producer | Reader): void {
-    if (client instanceof Producer) this.#producers.push(client)
-    else this.#readers.push(client)
+  #begin(client: Producer | CarelessProducer | Reader): void {
+    if (client instanceof Reader) this.#readers.push(client)
+    else this.#producers.push(client)
     client.run().catch((error: unknown) => this.cluster.failed(error))
   }
 
