@@ -87,8 +87,14 @@ export class ClusterHistory {
     const { cluster } = this
     const { random } = cluster
     await cluster.startAll()
-    if (random.chance(0.4)) cluster.control.lostAnswers = 0.3
-    if (random.chance(0.5)) cluster.shared.network.delayMs = { min: 1, max: random.between(5, 60) }
+    if (random.chance(0.4)) {
+      cluster.control.lostAnswers = 0.3
+      this.#did('lost answers')
+    }
+    if (random.chance(0.5)) {
+      cluster.shared.network.delayMs = { min: 1, max: random.between(5, 60) }
+      this.#did('slow network')
+    }
     const wanted: Wanted[] = [
       { name: 'two', settings: { 'min.insync.replicas': '2', ...anyTime }, tablets: 2 },
       { name: 'one', settings: { 'min.insync.replicas': '1', ...(random.chance(0.7) && anyTime) } },
@@ -356,8 +362,11 @@ export class ClusterHistory {
     }
     const deed = random.pick(often)
     this.deeds.push(`${Math.round(cluster.clock.monotonicMs())} ${deed} ${node.host} ${other.host}`)
-    const isDone = (await deeds[deed]?.()) !== false
-    if (isDone) this.done.set(deed, (this.done.get(deed) ?? 0) + 1)
+    if ((await deeds[deed]?.()) !== false) this.#did(deed)
+  }
+
+  #did(deed: string): void {
+    this.done.set(deed, (this.done.get(deed) ?? 0) + 1)
   }
 
   /** Somebody wants the replicas of a topic elsewhere, whatever goes on; two at least, so that one disk is no loss. */
