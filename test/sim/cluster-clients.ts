@@ -190,7 +190,7 @@ export class Reader extends Client {
   }
 
   async #askLatest(): Promise<void> {
-    const latest = await this.ask(tablet => tablet.latest)
+    const latest = await this.ask(tablet => (tablet.role === 'leader' ? tablet.latest : undefined))
     if (latest !== undefined)
       this.#tell({ kind: 'latest', tablet: this.tablet, reader: this.#name, offset: latest })
   }

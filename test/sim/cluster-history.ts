@@ -10,7 +10,7 @@ import type { Told } from './checker.ts'
 import { SimCluster, type SimNode } from './cluster.ts'
 import { CarelessProducer } from './careless-producer.ts'
 import { batchesIn, Producer, Reader, recordsIn } from './cluster-clients.ts'
-import { compact, maintain } from './upkeep.ts'
+import { compact, compactAll, maintain } from './upkeep.ts'
 
 export type HistoryOptions = { readonly seed: number; readonly rules?: Rules; readonly steps?: number }
 
@@ -106,7 +106,9 @@ export class ClusterHistory {
         : []),
     ]
     for (const one of wanted) await this.#make(one)
+    const compacts = random.chance(0.5)
     for (let step = 0; step < this.#steps; step++) {
+      if (compacts && compact(cluster)) this.#did('compact')
       await this.#trouble()
       await this.#pass(random.between(20, 700))
     }
@@ -454,8 +456,7 @@ export class ClusterHistory {
     }
     this.#observe()
     for (const reader of this.#readers) reader.stopped = true
-    for (const { broker } of cluster.nodes)
-      if (broker !== undefined) await cluster.clock.finish(broker.compact())
+    await cluster.clock.finish(compactAll(cluster))
     for (const { topic, partition } of this.#assignments()) {
       for (const { node, tablet } of cluster.replicas(topic.id, partition)) {
         const { highWatermark } = tablet
@@ -533,7 +534,8 @@ const often: [string, ...string[]] = [
   'clocks right',
   'maintenance',
   'maintenance',
-  ...Array.from({ length: 4 }, () => 'compact'),
+  'compact',
+  'compact',
   'slow disk',
   'full disk',
   'failing reads',
