@@ -196,6 +196,14 @@ describe('of a compacted tablet', () => {
   })
 })
 
+test('what a leader acknowledged alone may be gone, and all have the same in the end', () => {
+  const loose: Told = { kind: 'best effort', tablet: 't' }
+  const lost = [loose, acknowledged(0, 'a'), read('r', held('x', 'y')), mark('0/1', 2), mark('0/1', 1)]
+  expect(complaintsOf([...lost, holds('0/1', 'b'), holds('1/1', 'b')])).toEqual([])
+  expect(complaintsOf([...lost, holds('0/1', 'b'), holds('1/1', 'c')]).join()).toMatch(/is b and c/)
+  expect(complaintsOf([loose, leads('0/1', 3), leads('1/1', 3), holds('0/1')])).toHaveLength(1)
+})
+
 test('of a deleted topic nothing is missed, and it may have nothing wrong either', () => {
   expect(complaintsOf([acknowledged(0, 'a'), { kind: 'deleted', tablet: 't' }])).toEqual([])
   const wrong = [read('r', held('x')), acknowledged(0, 'a'), { kind: 'deleted', tablet: 't' } as const]

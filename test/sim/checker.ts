@@ -37,6 +37,8 @@ export type Told =
   | { readonly kind: 'went back'; readonly tablet: string; readonly reader: string; readonly to: number }
   /** Of every key the newest record stays, and others may go. */
   | { readonly kind: 'compacted'; readonly tablet: string }
+  /** Acknowledged by its leader alone: what one had may be gone with it, and what was read too. In the end all have the same all the same. */
+  | { readonly kind: 'best effort'; readonly tablet: string }
   /** The topic was deleted: what was acknowledged may be gone. */
   | { readonly kind: 'deleted'; readonly tablet: string }
   /** In the end, when all have caught up. */
@@ -53,10 +55,13 @@ export type Told =
 export type Held = { readonly offset: number; readonly value: string; readonly key?: string }
 
 const complaintsMax = 20
+const promisedToAll: ReadonlySet<Told['kind']> = new Set(['leads', 'cleared', 'deleted', 'holds'])
 
-export function complaintsOf(history: readonly Told[]): readonly string[] {
+export function complaintsOf(told: readonly Told[]): readonly string[] {
   const having = (kind: Told['kind']): ReadonlySet<string> =>
-    new Set(history.flatMap(one => (one.kind === kind ? [one.tablet] : [])))
+    new Set(told.flatMap(one => (one.kind === kind ? [one.tablet] : [])))
+  const loose = having('best effort')
+  const history = told.filter(({ tablet, kind }) => !loose.has(tablet) || promisedToAll.has(kind))
   const deleted = having('deleted')
   const compacted = having('compacted')
   const complaints = [

@@ -16,7 +16,7 @@ const recordsMax = 10_000
 const anotherId = 1_000
 
 /** Who a client talks to about one tablet. */
-class Client {
+export class Client {
   readonly cluster: SimCluster
   readonly topicId: string
   readonly partition: number
@@ -207,7 +207,7 @@ export class Reader extends Client {
   }
 
   async #askLatest(): Promise<void> {
-    const latest = await this.ask(tablet => tablet.latest)
+    const latest = await this.ask(tablet => (tablet.role === 'leader' ? tablet.latest : undefined))
     if (latest !== undefined)
       this.#tell({ kind: 'latest', tablet: this.tablet, reader: this.#name, offset: latest })
   }

@@ -8,9 +8,10 @@ import type { Topic } from '../../control/model.ts'
 import { isMoving, movedBack, movedTo } from '../../control/moves.ts'
 import type { Told } from './checker.ts'
 import { SimCluster, type SimNode } from './cluster.ts'
+import { CarelessProducer } from './careless-producer.ts'
 import { Flips } from './cluster-flips.ts'
 import { batchesIn, NearReader, Producer, Reader, recordsIn } from './cluster-clients.ts'
-import { compact, maintain } from './upkeep.ts'
+import { compact, compactAll, maintain } from './upkeep.ts'
 
 export type HistoryOptions = {
   readonly seed: number
@@ -66,7 +67,7 @@ export class ClusterHistory {
   /** Bits flip in some histories. */
   readonly #flips: Flips | undefined
   #topics: Topic[] = []
-  #producers: Producer[] = []
+  #producers: (Producer | CarelessProducer)[] = []
   #readers: Reader[] = []
   #clients = 0
   readonly #replicas = new WeakMap<Tablet, number>()
@@ -76,7 +77,7 @@ export class ClusterHistory {
   /** How often each deed was more than a wish. */
   readonly done = new Map<string, number>()
 
-  constructor({ seed, rules, steps = 14, near = false }: HistoryOptions) {
+  constructor({ seed, rules, steps = 18, near = false }: HistoryOptions) {
     const restoreMs = 300 + (seed % 5) * 300
     // With a fourth broker there is somewhere to move to.
     const brokers = seed % 2 === 0 ? 4 : 3
@@ -98,19 +99,28 @@ export class ClusterHistory {
     const { cluster } = this
     const { random } = cluster
     await cluster.startAll()
-    if (random.chance(0.4)) cluster.control.lostAnswers = 0.3
-    if (random.chance(0.5)) cluster.shared.network.delayMs = { min: 1, max: random.between(5, 60) }
+    if (random.chance(0.4)) {
+      cluster.control.lostAnswers = 0.3
+      this.#did('lost answers')
+    }
+    if (random.chance(0.5)) {
+      cluster.shared.network.delayMs = { min: 1, max: random.between(5, 60) }
+      this.#did('slow network')
+    }
     const wanted: Wanted[] = [
       { name: 'two', settings: { 'min.insync.replicas': '2', ...anyTime }, tablets: 2 },
       { name: 'one', settings: { 'min.insync.replicas': '1', ...(random.chance(0.7) && anyTime) } },
       { name: 'keyed', settings: { 'min.insync.replicas': '2', ...anyTime, ...compacted } },
+      { name: 'loose', settings: { 'stele.replication': 'best-effort', ...anyTime } },
       // Without power cuts it promises the same.
       ...(this.#keepsPower
         ? [{ name: 'cached', settings: { 'stele.flush': 'os', 'min.insync.replicas': '2', ...anyTime } }]
         : []),
     ]
     for (const one of wanted) await this.#make(one)
+    const compacts = random.chance(0.5)
     for (let step = 0; step < this.#steps; step++) {
+      if (compacts && compact(cluster)) this.#did('compact')
       await this.#trouble()
       this.#flips?.perhaps(this.#plain)
       await this.#pass(random.between(20, 700))
@@ -191,6 +201,11 @@ export class ClusterHistory {
     this.#topics.push(topic)
     const tell = (told: Told): void => void this.told.push(told)
     for (let partition = 0; partition < tablets; partition++) {
+      if (own['stele.replication'] === 'best-effort') {
+        tell({ kind: 'best effort', tablet: `${topic.id}/${partition}` })
+        this.#begin(new CarelessProducer(cluster, topic.id, partition, 100 + this.#clients++))
+        continue
+      }
       if (isCompacted(topic)) tell({ kind: 'compacted', tablet: `${topic.id}/${partition}` })
       for (let n = 0; n < 2; n++) {
         const producer = new Producer(cluster, topic.id, partition, 100 + this.#clients++, tell, acks)
@@ -203,9 +218,9 @@ export class ClusterHistory {
     }
   }
 
-  #begin(client: Producer | Reader): void {
-    if (client instanceof Producer) this.#producers.push(client)
-    else this.#readers.push(client)
+  #begin(client: Producer | CarelessProducer | Reader): void {
+    if (client instanceof Reader) this.#readers.push(client)
+    else this.#producers.push(client)
     client.run().catch((error: unknown) => this.cluster.failed(error))
   }
 
@@ -374,8 +389,11 @@ export class ClusterHistory {
     }
     const deed = random.pick(often)
     this.deeds.push(`${Math.round(cluster.clock.monotonicMs())} ${deed} ${node.host} ${other.host}`)
-    const isDone = (await deeds[deed]?.()) !== false
-    if (isDone) this.done.set(deed, (this.done.get(deed) ?? 0) + 1)
+    if ((await deeds[deed]?.()) !== false) this.#did(deed)
+  }
+
+  #did(deed: string): void {
+    this.done.set(deed, (this.done.get(deed) ?? 0) + 1)
   }
 
   /** Somebody wants the replicas of a topic elsewhere, whatever goes on; two at least, so that one disk is no loss. */
@@ -464,8 +482,7 @@ export class ClusterHistory {
     await this.#flips?.end(this.#plain)
     this.#observe()
     for (const reader of this.#readers) reader.stopped = true
-    for (const { broker } of cluster.nodes)
-      if (broker !== undefined) await cluster.clock.finish(broker.compact())
+    await cluster.clock.finish(compactAll(cluster))
     for (const { topic, partition } of this.#assignments()) {
       for (const { node, tablet } of cluster.replicas(topic.id, partition)) {
         const { highWatermark } = tablet
@@ -543,7 +560,8 @@ const often: [string, ...string[]] = [
   'clocks right',
   'maintenance',
   'maintenance',
-  ...Array.from({ length: 4 }, () => 'compact'),
+  'compact',
+  'compact',
   'slow disk',
   'full disk',
   'failing reads',

@@ -29,6 +29,14 @@ export function compact(cluster: SimCluster): boolean {
   return atWork(cluster).length > 0
 }
 
+/** Everything that can be, to the end. */
+export async function compactAll({ nodes }: SimCluster): Promise<void> {
+  for (const { broker } of nodes) {
+    for (const tablet of broker?.tablets.all() ?? []) await tablet.checkpoint()
+    await broker?.compact()
+  }
+}
+
 const atWork = ({ able }: SimCluster): SimBroker[] => able.flatMap(({ broker }) => broker ?? [])
 
 function careful(cluster: SimCluster, work: Promise<void>): void {
