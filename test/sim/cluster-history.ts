@@ -55,7 +55,7 @@ export class ClusterHistory {
       ...(rules && { rules }),
     })
     this.#steps = steps
-    this.#flips = seed % 4 === 1 ? new Flips(this.cluster) : undefined
+    this.#flips = seed % 4 === 1 ? new Flips(this.cluster, this.#keepsPower) : undefined
   }
 
   /** Lives it to the end; answers how many records were acknowledged. */
