@@ -11,7 +11,7 @@ import type { SimCluster, SimNode } from './cluster.ts'
 import { Seeded } from './seeded.ts'
 
 const silent = pino({ level: 'silent' })
-const checkRestMs = 400
+const rests = { first: 400, next: 400 }
 const share = 0.5
 
 export class Flips {
@@ -39,16 +39,13 @@ export class Flips {
     const assignment = this.#cluster.control.state.topicsById.get(topic.id)?.tablets[0]
     const holders = this.#cluster.nodes.filter(({ id }) => assignment?.replicas.includes(id) === true)
     const node = holders[this.#random.below(holders.length)]
-    // Somebody else in sync has it.
-    if (
-      leader === undefined ||
-      node === undefined ||
-      !assignment?.isr.some(({ broker }) => broker !== node.id)
-    )
-      return
+    if (leader === undefined || node === undefined || assignment === undefined) return
+    // Somebody else in sync has it, and stays.
+    const { isr, removing } = assignment
+    if (!isr.some(({ broker }) => broker !== node.id && !removing.includes(broker))) return
     const below = Math.min(leader.highWatermark, this.#keepsPower ? Infinity : recoveryPointOf(node, topic))
     const batches = filesOf(node, topic).flatMap(path =>
-      batchesIn(node, path).filter(({ last }) => last < below),
+      batchesIn(node, path).filter(({ base, last }) => base >= leader.logStart && last < below),
     )
     const batch = batches[this.#random.below(batches.length)]
     if (batch === undefined) return
@@ -74,7 +71,7 @@ export class Flips {
       if (this.#checked.has(broker)) continue
       this.#checked.add(broker)
       const { clock } = sim.world
-      new Checks({ clock, log: silent, tablets: broker.tablets, restMs: checkRestMs }).start()
+      new Checks({ clock, log: silent, tablets: broker.tablets, restMs: rests }).start()
     }
   }
 
