@@ -29,6 +29,7 @@ import { Replication } from './replication/replication.ts'
 import { Router } from './router/router.ts'
 import { advertised, listenerText, withListener } from '../control/settings/listeners.ts'
 import { overruled, resolveBroker, resolveTopic, type BrokerSettings } from './settings/resolve.ts'
+import { Checks } from './tablet/checks.ts'
 import { Compactions } from './tablet/compactions.ts'
 import { GroupCommit } from './tablet/group-commit.ts'
 import { Tablets } from './tablet/tablets.ts'
@@ -153,6 +154,8 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
     }))
     const compactions = compactionsOf(world, tablets, settings, log)
     if (settings.logCleanerEnable) compactions.start()
+    const checks = new Checks({ clock: world.clock, log, tablets })
+    checks.start()
     const stop = async (how?: 'orphaned'): Promise<void> => {
       router.end()
       if (options.cluster !== undefined && how === undefined)
@@ -161,6 +164,7 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
       router.groups.end()
       await kafka?.stop()
       await http?.stop()
+      checks.stop()
       await compactions.stop()
       await replication?.stop()
       const clean = (await tablets.stop()) && endCleanly(directory, checkpoints, log)

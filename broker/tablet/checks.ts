@@ -13,13 +13,15 @@ export type ChecksOptions = {
   readonly clock: Clock
   readonly log: Logger
   readonly tablets: { all(): Iterable<Tablet> }
-  /** From the end of one round to the next, and before the first. */
-  readonly restMs?: number
+  /** Before the first round, and from the end of one to the next. */
+  readonly restMs?: Rests
 }
 
 /** A terabyte takes three days. */
 const slowly = { bytesPerSecond: 4 * MIB, timeShare: 0.2 }
-const dayMs = 86_400_000
+type Rests = { readonly first: number; readonly next: number }
+/** A broker that was just started has other things to do. */
+const rests: Rests = { first: 600_000, next: 86_400_000 }
 
 export class Checks {
   readonly #options: ChecksOptions
@@ -33,8 +35,13 @@ export class Checks {
 
   /** Round after round until `stop`. */
   start(): void {
-    this.#options.clock.after(this.#options.restMs ?? dayMs, () => {
-      if (!this.#stopped) void this.#round().then(() => this.start())
+    const { first, next } = this.#options.restMs ?? rests
+    this.#after(first, next)
+  }
+
+  #after(restMs: number, nextMs: number): void {
+    this.#options.clock.after(restMs, () => {
+      if (!this.#stopped) void this.#round().then(() => this.#after(nextMs, nextMs))
     })
   }
 

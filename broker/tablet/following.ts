@@ -215,10 +215,11 @@ export class Following implements Followed {
   }
 
   learn(highWatermark: Offset, logStart: Offset): void {
+    const wasDue = this.#due !== undefined
     this.isAnswered = true
     this.#leaderStart = logStart
     this.#owner.learned(highWatermark)
-    if (this.#mending.isDamaged) this.#ready()
+    if (!wasDue && this.#due !== undefined) this.#ready()
     const start = offset(Math.min(logStart, this.#owner.highWatermark))
     if (start <= this.#owner.logStart) return
     this.#keeping.startAt(start, 'the leader begins there').catch((error: unknown) => {

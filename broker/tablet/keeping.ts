@@ -6,6 +6,7 @@ import type { Logger } from 'pino'
 import { offset, type Offset } from '../../base/quantities.ts'
 import type { TabletCheckpoint } from '../log/checkpoint.ts'
 import { CleanState } from '../log/compaction/clean-state.ts'
+import { writeFilled } from '../log/compaction/cleaned-segment.ts'
 import type { Cleaner } from '../log/compaction/cleaner.ts'
 import { Compaction, type CompactionOwner, type PassLimits } from '../log/compaction/compaction.ts'
 import type { Filled, Hole } from '../log/holes.ts'
@@ -13,6 +14,7 @@ import { LogBroken } from '../log/log.ts'
 import { retainedFrom } from '../log/retention.ts'
 import type { TopicSettings } from '../settings/resolve.ts'
 import type { TabletState } from './appends.ts'
+import type { Mending } from './mending.ts'
 import { Producers } from './producers.ts'
 import type { TabletIdentity, TabletShared } from './shared.ts'
 
@@ -31,6 +33,7 @@ export type Kept = {
   flush(): void
   /** Resolves when everything below `end` is on the disk. */
   durable(end: Offset): Promise<void>
+  readonly mending: Mending | undefined
   /** Takes the tablet out of service. */
   syncFailed(reason: string): void
 }
@@ -46,6 +49,8 @@ export class Keeping implements CompactionOwner {
   #checkpointedBytes = 0
   #checkpointing: Promise<void> | undefined
   #compaction: Compaction | undefined
+  #isCompacting = false
+  #isRewriting = false
 
   constructor(
     kept: Kept,
@@ -94,6 +99,10 @@ export class Keeping implements CompactionOwner {
 
   get compaction(): Compaction | undefined {
     return this.#compaction
+  }
+
+  damaged(at: Offset): void {
+    this.#kept.mending?.found(at)
   }
 
   lastOfProducers(): readonly number[] {
@@ -152,9 +161,31 @@ export class Keeping implements CompactionOwner {
     })
   }
 
-  /** Puts sound batches where `hole` is, durably. */
-  readonly fill = (hole: Hole, cover: Buffer): Promise<Filled> =>
-    this.#chained(() => this.#state.log.fill(hole, cover))
+  /** Puts sound batches where `hole` is, durably; in a segment that compaction may change also when they have another size. */
+  readonly fill = async (hole: Hole, cover: Buffer): Promise<Filled> => {
+    const filled = await this.#chained(() => this.#state.log.fill(hole, cover))
+    const done = filled === 'other size' ? await this.#rewrite(hole, cover) : filled
+    if (done === 'filled') this.#compaction?.mended()
+    return done
+  }
+
+  async #rewrite(hole: Hole, cover: Buffer): Promise<Filled> {
+    const { log } = this.#state
+    const to = log.lookUps.endAfter(hole.from)
+    // The files that would be swapped in have the same names.
+    if (this.#isCompacting || to > this.stableEnd) return 'other size'
+    this.#isRewriting = true
+    try {
+      const { disk, clock } = this.#shared.world
+      const written = await writeFilled(disk, clock, this.#shared.logs.segmentCache, log, hole, cover)
+      const replaced = await log.swap(hole.of.baseOffset, to, written)
+      if (replaced === undefined) return 'gone'
+      this.removeLater(replaced)
+      return 'filled'
+    } finally {
+      this.#isRewriting = false
+    }
+  }
 
   #chained<T>(act: () => Promise<T>): Promise<T> {
     const before = this.#checkpointing
@@ -256,7 +287,13 @@ export class Keeping implements CompactionOwner {
     const compaction = this.#compactable()
     const plan = await compaction?.look()
     if (compaction === undefined || plan === undefined || plan.filter.length === 0) return false
-    return this.serves && compaction.run(plan, cleaner, limits)
+    if (!this.serves || this.#isRewriting) return false
+    this.#isCompacting = true
+    try {
+      return await compaction.run(plan, cleaner, limits)
+    } finally {
+      this.#isCompacting = false
+    }
   }
 
   removeLater(names: readonly string[]): void {

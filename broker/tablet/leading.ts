@@ -5,7 +5,7 @@
 import { offset, type BrokerId, type Epoch, type Offset } from '../../base/quantities.ts'
 import type { RefusalCode } from '../../base/refusals.ts'
 import type { InSync, TabletAssignment } from '../../control/model.ts'
-import type { Batches } from '../log/read.ts'
+import { StoredBatchDamaged, type Batches } from '../log/read.ts'
 import { gapBatch } from '../../protocol/kafka/compacted-batch.ts'
 import {
   baseOffsetOf,
@@ -138,13 +138,13 @@ export class Leading implements Led {
 
   read(from: Offset, bytesMax: number, atLeastOne: boolean): Batches | Promise<Batches> {
     const { log } = this.#state
-    const begun = (batches: Batches): Batches => begunAt(batches, from)
+    const begun = (batches: Batches): Batches => begunAt(this.#ofKnownEpochs(batches, from), from)
     const failed = (error: unknown): never => {
       throw this.#owner.readFailure(error)
     }
     try {
       const batches = log.read(from, log.end, bytesMax, atLeastOne)
-      return batches instanceof Promise ? batches.then(begun, failed) : begun(batches)
+      return batches instanceof Promise ? batches.then(begun).catch(failed) : begun(batches)
     } catch (error) {
       return failed(error)
     }
@@ -357,9 +357,42 @@ export class Leading implements Led {
     return parts ? { epoch: own.epoch, endOffset: offset(own.end) } : undefined
   }
 
+  /**
+   * No CRC covers a batch's leader epoch, and a follower would believe it: what comes before one that cannot be right is sent, and when nothing does that is
+   * damage as any other.
+   */
+  #ofKnownEpochs(batches: Batches, from: Offset): Batches {
+    const { epochs } = this.#state
+    let sound = 0
+    for (const piece of batches.pieces) {
+      for (let at = 0; at < piece.length; at += batchBytesOf(piece, at)) {
+        const known = epochs.of(offset(baseOffsetOf(piece, at)))
+        if (known === undefined || known === leaderEpochOf(piece, at)) continue
+        if (sound + at > 0) return upTo(batches, sound + at)
+        batches.release()
+        const to = offset(lastOffsetOf(piece, at) + 1)
+        throw new StoredBatchDamaged(this.#state.log.directory, 0, from, { from, to })
+      }
+      sound += piece.length
+    }
+    return batches
+  }
+
   #tell(event: LedEvent): void {
     for (const listener of this.#listeners) listener(event)
   }
+}
+
+/** The first `bytes` of them. */
+function upTo(batches: Batches, bytes: number): Batches {
+  const pieces: Buffer[] = []
+  let left = bytes
+  for (const piece of batches.pieces) {
+    if (left <= 0) break
+    pieces.push(piece.subarray(0, left))
+    left -= piece.length
+  }
+  return { pieces, bytes, release: () => batches.release() }
 }
 
 /**

@@ -58,7 +58,8 @@ export class Mending {
   #looking = false
   #asked: Asked | undefined
   #restsUntilMs = -Infinity
-  #handedOverMs = -Infinity
+  /** When others were let lead because of them. */
+  readonly #triedMs = new WeakMap<Hole, number>()
   /** Called when there may be something to ask for. */
   onDue: () => void = () => undefined
 
@@ -78,16 +79,22 @@ export class Mending {
   /** Whether others are to lead, so that this replica can be mended; not soon again after that was of no use. */
   get shouldFollow(): boolean {
     this.#forgetGone()
-    return this.#holes.length > 0 && this.mayFollow
+    return this.#holes.some(hole => this.#isUntried(hole))
   }
 
+  /** The same, or something was just found that may be a reason. */
   get mayFollow(): boolean {
-    return this.#clock.monotonicMs() - this.#handedOverMs >= handOverAgainMs
+    return this.#suspects.size > 0 || this.shouldFollow
+  }
+
+  #isUntried(hole: Hole): boolean {
+    return this.#clock.monotonicMs() - (this.#triedMs.get(hole) ?? -Infinity) >= handOverAgainMs
   }
 
   /** It leads no more. */
   followsNow(): void {
-    if (this.#holes.length > 0) this.#handedOverMs = this.#clock.monotonicMs()
+    const nowMs = this.#clock.monotonicMs()
+    for (const hole of this.#holes) this.#triedMs.set(hole, nowMs)
   }
 
   /** Something in the segment of `at` could not be read. */

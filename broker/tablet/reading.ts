@@ -109,9 +109,9 @@ export class Reading {
     if (error instanceof StoredBatchDamaged) {
       this.#owner.counters.damagedReads++
       this.#troubles.error({ path: error.path, position: error.position }, error.message)
-      const { goesElsewhere, topic, partition } = this.#owner
-      this.#owner.mending?.found(error.wanted)
-      if (goesElsewhere)
+      const { mending, topic, partition } = this.#owner
+      mending?.found(error.wanted)
+      if (this.#owner.goesElsewhere)
         return new Refusal(
           'NOT_LEADER_OR_FOLLOWER',
           `${topic}-${partition} is damaged here, and goes to another broker`,

@@ -39,6 +39,8 @@ export class Tablet implements Kept, Replica {
   readonly partition: number
   readonly identity: TabletIdentity
   readonly counters = { messagesIn: 0, bytesIn: 0, bytesOut: 0, failedAppends: 0, damagedReads: 0 }
+  /** What of it was damaged, and is to be copied again from others; undefined before it is opened. */
+  mending: Mending | undefined
   /** It began without its records in this run: what earlier ones were granted does not count. */
   bornIn = incarnation(0)
   /** Its log was cut, perhaps by more than nobody counted on: till then it waits for others that can lead. */
@@ -52,7 +54,6 @@ export class Tablet implements Kept, Replica {
   #state: TabletState | undefined
   #appends: Appends | undefined
   #keeping: Keeping | undefined
-  #mending: Mending | undefined
   #assignment: TabletAssignment | undefined
   readonly #marks = new Marks()
   readonly #reading: Reading
@@ -245,7 +246,7 @@ export class Tablet implements Kept, Replica {
     this.#appends = new Appends(this, state, this.#shared.world.clock, this.#log)
     const keeping = new Keeping(this, state, this.#shared, this.#log, logStart, checkpoint)
     this.#keeping = keeping
-    this.#mending = new Mending(this, state, keeping.fill, this.#shared.world.clock, this.#log)
+    this.mending = new Mending(this, state, keeping.fill, this.#shared.world.clock, this.#log)
     this.#marks.opened(state.log.end, mark)
     state.log.settings = this.#settings
   }
@@ -312,7 +313,7 @@ export class Tablet implements Kept, Replica {
     this.#leads?.end()
     this.#leads = undefined
     if (led) {
-      this.#mending?.followsNow()
+      this.mending?.followsNow()
       this.#endWaiting(this.#notLeading())
     }
     if (this.#role === 'follower') this.#beginToFollow(assignment)
@@ -325,7 +326,7 @@ export class Tablet implements Kept, Replica {
     const before = this.#follows
     if (before?.leader === leader && before?.epoch === inEpoch) return
     this.#follows = undefined
-    const [state, keeping, mending] = [this.#state, this.#keeping, this.#mending]
+    const [state, keeping, mending] = [this.#state, this.#keeping, this.mending]
     if (!around || !state || !keeping || !mending) return
     const latest = state.epochs.latest ?? -1
     if (latest > inEpoch) {
@@ -557,13 +558,9 @@ export class Tablet implements Kept, Replica {
     this.#appends?.refuseWaiting(new Refusal('NOT_ENOUGH_REPLICAS_AFTER_APPEND', why))
   }
 
-  /** What of it was damaged, and is to be copied again from others. */
-  get mending(): Mending | undefined {
-    return this.#mending
-  }
-
+  /** For its reads: another leads, or is about to because this log is damaged. */
   get goesElsewhere(): boolean {
-    return !this.serves || (this.#mending?.mayFollow === true && this.#leads?.hasHeirs === true)
+    return !this.serves || (this.mending?.mayFollow === true && this.#leads?.hasHeirs === true)
   }
 
   readFailure(error: unknown): unknown {

@@ -11,18 +11,21 @@ import type { SimCluster, SimNode } from './cluster.ts'
 import { Seeded } from './seeded.ts'
 
 const silent = pino({ level: 'silent' })
-const checkRestMs = 400
+const rests = { first: 400, next: 400 }
 const share = 0.5
 
 export class Flips {
   readonly #cluster: SimCluster
   /** Of its own: histories without flips stay what they are. */
   readonly #random: Seeded
+  /** After a power cut nobody can tell a flipped bit above the recovery point from a write that did not come to its end. */
+  readonly #keepsPower: boolean
   readonly #checked = new WeakSet<SimBroker>()
   readonly done: string[] = []
 
-  constructor(cluster: SimCluster) {
+  constructor(cluster: SimCluster, keepsPower: boolean) {
     this.#cluster = cluster
+    this.#keepsPower = keepsPower
     this.#random = new Seeded(cluster.options.seed + 77_777)
   }
 
@@ -36,15 +39,13 @@ export class Flips {
     const assignment = this.#cluster.control.state.topicsById.get(topic.id)?.tablets[0]
     const holders = this.#cluster.nodes.filter(({ id }) => assignment?.replicas.includes(id) === true)
     const node = holders[this.#random.below(holders.length)]
-    // Somebody else in sync has it.
-    if (
-      leader === undefined ||
-      node === undefined ||
-      !assignment?.isr.some(({ broker }) => broker !== node.id)
-    )
-      return
+    if (leader === undefined || node === undefined || assignment === undefined) return
+    // Somebody else in sync has it, and stays.
+    const { isr, removing } = assignment
+    if (!isr.some(({ broker }) => broker !== node.id && !removing.includes(broker))) return
+    const below = Math.min(leader.highWatermark, this.#keepsPower ? Infinity : recoveryPointOf(node, topic))
     const batches = filesOf(node, topic).flatMap(path =>
-      batchesIn(node, path).filter(({ last }) => last < leader.highWatermark),
+      batchesIn(node, path).filter(({ base, last }) => base >= leader.logStart && last < below),
     )
     const batch = batches[this.#random.below(batches.length)]
     if (batch === undefined) return
@@ -62,13 +63,15 @@ export class Flips {
     )
   }
 
-  /** Every broker looks through what it has, all the time. */
+  /** Every broker looks through what it has, all the time, and notes how far that is. */
   #check(): void {
-    for (const { broker, sim } of this.#cluster.nodes) {
-      if (broker === undefined || this.#checked.has(broker)) continue
+    for (const { broker, sim, paused } of this.#cluster.nodes) {
+      if (broker === undefined) continue
+      if (!paused) for (const tablet of broker.tablets.all()) void tablet.checkpoint().catch(() => undefined)
+      if (this.#checked.has(broker)) continue
       this.#checked.add(broker)
       const { clock } = sim.world
-      new Checks({ clock, log: silent, tablets: broker.tablets, restMs: checkRestMs }).start()
+      new Checks({ clock, log: silent, tablets: broker.tablets, restMs: rests }).start()
     }
   }
 
@@ -82,6 +85,9 @@ export class Flips {
     }
   }
 }
+
+const recoveryPointOf = ({ broker }: SimNode, { id, name }: Topic): number =>
+  broker?.checkpoints.of(`${name}-0.${id}`)?.recoveryPoint ?? 0
 
 function filesOf(node: SimNode, { id, name }: Topic): string[] {
   const { disk } = node.sim.world
@@ -124,10 +130,13 @@ function batchesIn(node: SimNode, path: string) {
 
 function isWhole(node: SimNode, path: string): boolean {
   const bytes = bytesOf(node, path)
+  let covered = 0
   let due = Number(/(\d{20})\.log$/.exec(path)?.[1])
-  return batchesIn(node, path).every(({ position, bytes: size, base, last }) => {
+  const all = batchesIn(node, path).every(({ position, bytes: size, base, last }) => {
     const isDue = base === due
     due = last + 1
+    covered = position + size
     return isDue && checkBatch(bytes, position, position + size) === undefined
   })
+  return all && covered === bytes.length
 }

@@ -91,7 +91,7 @@ export class ClusterHistory {
     })
     this.#steps = steps
     this.#near = near
-    this.#flips = seed % 4 === 1 ? new Flips(this.cluster) : undefined
+    this.#flips = seed % 4 === 1 ? new Flips(this.cluster, this.#keepsPower) : undefined
   }
 
   /** Lives it to the end; answers how many records were acknowledged. */
@@ -303,6 +303,8 @@ export class ClusterHistory {
         return true
       },
       'delete records': () => {
+        // What is damaged below the log start nobody has any more.
+        if (this.#flips?.isWhole(this.#plain) === false) return false
         const any = this.#any()
         // The broker refuses that for compacted topics.
         const leader = any && !isCompacted(any.topic) && cluster.leader(any.topic.id, any.partition)

@@ -76,7 +76,7 @@ test('a follower that finds damage has it again from its leader, and stays in sy
     clock,
     log: pino({ level: 'silent' }),
     tablets: { all: () => [tablet] },
-    restMs: 1,
+    restMs: { first: 1, next: 1 },
   })
   checks.start()
   await cluster.until(() => tablet.mending?.counters.mended === 1)

@@ -109,6 +109,18 @@ export const partitionFamilies: readonly Family[] = [
     help: 'Reads of the partition that met a batch whose checksum does not match.',
     value: tablet => tablet.counters.damagedReads,
   },
+  {
+    name: 'stele_tablet_damage_found_total',
+    type: 'counter',
+    help: 'Stretches of the log of the partition that were found damaged on the disk.',
+    value: tablet => tablet.mending?.counters.found ?? 0,
+  },
+  {
+    name: 'stele_tablet_damage_repaired_total',
+    type: 'counter',
+    help: 'Those of them that were copied again from another replica.',
+    value: tablet => tablet.mending?.counters.mended ?? 0,
+  },
 ]
 
 /** One value for each replica that is being copied from here, and for nothing else. */

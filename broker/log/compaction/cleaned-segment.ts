@@ -3,11 +3,15 @@
  * no large write holds up the disk. They mean nothing until they are swapped in.
  */
 import { KIB, MIB, offset } from '../../../base/quantities.ts'
-import type { Disk } from '../../../base/world.ts'
-import { batchBytesOf, lastOffsetOf } from '../../../protocol/kafka/record-batch.ts'
+import type { Clock, Disk } from '../../../base/world.ts'
+import { baseOffsetOf, batchBytesOf, lastOffsetOf } from '../../../protocol/kafka/record-batch.ts'
+import type { Hole } from '../holes.ts'
+import type { Log } from '../log.ts'
+import type { SegmentCache } from '../segment-cache.ts'
 import { newestOf, Segment } from '../segment.ts'
 import { segmentPath } from '../segment-names.ts'
-import type { Pace } from './pace.ts'
+import { soundBatches } from '../sound-batches.ts'
+import { Pace } from './pace.ts'
 
 export const cleanedSuffix = '.cleaned'
 
@@ -89,4 +93,50 @@ export class CleanedSegment {
 export async function removeCleaned(disk: Disk, directory: string, baseOffset: number): Promise<void> {
   for (const kind of ['log', 'index', 'timeindex'] as const)
     await disk.remove(segmentPath(directory, offset(baseOffset), kind) + cleanedSuffix)
+}
+
+/** Writes the segment of `hole` as it is with sound batches in that place, for a swap; answers its size. What else is damaged of it is left out, and stays a hole. */
+export async function writeFilled(
+  disk: Disk,
+  clock: Clock,
+  cache: SegmentCache,
+  log: Log,
+  { of, from, to, position }: Hole,
+  cover: Buffer,
+): Promise<number> {
+  const pace = new Pace(clock, { bytesPerSecond: Infinity, timeShare: 0.5 })
+  const filled = await CleanedSegment.create(
+    disk,
+    log.directory,
+    of.baseOffset,
+    log.settings.indexIntervalBytes,
+    pace,
+  )
+  const addCover = (): void => {
+    for (let at = 0; at < cover.length; at += batchBytesOf(cover, at)) filled.add(cover, at)
+  }
+  const file = await cache.pin(of)
+  try {
+    let [isCovered, restedBytes] = [false, 0]
+    const end = log.lookUps.endAfter(of.baseOffset)
+    for await (const batch of soundBatches(file.log, 0, of.sizeBytes, of.baseOffset, end)) {
+      const { bytes, at } = batch
+      const isBehind = batch.position > position || baseOffsetOf(bytes, at) >= to
+      if (isBehind && !isCovered) addCover()
+      isCovered ||= isBehind
+      if (lastOffsetOf(bytes, at) < from || isBehind) filled.add(bytes, at)
+      if (filled.sizeBytes - restedBytes < pieceBytes) continue
+      restedBytes = filled.sizeBytes
+      await pace.rest()
+    }
+    if (!isCovered) addCover()
+    const { sizeBytes } = filled
+    await filled.finish()
+    return sizeBytes
+  } catch (error) {
+    filled.close()
+    throw error
+  } finally {
+    cache.unpin(of)
+  }
 }

@@ -24,6 +24,8 @@ export type CompactionOwner = {
   readonly serves: boolean
   /** The last offset of each producer's last batch. */
   lastOfProducers(): readonly number[]
+  /** Something in the segment that begins at `base` is damaged. */
+  damaged(base: Offset): void
   /** These files are part of the log no more. */
   removeLater(names: readonly string[]): void
 }
@@ -70,6 +72,11 @@ export class Compaction {
   /** True when damage keeps the log from being compacted. */
   get isStuck(): boolean {
     return this.#stuck !== undefined
+  }
+
+  /** What was damaged is whole again. */
+  mended(): void {
+    if (this.#stuck?.base !== undefined) this.#stuck = undefined
   }
 
   /** What there is to do now; `filter` is empty when it is nothing. */
@@ -213,6 +220,7 @@ export class Compaction {
   #damaged({ path, position, why }: Damage): false {
     const base = Number(/(\d{20})\.log$/.exec(path)?.[1] ?? 0)
     this.#stuck = { base }
+    this.#owner.damaged(offset(base))
     this.#logger.error(
       { path, position, why },
       'a segment is damaged: the log is not compacted for as long as it has this segment',
