@@ -372,7 +372,10 @@ export class Queue {
   #nothingFor(consumer: Consumer): number {
     const { router } = this.#options
     if (this.#membership.wasElsewhere)
-      throw new Refusal('COORDINATOR_NOT_AVAILABLE', `Group ${this.group} has, or had until now, another coordinator`)
+      throw new Refusal(
+        'COORDINATOR_NOT_AVAILABLE',
+        `Group ${this.group} has, or had until now, another coordinator`,
+      )
     if (this.#membership.trouble !== undefined) throw this.#membership.trouble
     for (const { window, trouble } of this.#partitions.all()) {
       if (!consumer.topics.includes(window.topic)) continue
