@@ -73,9 +73,20 @@ export class Membership {
     return this.#trouble
   }
 
-  /** The group is coordinated by another broker now, as far as is known: nothing can be had here. */
-  get isElsewhere(): boolean {
+  /** It is out because the group was coordinated by another broker. */
+  get wasElsewhere(): boolean {
     return this.#trouble?.code === 'NOT_COORDINATOR'
+  }
+
+  /** And still is: nothing can be had here. */
+  get isElsewhere(): boolean {
+    if (!this.wasElsewhere) return false
+    try {
+      this.#options.router.groups.of(this.#options.group)
+      return false
+    } catch (error) {
+      return error instanceof Refusal && error.code === 'NOT_COORDINATOR'
+    }
   }
 
   /** Members that brokers have left behind that coordinated the group before are out, so that what they had is shared out at once. */
@@ -125,7 +136,7 @@ export class Membership {
   async #round(): Promise<number> {
     const { group, router, given } = this.#options
     const coordinator = router.groups.of(group)
-    if (this.isElsewhere) this.takeOver()
+    if (this.wasElsewhere) this.takeOver()
     if (this.#memberId === '') this.#leave()
     const wanted = this.#wanted()
     const joined = await coordinator.join(group, this.#joinRequest(wanted))

@@ -371,8 +371,11 @@ export class Queue {
   /** @throws Refusal that says why there was nothing, when there could not be anything */
   #nothingFor(consumer: Consumer): number {
     const { router } = this.#options
-    if (this.#membership.isElsewhere)
-      throw new Refusal('COORDINATOR_NOT_AVAILABLE', `Group ${this.group} has another coordinator now`)
+    if (this.#membership.wasElsewhere)
+      throw new Refusal(
+        'COORDINATOR_NOT_AVAILABLE',
+        `Group ${this.group} has, or had until now, another coordinator`,
+      )
     if (this.#membership.trouble !== undefined) throw this.#membership.trouble
     for (const { window, trouble } of this.#partitions.all()) {
       if (!consumer.topics.includes(window.topic)) continue

@@ -1,5 +1,8 @@
 import { expect, test } from 'vitest'
 import { assignedTopics, assignmentOf } from '../../protocol/kafka/consumer-protocol.ts'
+import { brokerId, epoch, incarnation } from '../../base/quantities.ts'
+import { offsetsTopic } from '../../control/model.ts'
+import { startOf } from '../../test/contract/control-store.opened.ts'
 import { tabletOf } from '../../test/sim/broker.ts'
 import { bounds, silenceMsMax } from './consumer.ts'
 import { SimQueues, values, type Got } from './queues.fixture.ts'
@@ -154,6 +157,39 @@ test('what the HTTP consumers of the coordinator before were given is taken over
   const { id } = one.consumer
   expect(values(await all.receive(await all.done(all.others.resume('g', id))))).toEqual(['a'])
   expect(all.sim.clock.monotonicMs() - startedMs).toBeLessThan(3_000)
+})
+
+/** The control store says that another broker coordinates the group, or this one again. */
+async function coordinate(all: SimQueues, by: 0 | 1): Promise<void> {
+  const { broker } = all
+  const topic = broker.store.topics().get(offsetsTopic)
+  const partition = broker.router.groups.partitionOf('g') ?? -1
+  const now = topic?.tablets[partition]
+  if (topic === undefined || now === undefined) throw new Error('there are no groups')
+  const members = [0, 1].map(id => ({ broker: brokerId(id), incarnation: incarnation(1) }))
+  const leads = { epoch: epoch(now.epoch + 1), version: now.version + 1, leader: brokerId(by) }
+  const to = { ...now, ...leads, replicas: [0, 1].map(brokerId), isr: members }
+  await all.done(broker.store.changeTablets(topic.id, [{ tablet: partition, test: now, to }]))
+  await all.done(broker.tablets.settled())
+}
+
+test('who waits at a coordinator that is none any more is told so, and goes on when it is one again', async () => {
+  const all = await SimQueues.start({ partitions: 1 })
+  await all.done(all.broker.store.registerBroker(startOf(1)))
+  const [one, two] = [await all.consumer(), await all.consumer()]
+  expect(await all.receive(one)).toEqual([])
+  const startedMs = all.sim.clock.monotonicMs()
+  const waiting = [one, two].map(asked => all.refused(all.receiving(asked, 1, 60_000)))
+  await coordinate(all, 1)
+  expect(await all.done(Promise.all(waiting))).toEqual(waiting.map(() => 'COORDINATOR_NOT_AVAILABLE'))
+  expect(all.sim.clock.monotonicMs() - startedMs).toBeLessThan(1_000)
+  expect(await all.refused(all.receiving(one, 1, 0))).toBe('COORDINATOR_NOT_AVAILABLE')
+  await coordinate(all, 0)
+  await all.loaded()
+  await all.write(0, ['a'])
+  const again = await all.done(all.queues.resume('g', one.consumer.id))
+  const got = all.receiving(again)
+  expect(values(await all.done(got))).toEqual(['a'])
 })
 
 test('a group that has never committed begins where it is told, and that is committed before anything is handed out', async () => {

@@ -39,10 +39,12 @@ test('a killed broker is told of no more, before its lease is over and until its
 })
 
 test('who falls silent is told of no more until it is heard again', async () => {
-  const { cluster, leader, all } = await three(2)
+  const { cluster, leader, toldOf, all } = await three(2)
   const paused = leader()
   paused.pause()
   await cluster.until(() => all(paused, false))
+  await cluster.run(2_000)
+  expect(toldOf(paused)).toEqual([false, false])
   paused.resume()
   await cluster.until(() => all(paused, true))
 })
