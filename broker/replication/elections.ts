@@ -49,11 +49,6 @@ export class Elections {
     }
   }
 
-  /** Nothing is looked after. */
-  get isIdle(): boolean {
-    return this.#leaderless.size === 0
-  }
-
   /** The replica is looked after from now on, for as long as it has no leader. */
   add(replica: Replica, nowMs: number): void {
     const key = keyOf(replica)
