@@ -26,7 +26,7 @@ export type ElectionsOptions = {
 /** Those in sync claim well before. */
 const reportMs = 1_000
 /** Kafka elects out of sync when a broker is fenced, after 9 s; nobody in sync was there for so long. */
-export const uncleanMs = 10_000
+const uncleanMs = 10_000
 
 type Leaderless = { readonly replica: Replica; readonly sinceMs: number }
 

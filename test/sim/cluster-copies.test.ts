@@ -195,3 +195,21 @@ test('a leader whose disk fails does not leave a new tablet to those who never o
   await cluster.until(() => cluster.leader(topic.id) !== undefined)
   expect(cluster.leader(topic.id)).toBeDefined()
 })
+
+test('a broker that was killed before it opened a tablet has lost nothing of it', async () => {
+  const cluster = new SimCluster({ seed: 13, brokers: 3 })
+  await cluster.startAll()
+  const [first, second, third] = cluster.nodes
+  // Their notes of this run are on the disk, and no tablet is in them.
+  await cluster.run(100)
+  third?.kill()
+  const topic = await cluster.makeTopic('t')
+  await cluster.until(() => cluster.leader(topic.id) !== undefined)
+  await cluster.until(() => cluster.control.state.topicsById.get(topic.id)?.tablets[0]?.version !== 0)
+  first?.kill()
+  second?.kill()
+  third?.start()
+  await cluster.until(() => cluster.replicas(topic.id).length === 1)
+  await cluster.run(1_000)
+  expect(third?.broker?.lines.map(({ msg }) => msg)).not.toContain('a replica is copied anew')
+})
