@@ -123,6 +123,12 @@ export class Checkpoints {
     return (this.#since ??= run)
   }
 
+  /** The same for the first run on this disk, written down soon: a kill before the first tablet must not look like notes that were lost. */
+  noteFirst(run: Incarnation): void {
+    this.noteAll(run)
+    this.#save().catch(() => undefined)
+  }
+
   /** The tablet is here, and nothing was ever written to it. Resolves when that is durable. */
   begin(name: string): Promise<void> {
     this.#tablets.set(name, nothing)

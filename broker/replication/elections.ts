@@ -26,7 +26,7 @@ export type ElectionsOptions = {
 /** Those in sync claim well before. */
 const reportMs = 1_000
 /** Kafka elects out of sync when a broker is fenced, after 9 s; nobody in sync was there for so long. */
-export const uncleanMs = 10_000
+const uncleanMs = 10_000
 
 type Leaderless = { readonly replica: Replica; readonly sinceMs: number }
 
@@ -47,11 +47,6 @@ export class Elections {
       runOf: broker => store.brokers().get(broker)?.incarnation,
       isSilent: broker => store.isSilent(broker),
     }
-  }
-
-  /** Nothing is looked after. */
-  get isIdle(): boolean {
-    return this.#leaderless.size === 0
   }
 
   /** The replica is looked after from now on, for as long as it has no leader. */

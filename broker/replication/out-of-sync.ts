@@ -86,5 +86,5 @@ function mayLeadByWord(now: TabletAssignment, own: Found, around: Around, word: 
 }
 
 /** Logs of one epoch are parts of each other; one that has seen a later epoch has more of what was last acknowledged (KIP-101). */
-export const hasMore = (a: Found, b: Found): boolean =>
+const hasMore = (a: Found, b: Found): boolean =>
   a.epoch > b.epoch || (a.epoch === b.epoch && a.end > b.end)

@@ -460,7 +460,7 @@ export class Replication {
   /** Thousands of tablets of leaders that are well need no look. */
   #isAnyoneSuspect(nowMs: number): boolean {
     for (const [broker, untilMs] of this.#suspects) if (untilMs < nowMs) this.#suspects.delete(broker)
-    if (this.#suspects.size > 0 || this.#lostMs.size > 0 || !this.#elections.isIdle) return true
+    if (this.#suspects.size > 0 || this.#lostMs.size > 0) return true
     return [...this.#fetchers.values()].some(({ isAway }) => isAway)
   }
 
@@ -502,12 +502,13 @@ export class Replication {
     )
   }
 
+  /** A leader whose Lease is renewed is there, whatever keeps this broker from it. */
   #isLeaderless({ role }: Replica, now: TabletAssignment): boolean {
     const { leader, isr } = now
     if (role === 'follower' && this.rules.mayClaim(now, this.self.broker, this.self.incarnation)) return false
     if (leader === undefined || this.#isUnled(now)) return role !== 'leader'
-    const run = isr.find(({ broker }) => broker === leader)?.incarnation
-    return this.#peers.isLost(leader, run, this.#fetchers.get(leader)) || this.#options.store.isSilent(leader)
+    const run = isr.find(({ broker }) => broker === leader)?.incarnation ?? 0
+    return (this.#peers.runOf(leader) ?? 0) > run || this.#options.store.isSilent(leader)
   }
 
   /** Whoever is named, nobody else leads it. */

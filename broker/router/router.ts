@@ -179,17 +179,12 @@ export class Router {
   }
 
   /** Why nobody serves the tablet, as far as is known here, and what to do; undefined while somebody does. */
-  whyOffline(topic: string, partition: number): string | undefined {
+  whyOffline(topic: string, partition: number, assigned: TabletAssignment): string | undefined {
     const own = this.find(topic, partition)
-    return whyOffline(
-      this.#options.store,
-      `--topic ${topic} --partition ${partition}`,
-      this.assignment(topic, partition),
-      {
-        id: this.self,
-        trouble: own?.offlineReason,
-      },
-    )
+    return whyOffline(this.#options.store, `--topic ${topic} --partition ${partition}`, assigned, {
+      id: this.self,
+      trouble: own?.offlineReason,
+    })
   }
 
   /** Clients that are told of a leader that is gone wait for it, and do not ask again who leads. */

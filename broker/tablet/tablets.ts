@@ -107,7 +107,9 @@ export class Tablets {
 
   /** Opens every tablet the control store knows of, claims those we lead, and follows its changes from then on. */
   async start(): Promise<void> {
-    const { store, shared, self, dataDirectory } = this.#options
+    const { store, shared, self, dataDirectory, diskSince, incarnation } = this.#options
+    if (shared.replication !== undefined && diskSince === incarnation)
+      shared.checkpoints.noteFirst(incarnation)
     this.#unwatch = store.watch(event => this.#follow(event))
     // What was made or deleted since the constructor looked.
     const topics = [...store.topics().values()]

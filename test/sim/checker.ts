@@ -201,7 +201,7 @@ function* missing(tablet: string, history: readonly Told[]): Generator<string> {
 
 /** For each entry the offset below which what was told there was never given up later. */
 function keptBelow(history: readonly Told[]): number[] {
-  const kept = new Array<number>(history.length)
+  const kept: number[] = []
   let lowest = Infinity
   for (let index = history.length - 1; index >= 0; index--) {
     const one = history[index]

@@ -237,3 +237,23 @@ test('a leader whose disk fails does not leave a new tablet to those who never o
   await cluster.until(() => cluster.leader(topic.id) !== undefined)
   expect(cluster.leader(topic.id)).toBeDefined()
 })
+
+test('a broker that was killed before it opened a tablet has lost nothing of it', async () => {
+  const cluster = new SimCluster({ seed: 13, brokers: 3 })
+  await cluster.startAll()
+  const [first, second, third] = cluster.nodes
+  await cluster.run(100)
+  third?.kill()
+  const topic = await cluster.makeTopic('t')
+  const inSync = () =>
+    cluster.control.state.topicsById.get(topic.id)?.tablets[0]?.isr.map(({ broker }) => broker)
+  await cluster.until(() => cluster.replicas(topic.id).filter(({ tablet }) => tablet.isOpen).length === 2)
+  await cluster.run(500)
+  second?.kill()
+  await cluster.until(() => inSync()?.length === 2)
+  expect(inSync()).toEqual([0, 2])
+  first?.kill()
+  third?.start()
+  await cluster.until(() => cluster.leader(topic.id) !== undefined)
+  expect(cluster.leader(topic.id)?.leader).toBe(2)
+})

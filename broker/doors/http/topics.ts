@@ -192,7 +192,7 @@ const sources: Record<Source, 'topic' | 'broker' | 'default'> = {
 function describePartition(router: Router, topic: Topic, assigned: TabletAssignment, partition: number) {
   const replica = router.find(topic.name, partition)
   const tablet = replica?.role === 'follower' ? undefined : replica
-  const offline = router.whyOffline(topic.name, partition)
+  const offline = router.whyOffline(topic.name, partition, assigned)
   return {
     partition,
     leader: assigned.leader ?? null,

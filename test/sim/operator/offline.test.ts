@@ -2,6 +2,8 @@
 import { expect, test } from 'vitest'
 import { incarnation } from '../../../base/quantities.ts'
 import { reportTexts } from '../../../control/kubernetes/broker-report.ts'
+import { logTopics } from '../../../control/kubernetes/resources/log-topic.ts'
+import { annotations as names } from '../../../control/kubernetes/resources/names.ts'
 import { runIn } from '../../../control/kubernetes/standing.ts'
 import { tabletSlices } from '../../../control/kubernetes/resources/tablet-slice.ts'
 import type { BrokerReport } from '../../../control/model.ts'
@@ -52,6 +54,29 @@ test("a broker's own reason stands in the conditions of cluster and topic, until
   await all.clock.runFor(1_000)
   expect(all.condition('Degraded')?.reason).toBe('Healthy')
   expect(ready(all, 'orders')?.reason).toBe('Placed')
+})
+
+test("the owner's word for a tablet reaches its record once, and only while nobody leads it", async () => {
+  const all = await withTopics()
+  const tablet = (number: number) =>
+    all.kube.peekAll(tabletSlices).find(slice => slice.topic.name === 'orders')?.tablets[number]
+  const reason = 'its directory is missing'
+  says(all, leads(all, 'orders', 1), {
+    bytes: 0,
+    offline: [{ topicId: idOf(all, 'orders'), tablet: 1, reason }],
+  })
+  const epoch = tablet(1)?.epoch ?? -1
+  all.kube.set(logTopics, { namespace, name: 'orders' }, topic => {
+    if (topic === undefined) throw new Error('there is no topic')
+    const annotations = { [names.uncleanElection]: `1@${epoch},0@${tablet(0)?.epoch}` }
+    return { ...topic, metadata: { ...topic.metadata, annotations } }
+  })
+  const before = all.writes.length
+  await all.clock.runFor(5_000)
+  expect(tablet(1)).toMatchObject({ epoch, version: 1, unclean: true })
+  expect(tablet(0)?.unclean).toBeUndefined()
+  expect(ready(all, 'orders')?.message).not.toContain('kubectl annotate')
+  expect(all.writes.slice(before).filter(({ plural }) => plural === 'tabletslices')).toHaveLength(1)
 })
 
 test('bytes that grow are no reason to look, and nothing is written', async () => {
