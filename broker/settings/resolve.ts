@@ -109,10 +109,12 @@ export const describeBroker = ({ dynamic, static: fixed }: Sources): Described[]
 ]
 
 /** Names of what this start says otherwise than it holds, because it was changed while brokers ran: that goes before. */
-export const overruled = (sources: Sources): string[] =>
-  describeBroker(sources).flatMap(({ name, value, source, synonyms }) => {
-    const said = synonyms.find(one => one.source === 'static-broker')
-    return source === 'dynamic-default-broker' && said !== undefined && said.value !== value ? [name] : []
+export const overruled = ({ dynamic, static: fixed }: Sources): string[] =>
+  [...Object.values(topicRows), ...Object.values(brokerRows)].flatMap((row: Row) => {
+    const [first, said] = given(row, { dynamic, static: fixed })
+    if (first?.source !== 'dynamic-default-broker' || said?.source !== 'static-broker') return []
+    const [holds, asked] = [first, said].map(({ setting, text }) => readValue(setting, text).text)
+    return holds === asked ? [] : [nameOf('broker', row)]
   })
 
 function describe(level: Level, row: Row, sources: Sources, readOnly: boolean): Described {
