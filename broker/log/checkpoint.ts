@@ -131,12 +131,14 @@ export class Checkpoints {
 
   /** The tablet is here, and nothing was ever written to it. Resolves when that is durable. */
   begin(name: string): Promise<void> {
+    this.#recovered.add(name)
     this.#tablets.set(name, nothing)
     return this.#save()
   }
 
   /** The tablet begins without its records in run `bornIn`. Resolves when that is durable; what is still in its directory is to go then. */
   beginAnew(name: string, bornIn: Incarnation): Promise<void> {
+    this.#recovered.add(name)
     this.#tablets.set(name, { ...nothing, bornIn })
     return this.#save()
   }

@@ -75,8 +75,10 @@ export type Led = TabletKey & {
   readonly copying: readonly Copying[]
   /** How long ago the follower in sync that is furthest behind had everything; 0 when there is none. */
   readonly lagMs: number
-  /** It is this broker's replica that moves away, and nothing else is missing for the end of the move; or its log is damaged, and others have it whole. */
+  /** It is this broker's replica that moves away, and nothing else is missing for the end of the move. */
   readonly mustHandOver: boolean
+  /** Its log is damaged here: whoever has it whole should lead. */
+  readonly shouldFollow: boolean
   /** Somebody else in sync is there and stays. */
   readonly hasHeirs: boolean
   /** To whom it is being handed over; undefined when it is not, and once it is led no more. */

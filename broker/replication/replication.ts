@@ -427,7 +427,7 @@ export class Replication {
     for (const [key, led] of this.#led) {
       const assignment = this.#replicas.get(key)?.assignment
       if (assignment === undefined || led.handingTo !== undefined) continue
-      if (led.mustHandOver) this.#moveAway(key, led, assignment, nowMs)
+      if (led.mustHandOver || led.shouldFollow) this.#moveAway(key, led, assignment, nowMs)
       else this.#restorePreferred(key, led, assignment, nowMs)
     }
   }
@@ -436,7 +436,8 @@ export class Replication {
     if (nowMs < (this.#movedMs.get(key) ?? nowMs)) return
     const able = led.successors(behindMsMax)
     const staying = targetOf(assignment).filter(broker => able.includes(broker))
-    if (this.#handovers.begin(led, staying, false)) this.#movedMs.set(key, nowMs + moveAgainMs)
+    const next = led.shouldFollow && staying.length === 0 ? able : staying
+    if (this.#handovers.begin(led, next, false)) this.#movedMs.set(key, nowMs + moveAgainMs)
   }
 
   #restorePreferred(key: string, led: Led, { replicas }: TabletAssignment, nowMs: number): void {

@@ -155,12 +155,9 @@ export class Following implements Followed {
     return { epoch: this.epoch, offset: end, lastEpoch, logStart }
   }
 
-  /**
-   * What is damaged here and asked for in place of what follows: it says truly how far this log is sound. Only once the leader has answered: all of
-   * the log is then known to be a part of the leader's.
-   */
+  /** What is damaged here and asked for in place of what follows: it says truly how far this log is sound. Below its high watermark every leader has the same. */
   get #due(): Offset | undefined {
-    return this.isAnswered ? this.#mending.due : undefined
+    return this.#mending.due
   }
 
   failed(): void {
@@ -215,9 +212,9 @@ export class Following implements Followed {
   }
 
   learn(highWatermark: Offset, logStart: Offset): void {
-    const wasDue = this.#due !== undefined
     this.isAnswered = true
     this.#leaderStart = logStart
+    const wasDue = this.#due !== undefined
     this.#owner.learned(highWatermark)
     if (!wasDue && this.#due !== undefined) this.#ready()
     const start = offset(Math.min(logStart, this.#owner.highWatermark))

@@ -233,9 +233,12 @@ export class Leading implements Led {
   }
 
   get mustHandOver(): boolean {
-    const { assignment, limits, mending } = this.#owner
-    if (mending?.shouldFollow === true) return true
+    const { assignment, limits } = this.#owner
     return assignment !== undefined && this.leadership.mustHandOver(assignment, limits)
+  }
+
+  get shouldFollow(): boolean {
+    return this.#owner.mending?.shouldFollow === true
   }
 
   get hasHeirs(): boolean {

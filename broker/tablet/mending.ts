@@ -40,8 +40,8 @@ type Asked = {
 /** Nothing else is copied while a hole is asked for. */
 const tryMsMax = 2_000
 const againMs = 10_000
-/** Who could not be helped by another leader is led on where it is. */
-const handOverAgainMs = 600_000
+/** Where another leader was of no use, or not for long enough, one is tried again so much later. */
+const handOverAgainMs = 30_000
 const suspectsMax = 1_000
 const coverBytesMax = 64 * MIB
 

@@ -3,7 +3,9 @@ import { pino } from 'pino'
 import { expect, test } from 'vitest'
 import { readFile } from '../../base/files.ts'
 import { offset } from '../../base/quantities.ts'
+import { LocalCleaner } from '../../broker/log/compaction/cleaner.ts'
 import { Checks } from '../../broker/tablet/checks.ts'
+import { Compactions } from '../../broker/tablet/compactions.ts'
 import type { Tablet } from '../../broker/tablet/tablet.ts'
 import { buildBatch } from '../../protocol/kafka/records.ts'
 import { append } from './broker.ts'
@@ -11,6 +13,7 @@ import { SimCluster, type SimNode } from './cluster.ts'
 import { recordsIn } from './cluster-clients.ts'
 
 const records = 60
+const silent = pino({ level: 'silent' })
 
 /** A tablet on three brokers with records in several segments; the node that leads, and one that follows. */
 async function written(settings: Record<string, string> = {}) {
@@ -28,7 +31,9 @@ async function written(settings: Record<string, string> = {}) {
     return tablet
   }
   const write = async (value: string) => {
-    const batch = buildBatch([{ key: null, value: Buffer.from(value), headers: [], timestamp: 1 }])
+    const batch = buildBatch([
+      { key: Buffer.from('a'), value: Buffer.from(value), headers: [], timestamp: 1 },
+    ])
     return cluster.clock.finish(append(leader(), batch, -1, leader().nowMs + 5_000))
   }
   for (let n = 0; n < records; n++) await write(`record ${n}`)
@@ -58,6 +63,18 @@ const filesOf = (node: SimNode, { identity }: Tablet): string[] =>
 const held = (node: SimNode, tablet: Tablet) =>
   filesOf(node, tablet).flatMap(path => recordsIn(readFile(node.sim.world.disk, path) ?? Buffer.alloc(0)))
 
+/** The node looks through the replica again and again. */
+function check(node: SimNode, tablet: Tablet): Checks {
+  const { clock } = node.sim.world
+  const restMs = { first: 1, next: 50 }
+  const checks = new Checks({ clock, log: silent, tablets: { all: () => [tablet] }, restMs })
+  checks.start()
+  return checks
+}
+
+/** The last value that is left. */
+const newest = (all: readonly { readonly offset: number; readonly value: string }[]) => all.at(-1)
+
 /** Bits flip in the second segment of the replica. */
 function damage(node: SimNode, tablet: Tablet, at = 100): void {
   const [, second] = filesOf(node, tablet)
@@ -71,14 +88,7 @@ test('a follower that finds damage has it again from its leader, and stays in sy
   const tablet = replica(followed)
   damage(followed, tablet)
   expect(() => held(followed, tablet)).toThrow('damaged')
-  const { clock } = followed.sim.world
-  const checks = new Checks({
-    clock,
-    log: pino({ level: 'silent' }),
-    tablets: { all: () => [tablet] },
-    restMs: { first: 1, next: 1 },
-  })
-  checks.start()
+  const checks = check(followed, tablet)
   await cluster.until(() => tablet.mending?.counters.mended === 1)
   checks.stop()
   expect(held(followed, tablet)).toEqual(held(led, leader()))
@@ -138,4 +148,65 @@ test('the only replica in sync goes on with what is sound, and says what is not'
   await cluster.startAll()
   await cluster.until(() => leader().leader !== led.id && replica(led).mending?.counters.mended === 1)
   ;(await read(0)).release()
+})
+
+test('a replica whose process ends does not give up what stands behind damage', async () => {
+  const { cluster, replica, led, followed, leader, settled, isInSync } = await written()
+  const tablet = replica(followed)
+  damage(followed, tablet)
+  followed.kill()
+  followed.start()
+  await cluster.until(() => followed.runs && isInSync() && settled())
+  const again = replica(followed)
+  await cluster.until(() => again.mending?.counters.mended === 1)
+  expect(held(followed, again)).toEqual(held(led, leader()))
+  const names = followed.sim.world.disk.list(again.identity.directory)
+  expect(names.filter(name => name.endsWith('.cut'))).toEqual([])
+})
+
+test('a replica that had to cut damage off with a torn tail waits for others to lead', async () => {
+  const { cluster, topic, replica, led, leader, settled, isInSync, write } = await written()
+  damage(led, replica(led))
+  const others = cluster.nodes.filter(node => node !== led)
+  for (const node of others) node.kill()
+  led.cutPower('keep')
+  led.start()
+  await cluster.until(() => led.runs)
+  await cluster.run(1_000)
+  expect(replica(led).logEnd).toBeLessThan(records)
+  expect(cluster.leader(topic.id)).toBeUndefined()
+  for (const node of others) node.start()
+  await cluster.until(() => cluster.leader(topic.id) !== undefined && isInSync() && settled())
+  expect(leader().leader).not.toBe(led.id)
+  expect(await write('one more')).toHaveProperty('baseOffset', records)
+  await cluster.until(settled)
+  expect(held(led, replica(led))).toEqual(held(others[0] ?? led, replica(others[0] ?? led)))
+})
+
+test('a replica of a compacted tablet has the place of what was damaged filled with what its leader has left of it', async () => {
+  const { cluster, replica, led, followed, leader } = await written({
+    'cleanup.policy': 'compact',
+    'min.cleanable.dirty.ratio': '0',
+    'file.delete.delay.ms': '0',
+  })
+  const tablet = replica(followed)
+  for (const node of [led, followed])
+    for (const one of node.broker?.tablets.all() ?? []) await cluster.clock.finish(one.checkpoint())
+  const { world } = led.sim
+  const compactions = new Compactions({
+    world,
+    log: silent,
+    cleaner: new LocalCleaner(world),
+    tablets: { all: () => [leader()] },
+    limits: { mapBytesMax: 2 ** 20, bytesPerSecond: 10_000_000, timeShare: 1 },
+    backoffMs: 1_000,
+  })
+  await cluster.clock.finish(compactions.round())
+  expect(leader().compaction?.counters.recordsRemoved).toBeGreaterThan(10)
+  damage(followed, tablet)
+  const checks = check(followed, tablet)
+  await cluster.until(() => tablet.mending?.counters.mended === 1)
+  checks.stop()
+  expect(tablet.mending?.isDamaged).toBe(false)
+  expect(newest(held(followed, tablet))).toEqual(newest(held(led, leader())))
 })
