@@ -255,6 +255,7 @@ test('who may not see definitions is not kept from removing data', async () => {
     plural === 'customresourcedefinitions' ? { code: 403, reason: 'Forbidden' } : undefined
   remove(all)
   await all.clock.runUntil(() => left(all).length === 0)
+  expect(all.kube.peekAll(pods)).toEqual([])
 })
 
 test('a removal that somebody else’s ConfigMap stands in the way of says so, and goes on without it', async () => {

@@ -207,6 +207,6 @@ test('nodes and volumes may be lost at any time', async () => {
       fc.array(fc.tuple(act, pause), { minLength: 2, maxLength: 14 }),
       history,
     ),
-    { numRuns: Number(process.env['STELE_HISTORIES'] ?? 4), endOnFailure: true },
+    { numRuns: Number(process.env['STELE_HISTORIES'] ?? 2), endOnFailure: true },
   )
 }, 300_000)
