@@ -34,7 +34,7 @@ const yearMs = 365 * 24 * 3_600_000
 const anyTime = { 'message.timestamp.after.max.ms': String(100 * yearMs) }
 const compacted = {
   'cleanup.policy': 'compact',
-  'segment.bytes': '1500',
+  'segment.bytes': '900',
   'min.cleanable.dirty.ratio': '0',
   'file.delete.delay.ms': '100',
   'delete.retention.ms': String(10 * yearMs),

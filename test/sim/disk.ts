@@ -87,6 +87,7 @@ export class SimDisk {
   }
 
   freeBytes(): number {
+    if (this.capacityBytes >= roomyBytes) return this.capacityBytes
     return Math.max(0, this.capacityBytes - usedBytes(this.root))
   }
 
