@@ -68,6 +68,7 @@ export class BrokerLease {
   #state: State = 'waiting'
   #broker: Broker | undefined
   #renewedMs = -Infinity
+  #renewing = 0
   #renewal: Timer | undefined
   /** What stands on the Lease beside what is ours alone, as the API server last answered. */
   #annotations: Readonly<Record<string, string>> | undefined
@@ -116,6 +117,11 @@ export class BrokerLease {
   reporting(look: () => BrokerReport): void {
     this.#look = look
     if (this.#state === 'held') void this.#renew()
+  }
+
+  /** Before it is due. One that is asked for already is waited for. */
+  renewNow(): void {
+    if (this.#state === 'held' && this.#renewing === 0) void this.#renew()
   }
 
   async leave(): Promise<void> {
@@ -240,6 +246,7 @@ export class BrokerLease {
     const askedMs = clock.monotonicMs()
     const next = this.#renewLater(answerMs)
     const isLatest = (): boolean => this.#state === 'held' && this.#renewal === next
+    this.#renewing++
     try {
       await this.#patch([
         ...this.#isOurs(),
@@ -251,6 +258,8 @@ export class BrokerLease {
     } catch (error) {
       if (!(error instanceof ApiError)) throw error
       if (isLatest()) await this.#notRenewed(error)
+    } finally {
+      this.#renewing--
     }
   }
 
