@@ -38,6 +38,8 @@ export type BrokerLeaseOptions = {
   readonly written: (lease: Lease) => void
   /** Somebody else is the broker now. */
   readonly lost: (why: string) => void
+  /** It was renewed again after it had run out: this broker could not reach the API server, or that was away. */
+  readonly cameBack: () => void
 }
 
 /** Who renews it has said for how long: another version may have other times. */
@@ -253,7 +255,9 @@ export class BrokerLease {
         { op: 'add', path: '/spec/renewTime', value: microTime(clock.nowMs()) },
         ...this.#report(),
       ])
+      const ranOut = this.ageMs > lastsMs(undefined)
       this.#renewedMs = Math.max(this.#renewedMs, askedMs)
+      if (ranOut) this.#options.cameBack()
       if (isLatest()) this.#renewLater(renewMs)
     } catch (error) {
       if (!(error instanceof ApiError)) throw error

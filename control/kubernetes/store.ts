@@ -258,6 +258,9 @@ class KubernetesStore implements ControlStore {
       namespace,
       lost,
       identity: this.#identity,
+      cameBack: () => {
+        for (const watch of this.#watches) watch.reopen()
+      },
       written: object => this.#leaseWritten(object),
     })
     this.#held.set(start.brokerId, lease)
