@@ -26,6 +26,8 @@ export type ControlStore = {
    * Undefined where nobody could take that away.
    */
   leaseAgeMs(): number | undefined
+  /** Asks for `leaseAgeMs` to be small soon, if the control store answers. */
+  renewLease?(): void
   /**
    * Whether the broker has not shown itself here during one lease time in which this process saw all changes: it may be gone, or cut off. What could
    * not be watched does not count; false where brokers have no leases.

@@ -74,6 +74,7 @@ export class ListWatch<T extends KubeObject> {
   #failures = 0
   #lastHeardMs: number | undefined
   #healthySinceMs: number | undefined
+  #cut: AbortController | undefined
 
   constructor(options: ListWatchOptions<T>) {
     this.#options = options
@@ -96,6 +97,12 @@ export class ListWatch<T extends KubeObject> {
     this.#end.abort()
     this.#firstList.reject(new Error('stopped before the first list'))
     return this.stopped
+  }
+
+  /** Opens the watch anew where it was, and judges nothing by the old one: who was cut off may have one that is dead and does not say so. */
+  reopen(): void {
+    this.#healthySinceMs = undefined
+    this.#cut?.abort()
   }
 
   /** Undefined also before the first list. */
@@ -222,6 +229,7 @@ export class ListWatch<T extends KubeObject> {
     const timeoutSeconds = Math.ceil(jittered(this.#timings.watchSeconds, random))
     // Not AbortSignal.any: what is made of a signal that lives long is never freed.
     const cut = new AbortController()
+    this.#cut = cut
     const stop = (): void => cut.abort()
     this.#end.signal.addEventListener('abort', stop)
     const silence = new Silence(clock, timeoutSeconds * 1_000 + this.#timings.marginMs, () => cut.abort())

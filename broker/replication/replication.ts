@@ -52,8 +52,8 @@ const suspectMs = 30_000
 const restoreAgainMs = 60_000
 /** A move waits for that. */
 const moveAgainMs = 5_000
-/** Who has not renewed its Lease for so long, though it does every three seconds, asks a control store that does not answer. */
-const unheardMs = 4_500
+/** A control store that has answered within that time is there. */
+const heardMs = 1_000
 const leaveLookMs = 20
 /** Well below the minute that Kubernetes gives a pod: closing takes time too. */
 const leaveMsMax = 25_000
@@ -405,8 +405,7 @@ export class Replication {
       }
       this.#elections.look(nowMs)
       this.#endIdle()
-      // A tablet whose next leader nobody confirms takes no records: what can wait is not begun then.
-      if (!this.#leaving && (this.#options.store.leaseAgeMs() ?? 0) < unheardMs) this.#giveAway(nowMs)
+      if (!this.#leaving) this.#giveAway(nowMs)
     }
     if (nowMs - this.#copiesLookedMs >= copiesLookMs) this.#lookAtCopies(nowMs)
     this.#timer = clock.after(lookMs, () => this.#look())
@@ -437,6 +436,7 @@ export class Replication {
     const able = led.successors(behindMsMax)
     const staying = targetOf(assignment).filter(broker => able.includes(broker))
     const next = led.shouldFollow && staying.length === 0 ? able : staying
+    if (next.length === 0 || !this.#isControlStoreThere()) return
     if (this.#handovers.begin(led, next, false)) this.#movedMs.set(key, nowMs + moveAgainMs)
   }
 
@@ -450,8 +450,16 @@ export class Replication {
       return
     }
     this.#preferredMs.set(key, sinceMs)
-    if (nowMs - sinceMs < this.#options.restoreMs) return
+    if (nowMs - sinceMs < this.#options.restoreMs || !this.#isControlStoreThere()) return
     if (this.#handovers.begin(led, [preferred], false)) this.#preferredMs.set(key, nowMs + restoreAgainMs)
+  }
+
+  /** A tablet whose next leader nobody confirms takes no records: what can wait is begun only when the control store has just answered, and it is asked to. */
+  #isControlStoreThere(): boolean {
+    const { store } = this.#options
+    if ((store.leaseAgeMs() ?? 0) < heardMs) return true
+    store.renewLease?.()
+    return false
   }
 
   #suspect(broker: BrokerId): void {

@@ -32,6 +32,8 @@ export type AppendsOwner = {
   readonly epoch: Epoch
   readonly logStart: Offset
   readonly highWatermark: Offset
+  /** Another broker may lead by now. */
+  readonly isUnheard: boolean
   readonly counters: { messagesIn: number; bytesIn: number; failedAppends: number }
   /** `bytes` more stand in the file; the high watermark may follow before this returns. */
   written(bytes: number): void
@@ -95,6 +97,11 @@ export class Appends {
         deadlineMs,
       })
       return
+    }
+    if (verdict === 'OUT_OF_ORDER_SEQUENCE_NUMBER' && this.#owner.isUnheard) {
+      // What is missing may have been written there, and clients do not try that again.
+      const why = `what the batch follows is not on this broker, which may not lead ${this.#name()} any more`
+      return this.#refuse(appending, slot, new Refusal('NOT_LEADER_OR_FOLLOWER', why))
     }
     if (verdict !== 'next') {
       const why = `${this.#name()} refused the batch's producer epoch or sequence number`

@@ -59,6 +59,9 @@ export type AroundTablets = Liveness & {
   noteReader(followed: Followed): void
 }
 
+/** Followers ask every half a second. */
+const unheardMs = 1_500
+
 export class Leading implements Led {
   readonly leadership: Leadership
   readonly epoch: Epoch
@@ -125,6 +128,16 @@ export class Leading implements Led {
 
   get highWatermark(): Offset {
     return this.leadership.highWatermark
+  }
+
+  /** Nobody else in sync has asked for anything lately: another may lead, and that is not known here yet. */
+  get isUnheard(): boolean {
+    const { assignment, nowMs } = this.#owner
+    const { self } = this.#around
+    const others = (assignment?.isr ?? []).filter(({ broker }) => broker !== self.broker)
+    return (
+      others.length > 0 && others.every(({ broker }) => nowMs - this.#around.askedMs(broker) >= unheardMs)
+    )
   }
 
   get isStale(): boolean {

@@ -206,6 +206,10 @@ export class Tablet implements Kept, Replica {
     return this.#shared.world.clock.monotonicMs()
   }
 
+  get isUnheard(): boolean {
+    return this.#leads?.isUnheard === true
+  }
+
   get limits(): Limits {
     const { minInsyncReplicas, replication } = this.#settings
     const lagMsMax = this.#shared.replication?.lagMsMax ?? Infinity

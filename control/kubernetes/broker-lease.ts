@@ -38,6 +38,8 @@ export type BrokerLeaseOptions = {
   readonly written: (lease: Lease) => void
   /** Somebody else is the broker now. */
   readonly lost: (why: string) => void
+  /** It was renewed again after it had run out: this broker could not reach the API server, or that was away. */
+  readonly cameBack: () => void
 }
 
 /** Who renews it has said for how long: another version may have other times. */
@@ -68,6 +70,7 @@ export class BrokerLease {
   #state: State = 'waiting'
   #broker: Broker | undefined
   #renewedMs = -Infinity
+  #renewing = 0
   #renewal: Timer | undefined
   /** What stands on the Lease beside what is ours alone, as the API server last answered. */
   #annotations: Readonly<Record<string, string>> | undefined
@@ -116,6 +119,11 @@ export class BrokerLease {
   reporting(look: () => BrokerReport): void {
     this.#look = look
     if (this.#state === 'held') void this.#renew()
+  }
+
+  /** Before it is due. One that is asked for already is waited for. */
+  renewNow(): void {
+    if (this.#state === 'held' && this.#renewing === 0) void this.#renew()
   }
 
   async leave(): Promise<void> {
@@ -240,17 +248,22 @@ export class BrokerLease {
     const askedMs = clock.monotonicMs()
     const next = this.#renewLater(answerMs)
     const isLatest = (): boolean => this.#state === 'held' && this.#renewal === next
+    this.#renewing++
     try {
       await this.#patch([
         ...this.#isOurs(),
         { op: 'add', path: '/spec/renewTime', value: microTime(clock.nowMs()) },
         ...this.#report(),
       ])
+      const ranOut = this.ageMs > lastsMs(undefined)
       this.#renewedMs = Math.max(this.#renewedMs, askedMs)
+      if (ranOut) this.#options.cameBack()
       if (isLatest()) this.#renewLater(renewMs)
     } catch (error) {
       if (!(error instanceof ApiError)) throw error
       if (isLatest()) await this.#notRenewed(error)
+    } finally {
+      this.#renewing--
     }
   }
 

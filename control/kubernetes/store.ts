@@ -112,6 +112,10 @@ class KubernetesStore implements ControlStore {
     return oldest < 0 ? Infinity : oldest
   }
 
+  renewLease(): void {
+    for (const lease of this.#held.values()) lease.renewNow()
+  }
+
   isSilent(broker: BrokerId): boolean {
     const { clock, cluster } = this.#options
     const lease = this.#leases.get(brokerName(cluster, broker))
@@ -254,6 +258,9 @@ class KubernetesStore implements ControlStore {
       namespace,
       lost,
       identity: this.#identity,
+      cameBack: () => {
+        for (const watch of this.#watches) watch.reopen()
+      },
       written: object => this.#leaseWritten(object),
     })
     this.#held.set(start.brokerId, lease)

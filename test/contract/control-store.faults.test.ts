@@ -330,6 +330,18 @@ test('who was killed on the same disk and kernel is not waited for', async () =>
   expect(cluster.sim.clock.monotonicMs() - fromMs).toBeLessThan(1_000)
 })
 
+test('who was cut off learns what has changed as soon as its Lease is renewed again', async () => {
+  const cluster = new Cluster()
+  const { store, api, topic } = await cluster.withTopic()
+  const other = await cluster.open('events-broker-2-0')
+  api.connected = false
+  await cluster.sim.clock.runFor(15_000)
+  expect(await cluster.done(other.store.changeTablets(topic.id, [claimOf(topic)]))).toBe('changed')
+  api.connected = true
+  await cluster.sim.clock.runFor(5_000)
+  expect(store.topicById(topic.id)?.tablets[0]).toMatchObject({ epoch: 1, version: 1 })
+})
+
 test('a renewal that hangs is asked for again before the Lease runs out', async () => {
   const cluster = new Cluster()
   const { store } = await cluster.withTopic()

@@ -86,6 +86,24 @@ test('a follower that is cut off and does not renew its Lease holds acks=all up 
   await cluster.until(() => assignment().isr.length === 3)
 })
 
+test('a leader that is cut off does not say that a sequence is out of order: what is missing may be with the next one', async () => {
+  const { cluster, leader, nodeOf } = await three({}, { lagMsMax: 30_000 })
+  const old = leader()
+  const node = nodeOf(old)
+  const sent = (baseSequence: number) =>
+    append(old, batchOf({ value: `v${baseSequence}`, producer: { id: 7, epoch: 0, baseSequence } }), -1)
+  expect(await cluster.clock.finish(sent(0))).toHaveProperty('baseOffset')
+  expect(await cluster.clock.finish(sent(5))).toMatchObject({
+    refusal: { code: 'OUT_OF_ORDER_SEQUENCE_NUMBER' },
+  })
+  for (const one of cluster.nodes) if (one !== node) cluster.shared.network.cut(node.host, one.host)
+  cluster.control.cutOff(node.id)
+  await cluster.until(() => leader() !== old)
+  await cluster.run(1_500)
+  expect(old.role).toBe('leader')
+  expect(await cluster.clock.finish(sent(5))).toMatchObject({ refusal: { code: 'NOT_LEADER_OR_FOLLOWER' } })
+})
+
 test('while the control store is away no leadership is given back: a tablet whose next leader is not known takes no records', async () => {
   const { cluster, topic, assignment, leader, nodeOf } = await three({}, { restoreMs: 10_000 })
   const preferred = nodeOf(leader())
