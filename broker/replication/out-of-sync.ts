@@ -50,13 +50,13 @@ export const isNamed = ({ leader, isr, found = [] }: TabletAssignment): boolean 
 }
 
 /** Whether somebody leads who is there. */
-export function isLed(now: TabletAssignment, { runOf, isSilent }: Around): boolean {
+export function isLed(now: TabletAssignment, around: Around): boolean {
   const entry = now.isr.find(({ broker }) => broker === now.leader)
   return (
     entry !== undefined &&
     isNamed(now) &&
-    runOf(entry.broker) === entry.incarnation &&
-    !isSilent(entry.broker)
+    around.runOf(entry.broker) === entry.incarnation &&
+    !around.isSilent(entry.broker)
   )
 }
 
@@ -86,5 +86,4 @@ function mayLeadByWord(now: TabletAssignment, own: Found, around: Around, word: 
 }
 
 /** Logs of one epoch are parts of each other; one that has seen a later epoch has more of what was last acknowledged (KIP-101). */
-const hasMore = (a: Found, b: Found): boolean =>
-  a.epoch > b.epoch || (a.epoch === b.epoch && a.end > b.end)
+const hasMore = (a: Found, b: Found): boolean => a.epoch > b.epoch || (a.epoch === b.epoch && a.end > b.end)
