@@ -253,7 +253,7 @@ async function round(
   await compactions.round()
   const after = await countRecords(tablet)
   console.log(
-    `${after} records are left, ${Math.round(tablet.sizeBytes / MIB)} MiB in ${tablet.segmentCount} segments; the first passes took ${took} s; read ${Math.round((tablet.compaction?.counters.bytesRead ?? 0) / MIB)} MiB, wrote ${Math.round((tablet.compaction?.counters.bytesWritten ?? 0) / MIB)} MiB`,
+    `${after} records are left, ${Math.round(tablet.sizeBytes / MIB)} MiB in ${tablet.segmentCount} segments; the first passes took ${took} s; read ${Math.round((tablet.keeping?.compaction?.counters.bytesRead ?? 0) / MIB)} MiB, wrote ${Math.round((tablet.keeping?.compaction?.counters.bytesWritten ?? 0) / MIB)} MiB`,
   )
   await store.deleteTopic(name, topicId)
   await tablets.settled()

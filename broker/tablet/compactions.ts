@@ -68,7 +68,7 @@ export class Compactions {
     for (const tablet of tablets.all()) {
       if (failed.has(tablet) || !tablet.settings.cleanupPolicy.has('compact')) continue
       if (++looked % tabletsPerTurn === 0) await new Promise<void>(turned => world.clock.endOfTurn(turned))
-      const due = await this.#try(tablet, () => tablet.compactionDue())
+      const due = await this.#try(tablet, async () => tablet.keeping?.compactionDue())
       if (due !== undefined && due > (dirtiest?.due ?? -1)) dirtiest = { tablet, due }
     }
     return dirtiest?.tablet
@@ -76,7 +76,7 @@ export class Compactions {
 
   async #compact(tablet: Tablet): Promise<boolean> {
     const { cleaner, limits } = this.#options
-    const done = await this.#try(tablet, () => tablet.compact(cleaner, limits))
+    const done = await this.#try(tablet, async () => tablet.keeping?.compact(cleaner, limits))
     return done === true
   }
 

@@ -1,5 +1,8 @@
-/** Who waits for an offset to be on the disk. */
+/** What is on the disk, and who waits for an offset to be. */
+import { InvariantViolation } from '../../base/assert.ts'
 import type { Offset } from '../../base/quantities.ts'
+import type { Log, LogPosition } from '../log/log.ts'
+import { isOutOfDescriptors } from './group-commit.ts'
 
 type Waiter = {
   readonly offset: Offset
@@ -27,5 +30,15 @@ export class Durable {
     const waiters = this.#waiters
     this.#waiters = []
     for (const waiter of waiters) waiter.reject(error)
+  }
+}
+
+/** Answers up to where the log is on the disk now; what the disk said when it failed; or 'later' when nothing could be asked of it, because no file could be opened. */
+export async function synced(log: Log): Promise<LogPosition | Error | 'later'> {
+  try {
+    return await log.sync()
+  } catch (error) {
+    if (error instanceof InvariantViolation) throw error
+    return isOutOfDescriptors(error) ? 'later' : (error as Error)
   }
 }

@@ -92,6 +92,7 @@ export class Keeping implements CompactionOwner {
     return this.#kept.writtenBytes - this.#checkpointedBytes
   }
 
+  /** Everything written is on disk, and a recovery would begin behind it. */
   get isCheckpointed(): boolean {
     const { offset, segment } = this.#state.log.end
     return offset === this.#checkpointed?.offset && segment === this.#checkpointed.segment

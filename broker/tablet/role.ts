@@ -1,5 +1,6 @@
 /** The life of one replica as a total table: every event in every role has an answer, and a missing one does not compile. */
 import { assert } from '../../base/assert.ts'
+import { Refusal } from '../../base/refusals.ts'
 
 /**
  * recovering: its log is being opened. leader: takes appends. follower: copies the leader (with replication).
@@ -29,3 +30,11 @@ export const closings = {
   BROKER_STOPPING: 'the broker is stopping',
   NOT_LEADER_OR_FOLLOWER: 'other brokers hold it now',
 } as const
+
+/** What is told to who asks a replica in this role for what only a leader may do. `tablet` as in `topic-0`; `reason`: why it is offline or gone. */
+export function refusalOf(role: Role, tablet: string, reason: string, closing: Closing): Refusal {
+  if (role === 'offline' || role === 'recovering')
+    return new Refusal('KAFKA_STORAGE_ERROR', `${tablet} is offline: ${reason}`)
+  if (role === 'removed') return new Refusal(closing, `${tablet} is gone: ${reason}`)
+  return new Refusal('NOT_LEADER_OR_FOLLOWER', `this broker does not lead ${tablet}`)
+}

@@ -197,9 +197,9 @@ describe('a sync that fails', () => {
       await send(sim, tablet, 'a')
       sim.disk.failNext('sync', 'EIO', path)
       await expect(sim.clock.finish(tablet.checkpoint())).rejects.toThrow('EIO')
-      expect([tablet.role, tablet.isCheckpointed]).toEqual(['leader', false])
+      expect([tablet.role, tablet.keeping?.isCheckpointed]).toEqual(['leader', false])
       await sim.clock.finish(tablet.checkpoint())
-      expect(tablet.isCheckpointed).toBe(true)
+      expect(tablet.keeping?.isCheckpointed).toBe(true)
     }
   })
 
@@ -226,7 +226,7 @@ describe('checkpoints', () => {
         tablet.checkpoint(),
       ]
       await sim.clock.finish(Promise.all(all))
-      expect(tablet.isCheckpointed).toBe(true)
+      expect(tablet.keeping?.isCheckpointed).toBe(true)
     }
   })
 

@@ -3,15 +3,13 @@
  * the high watermark. What was acknowledged is in the log as its mode promises, and what a reader sees never changes.
  */
 import type { Logger } from 'pino'
-import { assert, InvariantViolation } from '../../base/assert.ts'
+import { assert } from '../../base/assert.ts'
 import { epoch, incarnation, offset, type BrokerId, type Epoch, type Offset } from '../../base/quantities.ts'
 import { Refusal } from '../../base/refusals.ts'
 import { LimitedLog } from '../../base/limited-log.ts'
 import type { InSync, TabletAssignment } from '../../control/model.ts'
 import { countedReplicas } from '../../control/moves.ts'
 import type { TabletCheckpoint } from '../log/checkpoint.ts'
-import type { Cleaner } from '../log/compaction/cleaner.ts'
-import type { Compaction, PassLimits } from '../log/compaction/compaction.ts'
 import type { LogPosition } from '../log/log.ts'
 import { noBatches, type Batches } from '../log/read.ts'
 import type { Limits } from '../replication/leadership.ts'
@@ -19,15 +17,14 @@ import type { Followed, Led, Replica } from '../replication/replica.ts'
 import type { TopicSettings } from '../settings/resolve.ts'
 import { Appends, type TabletState } from './appends.ts'
 import type { Acks, Appending } from './appending.ts'
-import { Durable } from './durable.ts'
+import { Durable, synced } from './durable.ts'
 import { Following } from './following.ts'
-import { isOutOfDescriptors } from './group-commit.ts'
 import { Keeping, type Kept } from './keeping.ts'
 import { Leading } from './leading.ts'
 import { Marks } from './marks.ts'
 import { Mending } from './mending.ts'
 import { Reading } from './reading.ts'
-import { closings, nextRole, type Closing, type Role } from './role.ts'
+import { closings, nextRole, refusalOf, type Closing, type Role } from './role.ts'
 import type { TabletIdentity, TabletShared } from './shared.ts'
 import type { TimestampedOffset } from './timestamps.ts'
 
@@ -39,6 +36,8 @@ export class Tablet implements Kept, Replica {
   readonly partition: number
   readonly identity: TabletIdentity
   readonly counters = { messagesIn: 0, bytesIn: 0, bytesOut: 0, failedAppends: 0, damagedReads: 0 }
+  /** What becomes of what is stored: checkpoints, retention, compaction; undefined before it is opened. */
+  keeping: Keeping | undefined
   /** What of it was damaged, and is to be copied again from others; undefined before it is opened. */
   mending: Mending | undefined
   /** It began without its records in this run: what earlier ones were granted does not count. */
@@ -53,7 +52,6 @@ export class Tablet implements Kept, Replica {
   #closedWith: Closing = 'UNKNOWN_TOPIC_OR_PARTITION'
   #state: TabletState | undefined
   #appends: Appends | undefined
-  #keeping: Keeping | undefined
   #assignment: TabletAssignment | undefined
   readonly #marks = new Marks()
   readonly #reading: Reading
@@ -111,7 +109,7 @@ export class Tablet implements Kept, Replica {
 
   /** The first offset that can be read. */
   get logStart(): Offset {
-    return this.#keeping?.logStart ?? offset(0)
+    return this.keeping?.logStart ?? offset(0)
   }
 
   get highWatermark(): Offset {
@@ -148,21 +146,6 @@ export class Tablet implements Kept, Replica {
 
   get writtenBytes(): number {
     return this.#marks.writtenBytes
-  }
-
-  /** What a recovery would have to check, as far as this run has written it. */
-  get uncheckpointedBytes(): number {
-    return this.#keeping?.uncheckpointedBytes ?? 0
-  }
-
-  /** Everything written is on disk, and a recovery would begin behind it. */
-  get isCheckpointed() {
-    return this.#keeping?.isCheckpointed ?? false
-  }
-
-  /** What it counts about being compacted, if it was ever looked at for that. */
-  get compaction(): Pick<Compaction, 'counters' | 'dirtyRatio' | 'isStuck'> | undefined {
-    return this.#keeping?.compaction
   }
 
   /** Whether it leads; asked again after every wait. */
@@ -249,7 +232,7 @@ export class Tablet implements Kept, Replica {
     this.#state = state
     this.#appends = new Appends(this, state, this.#shared.world.clock, this.#log)
     const keeping = new Keeping(this, state, this.#shared, this.#log, logStart, checkpoint)
-    this.#keeping = keeping
+    this.keeping = keeping
     this.mending = new Mending(this, state, keeping.fill, this.#shared.world.clock, this.#log)
     this.#marks.opened(state.log.end, mark)
     state.log.settings = this.#settings
@@ -330,7 +313,7 @@ export class Tablet implements Kept, Replica {
     const before = this.#follows
     if (before?.leader === leader && before?.epoch === inEpoch) return
     this.#follows = undefined
-    const [state, keeping, mending] = [this.#state, this.#keeping, this.mending]
+    const [state, keeping, mending] = [this.#state, this.keeping, this.mending]
     if (!around || !state || !keeping || !mending) return
     const latest = state.epochs.latest ?? -1
     if (latest > inEpoch) {
@@ -363,7 +346,7 @@ export class Tablet implements Kept, Replica {
     this.#closedWith = code
     this.#offlineReason = closings[code]
     this.#endRole()
-    this.#endWaiting(this.#gone())
+    this.#endWaiting(this.#notLeading())
     this.#state?.log.close()
   }
 
@@ -462,7 +445,7 @@ export class Tablet implements Kept, Replica {
       throw new Refusal('OFFSET_OUT_OF_RANGE', why)
     }
     try {
-      await this.#keeping?.startAt(before, 'records were deleted on request')
+      await this.keeping?.startAt(before, 'records were deleted on request')
     } catch (error) {
       throw this.#reading.failure(error, 'could not be cut')
     }
@@ -472,22 +455,12 @@ export class Tablet implements Kept, Replica {
 
   /** Drops what `retention.ms` and `retention.bytes` do not keep, and producers that were silent for so long. */
   async applyRetention(producerIdExpirationMs: number): Promise<void> {
-    await this.#keeping?.applyRetention(producerIdExpirationMs)
-  }
-
-  /** Answers how much of it should be compacted now: a part of its bytes, or undefined. */
-  async compactionDue(): Promise<number | undefined> {
-    return this.#keeping?.compactionDue()
-  }
-
-  /** One pass of compaction, when it is due. Answers whether it came to its end. */
-  async compact(cleaner: Cleaner, limits: PassLimits): Promise<boolean> {
-    return (await this.#keeping?.compact(cleaner, limits)) ?? false
+    await this.keeping?.applyRetention(producerIdExpirationMs)
   }
 
   /** Makes everything written until now durable and lets recovery begin there. */
   async checkpoint(): Promise<void> {
-    await this.#keeping?.checkpoint()
+    await this.keeping?.checkpoint()
   }
 
   flush(): void {
@@ -499,20 +472,13 @@ export class Tablet implements Kept, Replica {
     const state = this.#state
     if (state === undefined || !this.isOpen) return
     const bytes = this.#marks.writtenBytes
-    let position: LogPosition
-    try {
-      position = await state.log.sync()
-    } catch (error) {
-      if (error instanceof InvariantViolation) throw error
-      if (isOutOfDescriptors(error)) {
-        // Nothing was asked of the disk yet: the directory could not be opened.
-        this.#shared.world.clock.after(syncAgainMs, () => this.#shared.groupCommit.request(this))
-        return
-      }
-      if (this.isOpen) this.syncFailed(`the disk failed to sync: ${(error as Error).message}`)
+    const position = await synced(state.log)
+    if (!this.isOpen) return
+    if (position instanceof Error) return this.syncFailed(`the disk failed to sync: ${position.message}`)
+    if (position === 'later') {
+      this.#shared.world.clock.after(syncAgainMs, () => this.#shared.groupCommit.request(this))
       return
     }
-    if (!this.isOpen) return
     this.#marks.synced = position
     this.#grown(position, bytes)
     this.#durable.reached(position.offset)
@@ -624,14 +590,7 @@ export class Tablet implements Kept, Replica {
   }
 
   #notLeading(): Refusal {
-    if (this.#role === 'offline' || this.#role === 'recovering')
-      return new Refusal('KAFKA_STORAGE_ERROR', `${this.#name()} is offline: ${this.#offlineReason}`)
-    if (this.#role === 'removed') return this.#gone()
-    return new Refusal('NOT_LEADER_OR_FOLLOWER', `this broker does not lead ${this.#name()}`)
-  }
-
-  #gone(): Refusal {
-    return new Refusal(this.#closedWith, `${this.#name()} is gone: ${this.#offlineReason}`)
+    return refusalOf(this.#role, this.#name(), this.#offlineReason, this.#closedWith)
   }
 
   #name(): string {

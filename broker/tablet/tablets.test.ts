@@ -341,9 +341,9 @@ describe('maintenance', () => {
     await sim.clock.finish(
       append(tabletOf(broker, 't'), batchOf({ timestamp: sim.clock.nowMs() + 60_000 }), -1),
     )
-    expect(tabletOf(broker, 't').isCheckpointed).toBe(false)
+    expect(tabletOf(broker, 't').keeping?.isCheckpointed).toBe(false)
     await sim.clock.runFor(60_000)
-    expect(tabletOf(broker, 't').isCheckpointed).toBe(true)
+    expect(tabletOf(broker, 't').keeping?.isCheckpointed).toBe(true)
     await sim.clock.finish(broker.stop())
     await sim.clock.runFor(200_000)
     await expect(sim.clock.runUntil(() => false)).rejects.toThrow('nothing is left to happen')
@@ -356,12 +356,12 @@ describe('maintenance', () => {
     for (const n of [0, 1, 2]) await send(sim, broker, 't', n)
     sim.disk.failNext('write', 'ENOSPC', /t-1.*snapshot/)
     await sim.clock.runFor(61_000)
-    expect([0, 1, 2].map(n => tabletOf(broker, 't', n).isCheckpointed)).toEqual([true, false, true])
+    expect([0, 1, 2].map(n => tabletOf(broker, 't', n).keeping?.isCheckpointed)).toEqual([true, false, true])
     expect(broker.lines).toContainEqual(
       expect.objectContaining({ msg: expect.stringMatching(/maintenance failed/), partition: 1 }),
     )
     await sim.clock.runFor(61_000)
-    expect(tabletOf(broker, 't', 1).isCheckpointed).toBe(true)
+    expect(tabletOf(broker, 't', 1).keeping?.isCheckpointed).toBe(true)
   })
 })
 

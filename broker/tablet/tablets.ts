@@ -169,7 +169,7 @@ export class Tablets {
     every(
       () => checkpointLookMs,
       async tablet => {
-        if (tablet.uncheckpointedBytes > checkpointBytes) await tablet.checkpoint()
+        if ((tablet.keeping?.uncheckpointedBytes ?? 0) > checkpointBytes) await tablet.checkpoint()
       },
     )
   }
@@ -181,7 +181,7 @@ export class Tablets {
     await this.#work
     await this.#eachTablet(tablet => tablet.checkpoint())
     const tablets = [...this.all()]
-    const clean = tablets.every(tablet => tablet.isOpen && tablet.isCheckpointed)
+    const clean = tablets.every(tablet => tablet.isOpen && tablet.keeping?.isCheckpointed === true)
     for (const tablet of tablets) tablet.close('BROKER_STOPPING')
     return clean
   }

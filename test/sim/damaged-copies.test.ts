@@ -202,7 +202,7 @@ test('a replica of a compacted tablet has the place of what was damaged filled w
     backoffMs: 1_000,
   })
   await cluster.clock.finish(compactions.round())
-  expect(leader().compaction?.counters.recordsRemoved).toBeGreaterThan(10)
+  expect(leader().keeping?.compaction?.counters.recordsRemoved).toBeGreaterThan(10)
   damage(followed, tablet)
   const checks = check(followed, tablet)
   await cluster.until(() => tablet.mending?.counters.mended === 1)

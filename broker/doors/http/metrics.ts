@@ -49,25 +49,25 @@ export const topicFamilies: readonly Family[] = [
     name: 'stele_compaction_passes_total',
     type: 'counter',
     help: 'Passes of compaction that came to their end since the broker started.',
-    value: tablet => tablet.compaction?.counters.passes ?? 0,
+    value: tablet => tablet.keeping?.compaction?.counters.passes ?? 0,
   },
   {
     name: 'stele_compaction_read_bytes_total',
     type: 'counter',
     help: 'Bytes of segments that compaction has filtered since the broker started.',
-    value: tablet => tablet.compaction?.counters.bytesRead ?? 0,
+    value: tablet => tablet.keeping?.compaction?.counters.bytesRead ?? 0,
   },
   {
     name: 'stele_compaction_written_bytes_total',
     type: 'counter',
     help: 'Bytes of segments that compaction has put in the place of others since the broker started.',
-    value: tablet => tablet.compaction?.counters.bytesWritten ?? 0,
+    value: tablet => tablet.keeping?.compaction?.counters.bytesWritten ?? 0,
   },
   {
     name: 'stele_compaction_removed_records_total',
     type: 'counter',
     help: 'Records that compaction has taken away since the broker started.',
-    value: tablet => tablet.compaction?.counters.recordsRemoved ?? 0,
+    value: tablet => tablet.keeping?.compaction?.counters.recordsRemoved ?? 0,
   },
 ]
 
@@ -269,13 +269,13 @@ export const brokerFamilies: readonly (Omit<Family, 'value'> & {
     type: 'gauge',
     help: 'The largest part of a compacted partition that was not compacted yet, in percent, as of the last look.',
     value: tablets =>
-      100 * tablets.reduce((max, { compaction }) => Math.max(max, compaction?.dirtyRatio ?? 0), 0),
+      100 * tablets.reduce((max, { keeping }) => Math.max(max, keeping?.compaction?.dirtyRatio ?? 0), 0),
   },
   {
     name: 'kafka_log_logcleanermanager_uncleanable_partitions_count',
     type: 'gauge',
     help: 'Compacted partitions that damage keeps from being compacted.',
-    value: tablets => tablets.filter(({ compaction }) => compaction?.isStuck).length,
+    value: tablets => tablets.filter(({ keeping }) => keeping?.compaction?.isStuck).length,
   },
   {
     name: 'stele_broker_ready',
