@@ -108,6 +108,7 @@ describe.skipIf(!isOurs)('brokers and their parent', () => {
     await new Promise(resolve => parent.stdout.once('data', resolve))
     parent.stdout.destroy()
     parent.stderr.destroy()
+    expect((await processesOf(data)).length).toBe(4)
     parent.kill('SIGKILL')
     await until(async () => (await processesOf(data)).length === 0)
   })
