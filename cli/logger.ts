@@ -1,4 +1,4 @@
-import { fstatSync } from 'node:fs'
+import { fstatSync, writeSync } from 'node:fs'
 import { pino, type DestinationStream, type Logger, type StreamEntry } from 'pino'
 import { Failure } from './failure.ts'
 
@@ -47,7 +47,23 @@ function forPrograms(): DestinationStream {
   const sync = !stat.isFIFO() && !stat.isSocket()
   const stderr = pino.destination({ dest: 2, sync, maxLength: bytesWaitingMax })
   stderr.on('error', () => {})
-  return sync ? withoutFlush(stderr) : stderr
+  if (sync) return withoutFlush(stderr)
+  // At the end of the process it would try for ever to bring the last lines to a reader that is gone.
+  const flush = stderr.flushSync.bind(stderr)
+  stderr.flushSync = () => {
+    if (isRead(2)) flush()
+  }
+  return stderr
+}
+
+/** Whether anybody takes what is written: before a line of JSON a space says nothing. */
+function isRead(pipe: number): boolean {
+  try {
+    writeSync(pipe, ' ')
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EAGAIN'
+  }
 }
 
 async function forFile(path: string): Promise<DestinationStream> {

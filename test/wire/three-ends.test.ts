@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { Kafka, logLevel } from 'kafkajs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { checkout, isOurs } from './broker.ts'
-import { launch, succeed, type Running } from './processes.ts'
+import { launch, spawnPiped, succeed, type Running } from './processes.ts'
 import { startThreeBrokers, type ThreeBrokers } from './three-brokers.ts'
 import { needs } from './tools.ts'
 import { until } from './until.ts'
@@ -98,6 +98,19 @@ describe.skipIf(!isOurs)('brokers and their parent', () => {
     expect(values).toEqual(numbers(values.length))
     expect((await second.running.kill('SIGTERM')).code).toBe(0)
     expect(await processesOf(data)).toEqual([])
+  })
+
+  test('nobody is left either when who reads the log is gone with the parent', async () => {
+    const data = join(directory, 'unread')
+    const places = ['--kafka=127.0.0.1:0', '--http=127.0.0.1:0', `--data=${data}`]
+    const command = [join(checkout, 'cli', 'main.ts'), 'start', '--brokers=3', '--json', ...places]
+    const parent = spawnPiped(process.execPath, command)
+    await new Promise(resolve => parent.stdout.once('data', resolve))
+    parent.stdout.destroy()
+    parent.stderr.destroy()
+    expect((await processesOf(data)).length).toBe(4)
+    parent.kill('SIGKILL')
+    await until(async () => (await processesOf(data)).length === 0)
   })
 
   test('a leader that is paused is replaced, and killed in its sleep it comes back', async () => {
