@@ -66,6 +66,13 @@ const reconnectMs = { min: 50, max: 1_000 }
 const readersMs = 5_000
 const failedMs = { min: 50, max: 2_000 }
 
+/** Answers of one that does not know yet that it leads, or of another that leads no more. */
+const passing: ReadonlySet<RefusalCode | undefined> = new Set<RefusalCode>([
+  'NOT_LEADER_OR_FOLLOWER',
+  'UNKNOWN_LEADER_EPOCH',
+  'FENCED_LEADER_EPOCH',
+])
+
 const byCode = new Map<number, RefusalCode>(
   Object.entries(refusals)
     .toReversed()
@@ -442,7 +449,7 @@ export class Fetcher {
       'a fetch failed; it is tried again',
     )
     copy.failures++
-    copy.followed.failed()
+    if (!passing.has(code)) copy.followed.failed()
     copy.failingMs ??= this.#options.world.clock.monotonicMs()
     const delayMs = Math.min(failedMs.max, failedMs.min * 2 ** Math.min(copy.failures, 10))
     this.#hold(copy, new Promise(resolve => this.#options.world.clock.after(delayMs, resolve)))
