@@ -134,6 +134,7 @@ test('producer ids differ within a run and over all runs, however they end', asy
 
 test('the log directory tells what each tablet holds and what is free', async () => {
   const { sim, broker, router } = await started()
+  sim.disk.capacityBytes = 1_000_000
   await sim.clock.finish(makeTopic(broker, 't', {}, 2))
   const batch = batchOf({ bytes: 500 })
   await sim.clock.finish(append(tabletOf(broker, 't', 1), batch, -1))

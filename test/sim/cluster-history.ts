@@ -305,9 +305,10 @@ export class ClusterHistory {
       'delete records': () => {
         // What is damaged below the log start nobody has any more.
         if (this.#flips?.isWhole(this.#plain) === false) return false
-        const any = this.#any()
+        const chosen = this.#any()
         // The broker refuses that for compacted topics.
-        const leader = any && !isCompacted(any.topic) && cluster.leader(any.topic.id, any.partition)
+        const leader =
+          chosen && !isCompacted(chosen.topic) && cluster.leader(chosen.topic.id, chosen.partition)
         if (!leader || cluster.nodes.some(one => one.paused && one.id === leader.leader)) return false
         const below = random.chance(0.5) ? leader.highWatermark : random.below(leader.highWatermark + 1)
         this.told.push({ kind: 'cleared', tablet: nameOf(leader), below })
@@ -401,8 +402,8 @@ export class ClusterHistory {
   /** Somebody wants the replicas of a topic elsewhere, whatever goes on; two at least, so that one disk is no loss. */
   #move(): Done {
     const { control, random, nodes } = this.cluster
-    const any = this.#any()
-    if (any === undefined) return false
+    const chosen = this.#any()
+    if (chosen === undefined) return false
     const ids = nodes.map(({ id }) => id)
     const target: BrokerId[] = []
     const count = random.between(2, 3.99)
@@ -410,8 +411,8 @@ export class ClusterHistory {
       const next = random.pick(ids as [BrokerId, ...BrokerId[]])
       if (!target.includes(next)) target.push(next)
     }
-    const to = movedTo(any.assignment, target)
-    control.move(any.topic.id, any.partition, to)
+    const to = movedTo(chosen.assignment, target)
+    control.move(chosen.topic.id, chosen.partition, to)
     return to !== undefined
   }
 

@@ -146,7 +146,11 @@ test('the only replica in sync goes on with what is sound, and says what is not'
   expect(await write('one more')).toHaveProperty('baseOffset', records)
   // Who comes back has what is damaged there, and leads.
   await cluster.startAll()
-  await cluster.until(() => leader().leader !== led.id && replica(led).mending?.counters.mended === 1)
+  const { topicId } = leader()
+  await cluster.until(() => {
+    const now = cluster.leader(topicId)
+    return now !== undefined && now.leader !== led.id && replica(led).mending?.counters.mended === 1
+  })
   ;(await read(0)).release()
 })
 

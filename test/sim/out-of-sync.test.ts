@@ -61,6 +61,7 @@ test('after a power cut of all brokers the one that kept most leads, when all ha
   node(2).start()
   await cluster.until(() => cluster.leader(topic.id) !== undefined)
   expect([leader().leader, leader().logEnd]).toEqual([2, 2])
+  await cluster.until(() => errorsOf(node(2)).length > 0)
   expect(errorsOf(node(2))).toContainEqual(expect.stringContaining('from offset 2 on is lost'))
   await allFollow()
   await write('d')
