@@ -7,7 +7,7 @@ import type { Liveness } from './leadership.ts'
 
 type Peer = { sessions: number; askedMs: number; gone: boolean }
 
-/** A connection that was refused or reset may come back within so long. */
+/** A connection that was lost may come back within so long. */
 const backMs = 300
 /** Fetches come, and are answered, every half a second: of whom neither was heard for so long says nothing. */
 const silentMs = 1_500
@@ -83,9 +83,9 @@ export class Peers implements Liveness {
     return unaskedMs >= silentMs && this.#store.isSilent(broker)
   }
 
-  /** Nobody answers at the leader's place, and that for longer than a lost connection takes to come back. */
-  isAway({ downMs }: Fetcher): boolean {
-    return downMs !== undefined && this.#clock.monotonicMs() - downMs >= backMs
+  /** Nobody listens at the leader's place, or nobody answers for longer than a lost connection takes to come back. */
+  isAway({ downMs, isRefused }: Fetcher): boolean {
+    return downMs !== undefined && (isRefused || this.#clock.monotonicMs() - downMs >= backMs)
   }
 
   #of(broker: BrokerId): Peer {
