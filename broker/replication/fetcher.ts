@@ -101,6 +101,8 @@ export class Fetcher {
   #stopped = false
   /** Since when its connections are refused or end; undefined while it answers. */
   #downMs: number | undefined
+  /** Nobody listened at its place when it was tried last. */
+  #isRefused = false
   /** Since when it has not answered what it was asked. */
   #silentMs: number | undefined
   #heardMs = -Infinity
@@ -127,6 +129,11 @@ export class Fetcher {
   /** Its present connection has answered. */
   get isAnswered(): boolean {
     return this.#isOpen && this.#sessionEpoch > 0
+  }
+
+  /** Since it is down nobody has listened at its place: its process has ended, and the next one needs longer than a lost connection to be there. */
+  get isRefused(): boolean {
+    return this.#isRefused
   }
 
   /** It may be gone, or it is slow to answer. */
@@ -283,6 +290,7 @@ export class Fetcher {
 
   #opened(): void {
     this.#isOpen = true
+    this.#isRefused = false
     this.#downMs = undefined
     this.#frames = new FrameStream(frameBytesMax)
     this.#restartSession()
@@ -306,6 +314,7 @@ export class Fetcher {
     this.#isOpen = false
     if (why === 'unreachable') this.#silentMs ??= nowMs
     else this.#downMs ??= nowMs
+    this.#isRefused = why === 'refused'
     this.#troubles.warn({ leader: this.leader, why }, 'the connection to a leader ended')
     this.#connectLater()
   }

@@ -13,7 +13,7 @@ type Peer = {
   away: { readonly run: Incarnation | undefined; readonly atMs: number } | undefined
 }
 
-/** A connection that was refused or reset may come back within so long. */
+/** A connection that was lost may come back within so long. */
 const backMs = 300
 /** Fetches come, and are answered, every half a second: of whom neither was heard for so long says nothing. */
 const silentMs = 1_500
@@ -91,9 +91,9 @@ export class Peers implements Liveness {
     return unaskedMs >= silentMs && this.#store.isSilent(broker)
   }
 
-  /** Nobody answers at the leader's place, and that for longer than a lost connection takes to come back. */
-  isAway({ downMs }: Fetcher): boolean {
-    return downMs !== undefined && this.#clock.monotonicMs() - downMs >= backMs
+  /** Nobody listens at the leader's place, or nobody answers for longer than a lost connection takes to come back. */
+  isAway({ downMs, isRefused }: Fetcher): boolean {
+    return downMs !== undefined && (isRefused || this.#clock.monotonicMs() - downMs >= backMs)
   }
 
   /** Looked at again and again while there is a fetcher. */

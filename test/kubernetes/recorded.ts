@@ -106,7 +106,6 @@ async function kafkajs(context: Context): Promise<Writer> {
     brokers: kafka.split(','),
     logLevel: logLevel.NOTHING,
     requestTimeout: answerMs,
-    connectionTimeout: answerMs,
     retry: { initialRetryTime: 50, maxRetryTime: 1_000, retries: Number.MAX_SAFE_INTEGER },
   })
   // It sends to a silent leader again and again, and asks who leads only when this is over.
@@ -159,6 +158,8 @@ const librdkafkaSettings = [
   // Otherwise kcat ends itself when each broker has ended once and it has not needed them again.
   '-E',
   `-Xsocket.timeout.ms=${answerMs}`,
+  // What is sent to the port of a broker whose pod is not there is lost: by itself it waits 30 s for such a connection.
+  '-Xsocket.connection.setup.timeout.ms=1000',
   // Otherwise it stays away from a broker that was killed for up to 10 s.
   '-Xreconnect.backoff.max.ms=250',
 ]
@@ -249,7 +250,12 @@ function read(context: Context) {
   createInterface(child.stdout).on('line', line => {
     const [partition = '', offset = '', value = ''] = line.split(' ')
     const records = [{ offset: Number(offset), value: value.replace(/\.*$/, '') }]
-    tell({ kind: 'read', tablet: tabletName(topic, Number(partition)), reader: 'librdkafka', records })
+    tell({
+      kind: 'read',
+      tablet: tabletName(topic, Number(partition)),
+      reader: `librdkafka ${partition}`,
+      records,
+    })
     next[Number(partition)] = Number(offset) + 1
   })
   createInterface(child.stderr).on('line', line => {
