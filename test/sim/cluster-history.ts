@@ -436,12 +436,11 @@ export class ClusterHistory {
   async #makeAgain(): Promise<Done> {
     const { cluster } = this
     const { control, random } = cluster
-    const [first] = cluster.able
-    const node = cluster.able.find(({ id }) => !control.isAway(id))
-    if (node?.broker === undefined || node !== first || random.chance(0.5)) return false
-    const topic = this.#topics[0]
+    const [node] = cluster.able
+    if (node?.broker === undefined || control.isAway(node.id) || random.chance(0.5)) return false
+    const [topic, ...others] = this.#topics
     if (topic === undefined) return false
-    this.#topics = this.#topics.filter(one => one !== topic)
+    this.#topics = others
     for (const client of [...this.#producers, ...this.#readers])
       if (client.topicId === topic.id) client.stopped = true
     for (const partition of topic.tablets.keys())
@@ -469,12 +468,14 @@ export class ClusterHistory {
     // What was under way on failing disks fails before the nodes are looked at.
     await this.#pass(200)
     await cluster.until(() => cluster.nodes.every(({ isStopping }) => !isStopping))
-    for (const node of cluster.nodes) {
-      // What a failing disk took out of service comes back with the next run.
-      if (node.isAiling) node.kill()
-      if (!node.runs) node.start()
+    // What a failing disk took out of service comes back with the next run; also of those that were starting on it.
+    for (let round = 0; round < 2; round++) {
+      for (const node of cluster.nodes) {
+        if (node.isAiling) node.kill()
+        if (!node.runs) node.start()
+      }
+      await cluster.until(() => cluster.nodes.every(({ runs }) => runs))
     }
-    await cluster.until(() => cluster.nodes.every(({ runs }) => runs))
     await this.#pass(1_000)
     for (const producer of this.#producers) producer.stopped = true
     try {
