@@ -56,6 +56,14 @@ test('after a cut the later ones are forgotten', () => {
   expect(epochs.latest).toBeUndefined()
 })
 
+test('what stands in a hole again may be of the epoch behind it, before it, or of one that nothing else is of', () => {
+  const { epochs } = three()
+  epochs.restored(epoch(1), offset(18))
+  epochs.restored(epoch(2), offset(19))
+  epochs.restored(epoch(4), offset(48))
+  expect([17, 19, 20, 47, 48, 50].map(at => epochs.of(offset(at)))).toEqual([1, 2, 3, 3, 4, 4])
+})
+
 test('a new log start keeps the epoch that holds it, which begins there', () => {
   const { epochs } = three()
   epochs.startAt(offset(30))

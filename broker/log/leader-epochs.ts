@@ -41,6 +41,15 @@ export class LeaderEpochs {
     if (latest === undefined || batchEpoch > latest) this.#entries.push({ epoch: batchEpoch, start })
   }
 
+  /** A batch of `batchEpoch` stands at `start` again, where nothing could be read: its epoch began there, if not before. Between epochs of what stands around it. */
+  restored(batchEpoch: Epoch, start: Offset): void {
+    const i = this.#entries.findIndex(entry => entry.epoch >= batchEpoch)
+    const known = this.#entries[i]
+    if (known?.epoch === batchEpoch)
+      this.#entries[i] = { epoch: batchEpoch, start: offset(Math.min(start, known.start)) }
+    else this.#entries.splice(i < 0 ? this.#entries.length : i, 0, { epoch: batchEpoch, start })
+  }
+
   /** Forgets what began at or behind `end`, after the log was cut there. */
   truncate(end: Offset): void {
     while ((this.#entries.at(-1)?.start ?? -1) >= end) this.#entries.pop()

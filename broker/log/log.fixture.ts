@@ -70,12 +70,15 @@ export type OpenOptions = {
   readonly settings?: LogSettings
   readonly checkpoint?: TabletCheckpoint | undefined
   readonly clean?: boolean
+  /** The kernel has not gone down since it was written. */
+  readonly kept?: boolean
   /** Offsets that recovery showed, in order. */
   readonly visited?: number[]
 }
 
 export function openSim(sim: SimWorld, options: OpenOptions = {}): Promise<Recovered> {
-  const { shared = sharedOf(sim), settings = smallSegments, checkpoint, clean = false, visited } = options
+  const { shared = sharedOf(sim), settings = smallSegments, checkpoint, clean = false } = options
+  const { kept = false, visited } = options
   return sim.clock.finish(
     openLog({
       shared,
@@ -83,6 +86,7 @@ export function openSim(sim: SimWorld, options: OpenOptions = {}): Promise<Recov
       settings,
       checkpoint,
       clean,
+      kept,
       visit: (bytes, at) => visited?.push(baseOffsetOf(bytes, at)),
       progress: () => undefined,
     }),

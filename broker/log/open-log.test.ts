@@ -48,6 +48,21 @@ const put = (sim: SimWorld, path: string, at: number, bytes: Buffer): void => {
   file.close()
 }
 
+test('a last batch whose offset has changed is cut off, however much of the log is kept', async () => {
+  const { sim, log } = await filled(1)
+  const checkpoint = await syncAll(sim, log)
+  more(log, 1, 2)
+  const at = log.end.position
+  more(log, 3, 1)
+  await sim.clock.finish(log.sync())
+  log.close()
+  // No CRC covers it.
+  put(sim, fileOf(0), at + 4, Buffer.from([1]))
+  const recovered = await openSim(sim, { checkpoint, kept: true })
+  expect(recovered.log.end.offset).toBe(3)
+  expect(recovered.cut).toMatchObject({ offset: 3, isUnfinished: false })
+})
+
 describe('after a clean stop', () => {
   test('no byte of the log is read', async () => {
     const { sim, log } = await filled(50)

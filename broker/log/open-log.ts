@@ -303,7 +303,8 @@ async function behind(
 ): Promise<{ readonly position: number; readonly offset: Offset } | undefined> {
   const end = next?.baseOffset ?? Infinity
   for await (const { bytes, at, position } of soundBatches(segment.files.log, from, to, due, end))
-    return { position, offset: offset(recordBaseOffsetOf(bytes, at)) }
+    // One where `due` should stand has another offset: nothing of it can be believed.
+    if (position > from) return { position, offset: offset(recordBaseOffsetOf(bytes, at)) }
   return next && next.baseOffset > due ? { position: to, offset: next.baseOffset } : undefined
 }
 

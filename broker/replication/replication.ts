@@ -343,10 +343,8 @@ export class Replication {
         known = true
         this.#peers.asked(who.broker)
       },
-      rest: (tablet, { broker }, bytes) => {
-        const isr = this.#replicas.get(keyOf(tablet))?.assignment?.isr ?? []
-        return isr.some(member => member.broker === broker) ? 0 : this.#sendRate.took(bytes)
-      },
+      rest: (tablet, who, bytes) =>
+        this.#led.get(keyOf(tablet))?.counts(who) === true ? 0 : this.#sendRate.took(bytes),
       ended: who => {
         this.#sessions.delete(session)
         if (known && who !== undefined) this.#peers.left(who.broker)

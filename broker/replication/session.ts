@@ -237,7 +237,7 @@ export class Session {
   /** It has more to be sent, now or when it has rested. */
   #offer(entry: Entry): void {
     const { clock } = this.#options.world
-    const leftMs = entry.restMs - clock.monotonicMs()
+    const leftMs = this.#isInSync(entry) ? 0 : entry.restMs - clock.monotonicMs()
     if (leftMs <= 0) this.#ready.add(entry)
     else
       entry.rested ??= clock.after(leftMs, () => {

@@ -45,8 +45,8 @@ export type FollowingOwner = {
   readCopied(from: Offset, bytesMax: number, atLeastOne: boolean): Batches | Promise<Batches>
 }
 
-/** Whom it follows in which epoch; `before` settles when the following before has nothing under way any more. */
-type From = { readonly leader: BrokerId; readonly epoch: Epoch; readonly before: Promise<void> | undefined }
+/** Whom it follows in which epoch. */
+type From = { readonly leader: BrokerId; readonly epoch: Epoch }
 type Around = Pick<AroundTablets, 'self' | 'rules' | 'isCurrent' | 'noteReader'>
 
 export class Following implements Followed {
@@ -64,7 +64,6 @@ export class Following implements Followed {
   #leaderStart = offset(0)
   isAnswered = false
   #ready: () => void = () => undefined
-  #cutting: Promise<void> | undefined
 
   constructor(
     owner: FollowingOwner,
@@ -72,7 +71,7 @@ export class Following implements Followed {
     { keeping, mending }: { readonly keeping: Keeping; readonly mending: Mending },
     clock: Clock,
     around: Around,
-    { leader, epoch: inEpoch, before }: From,
+    { leader, epoch: inEpoch }: From,
   ) {
     this.#owner = owner
     this.#state = state
@@ -85,15 +84,13 @@ export class Following implements Followed {
     this.epoch = inEpoch
     this.topicId = owner.topicId
     this.partition = owner.partition
-    this.#cutting = before?.then(() => {
-      this.#cutting = undefined
-      this.#ready()
-    })
+    // Of the following before.
+    void keeping.cutting?.then(() => this.#ready())
   }
 
   /** Whether consumers may read here: it knows what the leader knows, or did a moment ago. */
   get isCurrent(): boolean {
-    return this.#cutting === undefined && this.#around.isCurrent(this)
+    return this.#keeping.cutting === undefined && this.#around.isCurrent(this)
   }
 
   /** Somebody reads here and goes on. */
@@ -126,11 +123,6 @@ export class Following implements Followed {
     return found === undefined ? { epoch: -1, endOffset: -1 } : { epoch: found.epoch, endOffset: found.end }
   }
 
-  /** Settles when nothing is being cut any more. */
-  get cutting(): Promise<void> | undefined {
-    return this.#cutting
-  }
-
   get isInSync(): boolean {
     const { broker, incarnation } = this.#around.self
     const isr = this.#owner.assignment?.isr ?? []
@@ -144,8 +136,9 @@ export class Following implements Followed {
   next(): FetchFrom | undefined {
     const { log, epochs } = this.#state
     const end = log.end.offset
-    if (this.#cutting !== undefined || this.#owner.durableEnd < end) return undefined
-    const { logStart } = this.#owner
+    if (this.#keeping.cutting !== undefined || this.#owner.durableEnd < end) return undefined
+    // Below what is damaged consumers do not go on reading here.
+    const logStart = offset(Math.max(this.#owner.logStart, this.#mending.damagedTo))
     const due = this.#due
     if (due !== undefined) {
       const before = due === log.firstOffset ? undefined : epochs.of(offset(due - 1))
@@ -242,24 +235,28 @@ export class Following implements Followed {
   #cut(act: () => Promise<void>): Promise<void> {
     return this.#alone(async () => {
       await act()
+      this.#mending.forgetFrom(this.#state.log.end.offset)
       this.#owner.moved()
     }, "could not be cut back to where the leader's is the same")
   }
 
   /** Nothing is asked for until `act` is done; `trouble` is what a failing disk means to the log. */
   #alone(act: () => Promise<void>, trouble: string): Promise<void> {
-    const run = act().then(
+    const ended = (): void => {
+      if (this.#keeping.cutting === run) this.#keeping.cutting = undefined
+    }
+    const run: Promise<void> = act().then(
       () => {
-        this.#cutting = undefined
+        ended()
         this.#ready()
       },
       (error: unknown) => {
-        this.#cutting = undefined
+        ended()
         if (error instanceof InvariantViolation) throw error
         this.#owner.fail(`its log ${trouble}: ${(error as Error).message}`)
       },
     )
-    this.#cutting = run
+    this.#keeping.cutting = run
     return run
   }
 

@@ -39,6 +39,8 @@ export type Kept = {
 }
 
 export class Keeping implements CompactionOwner {
+  /** Settles when what a follower has under way with the log is done, a cut or a stretch that is mended: nothing is appended, said of it or led before. */
+  cutting: Promise<void> | undefined
   readonly #kept: Kept
   readonly #state: TabletState
   readonly #shared: TabletShared
@@ -286,12 +288,12 @@ export class Keeping implements CompactionOwner {
   /** One pass of compaction, when it is due. Answers whether it came to its end. */
   async compact(cleaner: Cleaner, limits: PassLimits): Promise<boolean> {
     const compaction = this.#compactable()
-    const plan = await compaction?.look()
-    if (compaction === undefined || plan === undefined || plan.filter.length === 0) return false
-    if (!this.serves || this.#isRewriting) return false
+    if (compaction === undefined || this.#isRewriting) return false
+    // From the look on: a plan knows how large the segments are.
     this.#isCompacting = true
     try {
-      return await compaction.run(plan, cleaner, limits)
+      const plan = await compaction.look()
+      return this.serves && plan.filter.length > 0 && (await compaction.run(plan, cleaner, limits))
     } finally {
       this.#isCompacting = false
     }

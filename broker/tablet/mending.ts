@@ -4,7 +4,7 @@
  */
 import type { Logger } from 'pino'
 import { InvariantViolation } from '../../base/assert.ts'
-import { MIB, offset, type Offset } from '../../base/quantities.ts'
+import { epoch, MIB, offset, type Offset } from '../../base/quantities.ts'
 import type { Clock } from '../../base/world.ts'
 import { gapBatch } from '../../protocol/kafka/compacted-batch.ts'
 import {
@@ -34,7 +34,7 @@ type Asked = {
   /** Sound batches from the beginning of the hole up to `due`. */
   readonly cover: Buffer[]
   due: Offset
-  readonly untilMs: number
+  untilMs: number
 }
 
 /** Nothing else is copied while a hole is asked for. */
@@ -142,6 +142,17 @@ export class Mending {
     this.#holes = this.#holes.filter(({ from }) => from >= start)
   }
 
+  /** The log was cut, and ends at `end`. */
+  forgetFrom(end: Offset): void {
+    this.#asked = undefined
+    this.#holes = this.#holes.filter(({ to }) => to <= end)
+  }
+
+  /** Behind what is known to be damaged. */
+  get damagedTo(): Offset {
+    return offset(this.#holes.reduce((most, { to }) => Math.max(most, to), 0))
+  }
+
   /** Batches from the leader, from `due` on. Resolves when there is something else to ask for. */
   async take(records: Buffer): Promise<void> {
     const asked = this.#asked
@@ -154,6 +165,7 @@ export class Mending {
       asked.due = offset(lastOffsetOf(batch, 0) + 1)
       at += batchBytesOf(records, at)
     }
+    asked.untilMs = this.#clock.monotonicMs() + tryMsMax
     if (asked.due < hole.to) {
       if (cover.reduce((sum, { length }) => sum + length, 0) > coverBytesMax) this.#notTheSame(hole)
       return
@@ -166,7 +178,10 @@ export class Mending {
     this.#holes = this.#holes.filter(one => one !== hole)
     if (filled === 'gone') return this.found(hole.from)
     this.counters.mended++
-    for (const batch of cover) this.#state.producers.filled(batch, this.#clock.nowMs())
+    for (const batch of cover) {
+      this.#state.producers.filled(batch, this.#clock.monotonicMs())
+      this.#state.epochs.restored(epoch(leaderEpochOf(batch, 0)), offset(baseOffsetOf(batch, 0)))
+    }
     const { from, to } = hole
     this.#log.warn({ from, to }, 'a damaged stretch of the log was copied again from the leader')
   }
@@ -186,7 +201,7 @@ export class Mending {
     const left = records.length - at
     const size = left < batchHeaderBytes ? 0 : batchBytesOf(records, at)
     if (size < batchHeaderBytes || checkBatch(records, at, at + size) !== undefined) return undefined
-    if (baseOffsetOf(records, at) !== due || !this.#isRight(records, at)) return undefined
+    if (baseOffsetOf(records, at) !== due || !this.#fits(leaderEpochOf(records, at), hole)) return undefined
     if (lastOffsetOf(records, at) < hole.to) return Buffer.from(records.subarray(at, at + size))
     // Compaction may have joined at the leader what is left of none.
     return countOf(records, at) === 0 ? gapBatch(due, hole.to, leaderEpochOf(records, at)) : undefined
@@ -195,6 +210,13 @@ export class Mending {
   #notTheSame({ from, to }: Hole): void {
     this.#log.error({ from, to }, 'a damaged stretch of the log could not be filled with what the leader has')
     this.failed()
+  }
+
+  /** Epochs rise: it is one between those of what stands around the hole. */
+  #fits(of: number, { from, to }: Hole): boolean {
+    const { epochs } = this.#state
+    const before = from === 0 ? undefined : epochs.of(offset(from - 1))
+    return of >= (before ?? -1) && of <= (epochs.of(to) ?? Infinity)
   }
 
   /** The epoch that is known of its place. */
@@ -224,7 +246,7 @@ export class Mending {
   #know(hole: Hole): void {
     const { of, from, to } = hole
     if (this.#holes.some(one => one.of === of && one.from === from)) return
-    this.#holes.push(hole)
+    this.#holes = [...this.#holes, hole].toSorted((a, b) => a.from - b.from)
     this.counters.found++
     this.#log.error({ from, to }, 'these offsets of the log are damaged on the disk')
   }

@@ -95,6 +95,9 @@ async function open(
   if (wasRemoved(tablet)) return closed(recovered.log)
   tablet.opened({ log: recovered.log, epochs, producers }, logStart, checkpoint, mark)
   for (const { from } of recovered.damaged) tablet.mending?.found(from)
+  // Of what is damaged it does not know the epochs: whoever has all of it goes first.
+  if (isElsewhere && recovered.damaged.length > 0 && shared.replication !== undefined)
+    tablet.unsureUntilMs = tablet.nowMs + shared.replication.lagMsMax
   checkpoints.noteRecovered(name)
   return undefined
 }

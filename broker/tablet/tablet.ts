@@ -201,7 +201,7 @@ export class Tablet implements Kept, Replica {
 
   get held(): Replica['held'] {
     const state = this.#state
-    if (state === undefined || this.#follows?.cutting !== undefined) return undefined
+    if (state === undefined || this.keeping?.cutting !== undefined) return undefined
     const { end, firstOffset } = state.log
     return { epoch: end.offset === firstOffset ? -1 : (state.epochs.latest ?? -1), end: end.offset }
   }
@@ -245,7 +245,7 @@ export class Tablet implements Kept, Replica {
     // What was gathered carries the epoch it was gathered in.
     this.#appends?.flush()
     this.#assignment = assignment
-    const cutting = this.#follows?.cutting
+    const cutting = this.keeping?.cutting
     if (cutting !== undefined) {
       // Nothing is appended while the log is being cut.
       void cutting.then(() => {
@@ -325,7 +325,7 @@ export class Tablet implements Kept, Replica {
     }
     if (leader === undefined || leader === around.self.broker) return
     this.#marks.leaderMark = this.highWatermark
-    const from = { leader, epoch: inEpoch, before: before?.cutting }
+    const from = { leader, epoch: inEpoch }
     this.#follows = new Following(this, state, { keeping, mending }, world.clock, around, from)
   }
 

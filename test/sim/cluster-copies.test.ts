@@ -1,6 +1,7 @@
 /** What a replica keeps beside its records, and what counts of it after a restart, in a simulated cluster. */
 import { expect, test } from 'vitest'
 import { readFile } from '../../base/files.ts'
+import { epoch } from '../../base/quantities.ts'
 import { batchOf } from '../../broker/log/log.fixture.ts'
 import type { Tablet } from '../../broker/tablet/tablet.ts'
 import { append } from './broker.ts'
@@ -274,4 +275,54 @@ test('a broker that was killed before it opened a tablet has lost nothing of it'
   third?.start()
   await cluster.until(() => cluster.leader(topic.id) !== undefined)
   expect(cluster.leader(topic.id)?.leader).toBe(2)
+})
+
+test('a replica that is still cutting its log leads only when that is done, also when nobody led meanwhile', async () => {
+  const cluster = new SimCluster({ seed: 3, brokers: 2 })
+  await cluster.startAll()
+  const topic = await cluster.makeTopic('t')
+  await cluster.until(() => cluster.leader(topic.id) !== undefined)
+  const leader = cluster.leader(topic.id)
+  if (leader === undefined) throw new Error('nobody leads')
+  for (let n = 0; n < 20; n++) await cluster.clock.finish(append(leader, batchOf({ value: `v${n}` }), -1))
+  const copy = cluster.replicas(topic.id).find(({ tablet }) => tablet.role === 'follower')?.tablet
+  const assignment = copy?.assignment
+  const self = assignment?.isr.find(({ broker }) => broker !== assignment.leader)
+  if (copy === undefined || assignment === undefined || self === undefined) throw new Error('nobody follows')
+  const at = (more: number) => ({ epoch: epoch(assignment.epoch + more), version: assignment.version + more })
+  void copy.followed?.cutBack({ epoch: assignment.epoch, endOffset: 10 })
+  copy.follow({ ...assignment, ...at(1), leader: undefined })
+  expect(copy.held).toBeUndefined()
+  copy.lead({ ...assignment, ...at(2), leader: self.broker, isr: [self] })
+  expect(copy.role).toBe('follower')
+  await cluster.until(() => copy.role === 'leader')
+  expect(copy.logEnd).toBe(10)
+  expect(await cluster.clock.finish(append(copy, batchOf({ value: 'next' }), 1))).toEqual({ baseOffset: 10 })
+})
+
+test('who is in sync is not held up by what was copied to it at a limited rate before', async () => {
+  const settings = { 'leader.replication.throttled.rate': '1000000' }
+  const cluster = new SimCluster({ seed: 3, brokers: 2, settings })
+  await cluster.startAll()
+  const tablets = Array.from({ length: 20 }, (_, n) => n)
+  const topic = await cluster.makeTopic('t', {}, tablets.length)
+  await cluster.until(() => tablets.every(n => cluster.leader(topic.id, n) !== undefined))
+  const led = tablets.filter(n => cluster.leader(topic.id, n)?.assignment?.replicas[0] === 0)
+  const leader = (n: number) => {
+    const tablet = cluster.leader(topic.id, n)
+    if (tablet === undefined) throw new Error('nobody leads')
+    return tablet
+  }
+  const areInSync = (count: number): boolean => led.every(n => leader(n).assignment?.isr.length === count)
+  const [, follower] = cluster.nodes
+  follower?.kill()
+  await cluster.until(() => areInSync(1))
+  for (const n of led)
+    for (let i = 0; i < 5; i++) await cluster.clock.finish(append(leader(n), batchOf({ bytes: 100_000 }), 1))
+  follower?.start()
+  await cluster.until(() => areInSync(2))
+  let answered = 0
+  for (const n of led) void append(leader(n), batchOf({ value: 'x' }), -1).then(() => answered++)
+  await cluster.until(() => answered === led.length, 1_000)
+  expect(areInSync(2)).toBe(true)
 })
