@@ -1,5 +1,4 @@
 /** A random history of a cluster: clients at work while brokers are killed, paused and cut off, power fails, and the control store comes and goes. */
-import { readFile } from '../../base/files.ts'
 import { offset, type BrokerId } from '../../base/quantities.ts'
 import type { Rules } from '../../broker/replication/rules.ts'
 import type { Acks } from '../../broker/tablet/appending.ts'
@@ -10,7 +9,8 @@ import type { Told } from './checker.ts'
 import { SimCluster, type SimNode } from './cluster.ts'
 import { CarelessProducer } from './careless-producer.ts'
 import { Flips } from './cluster-flips.ts'
-import { batchesIn, NearReader, Producer, Reader, recordsIn } from './cluster-clients.ts'
+import { NearReader, Producer, Reader } from './cluster-clients.ts'
+import { heldBy } from './held.ts'
 import { compact, compactAll, maintain } from './upkeep.ts'
 
 export type HistoryOptions = {
@@ -180,9 +180,9 @@ export class ClusterHistory {
     )
   }
 
-  /** Compaction rewrites what is stored, and leaves gaps. */
+  /** Compaction leaves gaps, and of a best-effort topic the leader alone may have what is damaged. */
   get #plain(): readonly Topic[] {
-    return this.#topics.filter(topic => !isCompacted(topic))
+    return this.#topics.filter(topic => !isCompacted(topic) && !isBestEffort(topic))
   }
 
   /** Any tablet, with its topic. */
@@ -582,19 +582,6 @@ const often: [string, ...string[]] = [
 ]
 
 const isCompacted = ({ settings: own }: Topic): boolean => own['cleanup.policy'] === 'compact'
+const isBestEffort = ({ settings: own }: Topic): boolean => own['stele.replication'] === 'best-effort'
 const nameOf = ({ topicId, partition }: Tablet): string => `${topicId}/${partition}`
 const runOf = (node: SimNode): string => `${node.id}/${node.broker?.incarnation ?? 0}`
-
-/** What stands in the files of a replica. */
-function heldBy(node: SimNode, tablet: Tablet, highWatermark: number) {
-  const { disk } = node.sim.world
-  const { directory } = tablet.identity
-  const files = disk
-    .list(directory)
-    .filter(name => name.endsWith('.log'))
-    .map(name => readFile(disk, `${directory}/${name}`) ?? Buffer.alloc(0))
-  return {
-    records: files.flatMap(recordsIn).filter(record => record.offset >= tablet.logStart),
-    batches: files.flatMap(batchesIn).filter(({ baseOffset }) => baseOffset < highWatermark),
-  }
-}

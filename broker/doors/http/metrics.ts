@@ -180,11 +180,11 @@ export const brokerFamilies: readonly (Omit<Family, 'value'> & {
   {
     name: 'kafka_controller_kafkacontroller_offlinepartitionscount',
     type: 'gauge',
-    help: 'Partitions of all topics that nobody leads, or only a broker that is gone, as this broker sees it.',
+    help: 'Partitions of all topics that nobody leads, or only a broker that is gone or cannot serve them, as this broker sees it.',
     value: (_tablets, { router }) =>
-      [...router.topics().values()].reduce(
-        (sum, { tablets }) =>
-          sum + tablets.filter(({ leader }) => leader === undefined || router.isDown(leader)).length,
+      [...router.topics()].reduce(
+        (sum, [name, { tablets }]) =>
+          sum + tablets.filter((_, n) => router.leaderOf(name, n) === undefined).length,
         0,
       ),
   },

@@ -109,7 +109,8 @@ export async function clientsPage(): Promise<string> {
     notYetTable(found),
     [
       'Of kafkajs 2.2.4: `send()` keeps what it is answered by broker. When leaders move while one call sends to several partitions, it may resolve without having sent some of its records to anybody. Where',
-      'that matters, send to one partition a call, or take another client.',
+      'that matters, send to one partition a call, or take another client. To a leader that falls silent (its node is cut off, or frozen) it sends again and again, and asks who leads only after',
+      '`metadataMaxAge`, which is five minutes: give the producer a few seconds of it, and a `requestTimeout` as short, where that matters.',
     ].join('\n'),
   ]
   return `${parts.join('\n\n')}\n`
