@@ -1,7 +1,7 @@
 # Everything runs with the Node that package.json pins (npm package `node`); the machine's own only has to run npm.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help install run test unit wire histories ok format build bench clean kubernetes kubernetes-down test-kubernetes test-upgrade kind kind-down
+.PHONY: help install run test unit wire histories ok format build bench clean kubernetes kubernetes-down test-kubernetes test-healing test-upgrade kind kind-down
 
 machine_path := $(PATH)
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
@@ -53,6 +53,9 @@ kubernetes-down: install ## take it down without a trace
 
 test-kubernetes: install ## run the tests on the cluster of KUBECONFIG, or else on that of `make kubernetes`
 	@$(vitest) --project kubernetes $(ARGS)
+
+test-healing: install ## break that cluster under load from real clients, one thing after the other, and judge what they were told
+	@$(vitest) --project healing $(ARGS)
 
 test-upgrade: install ## roll three brokers from an earlier version to this one and back under load; needs the history, OLD=COMMIT names another one
 	@$(if $(OLD),STELE_OLD='$(OLD)') $(vitest) --project upgrade $(ARGS)

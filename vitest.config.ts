@@ -33,6 +33,14 @@ const wire = {
   hookTimeout: 240_000,
 }
 
+const kubernetes = {
+  globalSetup: ['test/kubernetes/setup.ts'],
+  fileParallelism: false,
+  testTimeout: 240_000,
+  hookTimeout: 240_000,
+}
+const healing = 'test/kubernetes/healing.test.ts'
+
 export default defineConfig({
   test: {
     projects: [
@@ -96,14 +104,16 @@ export default defineConfig({
       {
         // A whole Kubernetes: test/kubernetes/README.md.
         test: {
+          ...kubernetes,
           name: 'kubernetes',
           include: ['test/kubernetes/**/*.test.ts'],
-          globalSetup: ['test/kubernetes/setup.ts'],
-          fileParallelism: false,
+          exclude: [healing],
           sequence: { groupOrder: 5 },
-          testTimeout: 240_000,
-          hookTimeout: 240_000,
         },
+      },
+      {
+        // Faults of nodes, brokers and the API server under load: minutes in which real clients wait for their own time-outs.
+        test: { ...kubernetes, name: 'healing', include: [healing], sequence: { groupOrder: 7 } },
       },
     ],
   },
