@@ -14,6 +14,8 @@ export type DepartureOptions = {
   readonly wish: (wish: Wish) => void
   /** Whether the leader waits for this copy no more; asks it when that is not known. */
   readonly isReleased: (followed: Followed) => boolean
+  /** Whether its leader has refused to serve it for a while, as one does that is out of order: it waits for nobody then. */
+  readonly isRefused: (followed: Followed) => boolean
 }
 
 /** How many tablets still count on this broker: as their leader, in their set, or until their leader has seen that they do not. */
@@ -35,7 +37,7 @@ export class Departure {
 
   /** Does what can be done now. */
   look(replicas: Iterable<Replica>): Left {
-    const { handovers, isReleased } = this.#options
+    const { handovers, isReleased, isRefused } = this.#options
     let [leads, inSync, awaited] = [0, 0, 0]
     for (const replica of replicas) {
       const { led, followed, assignment } = replica
@@ -43,7 +45,7 @@ export class Departure {
         if (led.handingTo === undefined && !led.hasHeirs) continue
         leads++
         if (led.handingTo === undefined) handovers.begin(led, led.successors(behindMsMax), true)
-      } else if (followed !== undefined && assignment !== undefined) {
+      } else if (followed !== undefined && assignment !== undefined && !isRefused(followed)) {
         if (this.#without(assignment, replica) !== undefined) {
           inSync++
           if (isLed(assignment, replica)) this.#leave(replica)

@@ -199,6 +199,13 @@ export class Fetcher {
     return copy?.followed === followed && nowMs - sinceMs <= msMax
   }
 
+  /** Whether the copy has failed for longer than `ms`. */
+  isFailing(followed: Followed, ms: number): boolean {
+    const copy = this.#copies.get(keyOf(followed))
+    const sinceMs = copy?.failingMs ?? Infinity
+    return copy?.followed === followed && this.#options.world.clock.monotonicMs() - sinceMs > ms
+  }
+
   /** Consumers read what is copied here. */
   noteReader(): void {
     const nowMs = this.#options.world.clock.monotonicMs()

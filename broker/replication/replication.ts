@@ -49,6 +49,8 @@ const copiesLookMs = 2_000
 const rankMs = 250
 const suspectMs = 30_000
 /** A preferred leader that did not get its tablet is offered it again after so long. */
+/** Who becomes a leader serves long before. */
+const refusedMs = 2_000
 const restoreAgainMs = 60_000
 /** A move waits for that. */
 const moveAgainMs = 5_000
@@ -164,6 +166,7 @@ export class Replication {
         const fetcher = this.#fetchers.get(followed.leader)
         return fetcher !== undefined && (fetcher.isReleased(followed) || this.#peers.isAway(fetcher))
       },
+      isRefused: followed => this.#fetchers.get(followed.leader)?.isFailing(followed, refusedMs) === true,
     })
     const startedMs = clock.monotonicMs()
     while (!this.#stopped) {

@@ -287,6 +287,26 @@ test('when all stop at once none waits for one that has stopped already', async 
   expect(cluster.clock.monotonicMs() - stoppedMs).toBeLessThan(3_000)
 })
 
+test('a tablet that its leader cannot serve holds up no stop', async () => {
+  const cluster = new SimCluster({ seed: 3, brokers: 2 })
+  await cluster.startAll()
+  const topic = await cluster.makeTopic('t')
+  await cluster.until(() => cluster.leader(topic.id) !== undefined)
+  const [first, second] = cluster.nodes
+  if (first === undefined || second === undefined) throw new Error('two were started')
+  expect(cluster.leader(topic.id)?.leader).toBe(first.id)
+  second.kill()
+  await cluster.until(() => cluster.leader(topic.id)?.assignment?.isr.length === 1)
+  await first.loseDisk()
+  await cluster.startAll()
+  await cluster.run(20_000)
+  expect(cluster.replicas(topic.id).map(({ tablet }) => tablet.role)).toEqual(['offline', 'follower'])
+  const beganMs = cluster.clock.monotonicMs()
+  second.stop()
+  await cluster.until(() => !second.runs)
+  expect(cluster.clock.monotonicMs() - beganMs).toBeLessThan(5_000)
+})
+
 test('who has nothing to copy any more is neither down nor gone, and stays in the sets', async () => {
   const cluster = new SimCluster({ seed: 6, brokers: 3, restoreMs: 5_000 })
   await cluster.startAll()
