@@ -78,8 +78,16 @@ class Watchdog {
   sees({ verb, plural, name }: Call): void {
     if (verb !== 'delete' || plural !== 'pods') return
     if (!isReady(this.#all.kube.peek(kinds.pods, { namespace, name }))) return
-    for (const other of this.#taken) this.wrongs.push(`${name} was taken down while ${other} was not back`)
+    for (const other of this.#taken)
+      if (this.#holdsTablets(other)) this.wrongs.push(`${name} was taken down while ${other} was not back`)
     this.#taken.add(name)
+  }
+
+  /** Who holds nothing may have been in excess when the operator looked, and nobody waits for it. */
+  #holdsTablets(pod: string): boolean {
+    const id = Number(/-broker-(\d+)-0$/.exec(pod)?.[1])
+    const slices = this.#all.kube.peekAll(tabletSlices)
+    return slices.some(({ tablets }) => tablets.some(({ replicas }) => replicas.includes(id)))
   }
 }
 
