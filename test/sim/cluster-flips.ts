@@ -5,7 +5,13 @@
 import { pino } from 'pino'
 import { Checks } from '../../broker/tablet/checks.ts'
 import type { Topic } from '../../control/model.ts'
-import { baseOffsetOf, batchBytesOf, checkBatch, lastOffsetOf } from '../../protocol/kafka/record-batch.ts'
+import {
+  baseOffsetOf,
+  batchBytesOf,
+  checkBatch,
+  lastOffsetOf,
+  leaderEpochOf,
+} from '../../protocol/kafka/record-batch.ts'
 import type { SimBroker } from './broker.ts'
 import type { SimCluster, SimNode } from './cluster.ts'
 import { Seeded } from './seeded.ts'
@@ -56,11 +62,22 @@ export class Flips {
     )
   }
 
-  /** Whether nothing is damaged on any disk: another disk may go then. */
+  /** Whether nothing is damaged on any disk: another disk may go then. No CRC covers a batch's epoch, so that has to be the same on all. */
   isWhole(topics: readonly Topic[]): boolean {
-    return topics.every(topic =>
-      this.#cluster.nodes.every(node => filesOf(node, topic).every(path => isWhole(node, path))),
-    )
+    return topics.every(topic => {
+      const epochs = new Map<number, number>()
+      return this.#cluster.nodes.every(node =>
+        filesOf(node, topic).every(
+          path =>
+            isWhole(node, path) &&
+            batchesIn(node, path).every(({ base, epoch }) => {
+              const known = epochs.get(base) ?? epoch
+              epochs.set(base, known)
+              return known === epoch
+            }),
+        ),
+      )
+    })
   }
 
   /** Every broker looks through what it has, all the time, and notes how far that is. */
@@ -129,6 +146,7 @@ function batchesIn(node: SimNode, path: string) {
       bytes: size,
       base: baseOffsetOf(bytes, position),
       last: lastOffsetOf(bytes, position),
+      epoch: leaderEpochOf(bytes, position),
     })
     position += size
   }
