@@ -6,10 +6,9 @@ import { cpus, loadavg } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as passed } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
-import { Kafka, logLevel } from 'kafkajs'
 import { connected } from '../test/kubernetes/rig/machine.ts'
 import { asked, kafkajs, librdkafka, overHttp, type Client } from './failover-clients.ts'
-import { heading, median, shown, table } from './measuring.ts'
+import { heading, median, print, rounded, shown, table } from './measuring.ts'
 import { RigCluster } from './rig-cluster.ts'
 
 const topic = 'failover'
@@ -44,7 +43,7 @@ try {
 process.exit(0)
 
 async function pauses(): Promise<void> {
-  await created(topic, 1)
+  await rig.createTopic(topic, 1)
   const clients = {
     librdkafka: librdkafka({ kafka: rig.kafka, topic, anew: false }),
     kafkajs: kafkajs({ kafka: rig.kafka, topic }),
@@ -134,7 +133,7 @@ async function once(
 
 async function manyTablets(tablets: number): Promise<void> {
   const many = 'many'
-  await created(many, tablets)
+  await rig.createTopic(many, tablets)
   const rows: string[][] = []
   for (let round = 0; round < 3; round++) {
     const before = await rig.allInSync(many)
@@ -163,26 +162,4 @@ async function manyTablets(tablets: number): Promise<void> {
     ['tablets led', 'ms until led again', 'API writes', 'ms until all in sync', 'writes by then', 'load'],
     rows,
   )
-}
-
-/** All tablets prefer broker 0, then 1, then 2. */
-async function created(name: string, tablets: number): Promise<void> {
-  const brokers = rig.kafka.split(',')
-  const admin = new Kafka({ clientId: 'failover', brokers, logLevel: logLevel.NOTHING }).admin()
-  await admin.connect()
-  const replicaAssignment = Array.from({ length: tablets }, (_, partition) => ({
-    partition,
-    replicas: [0, 1, 2],
-  }))
-  await admin.createTopics({ topics: [{ topic: name, replicaAssignment }], timeout: 60_000 })
-  await admin.disconnect()
-  await rig.allInSync(name)
-}
-
-function rounded(value: unknown): unknown {
-  return typeof value === 'number' ? Math.round(value) : value
-}
-
-function print(line: string): void {
-  process.stdout.write(`${line}\n`)
 }

@@ -6,10 +6,9 @@ import { cpus, loadavg } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as passed } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
-import { Kafka, logLevel } from 'kafkajs'
 import { asked, kafkajs, librdkafka, overHttp, type Client } from './failover-clients.ts'
 import { Load } from './load.ts'
-import { heading, median, shown, table } from './measuring.ts'
+import { heading, median, print, rounded, shown, table } from './measuring.ts'
 import { residentBytes, ThreeBrokers } from './three-brokers.ts'
 
 const MiB = 1024 * 1024
@@ -40,7 +39,7 @@ async function pauses(kills: number, silent: number): Promise<void> {
   const three = await ThreeBrokers.start()
   await passed(1_000)
   const idle = [three.pid, ...three.members.map(({ pid }) => pid)].map(residentBytes)
-  await created(three, topic, 1)
+  await three.createTopic(topic, 1)
   const clients = {
     librdkafka: librdkafka({ kafka: three.kafka, topic, anew: true }),
     kafkajs: kafkajs({ kafka: three.kafka, topic }),
@@ -133,7 +132,7 @@ async function once(
 /** A follower is paused until it is out of sync, what is written meanwhile it has to fetch; the time is from its return until it is in sync. */
 async function catchUp(bytes: number): Promise<void> {
   const three = await ThreeBrokers.start({ 'replica.lag.time.max.ms': '3000', 'stele.flush': 'os' })
-  await created(three, topic, 1)
+  await three.createTopic(topic, 1)
   const follower = 2
   const load = (requests: number): Promise<Load> =>
     Load.start({ kafkaPort: Number(three.member(0).kafka.split(':').at(-1)) }, [
@@ -156,7 +155,7 @@ async function catchUp(bytes: number): Promise<void> {
 
 async function manyTablets(tablets: number): Promise<void> {
   const three = await ThreeBrokers.start()
-  await created(three, topic, tablets)
+  await three.createTopic(topic, tablets)
   await three.allInSync(topic)
   const rows: string[][] = []
   for (let round = 0; round < 3; round++) {
@@ -186,30 +185,4 @@ async function manyTablets(tablets: number): Promise<void> {
     rows,
   )
   await three.stop()
-}
-
-/** All tablets prefer broker 0, then 1, then 2. */
-async function created(three: ThreeBrokers, name: string, tablets: number): Promise<void> {
-  const client = new Kafka({
-    clientId: 'failover',
-    brokers: three.kafka.split(','),
-    logLevel: logLevel.NOTHING,
-  })
-  const admin = client.admin()
-  await admin.connect()
-  const replicaAssignment = Array.from({ length: tablets }, (_, partition) => ({
-    partition,
-    replicas: [0, 1, 2],
-  }))
-  await admin.createTopics({ topics: [{ topic: name, replicaAssignment }], timeout: 60_000 })
-  await admin.disconnect()
-  await three.allInSync(name)
-}
-
-function rounded(value: unknown): unknown {
-  return typeof value === 'number' ? Math.round(value) : value
-}
-
-function print(line: string): void {
-  process.stdout.write(`${line}\n`)
 }

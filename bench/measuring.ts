@@ -104,4 +104,7 @@ export const spread = (values: readonly number[]): string =>
 export const shown = (value: number): string =>
   value >= 100 ? Math.round(value).toLocaleString('en') : Number(value.toPrecision(3)).toString()
 
-const print = (line: string): void => void process.stdout.write(`${line}\n`)
+export const print = (line: string): void => void process.stdout.write(`${line}\n`)
+
+/** For JSON: no fractions of milliseconds. */
+export const rounded = (value: unknown): unknown => (typeof value === 'number' ? Math.round(value) : value)

@@ -1,7 +1,6 @@
 /** Three brokers in the Kubernetes of test/kubernetes/rig, made by the operator from the chart of this checkout, as processes of this machine. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as passed } from 'node:timers/promises'
 import { Brokers } from '../test/kubernetes/brokers.ts'
 import { helm } from '../test/kubernetes/rig/binaries.ts'
 import { run } from '../test/kubernetes/rig/commands.ts'
@@ -12,7 +11,7 @@ import { kubeconfig } from '../test/kubernetes/rig/layout.ts'
 import { lock } from '../test/kubernetes/rig/lock.ts'
 import { down, isUp, programs, up } from '../test/kubernetes/rig/rig.ts'
 import { until } from '../test/kubernetes/rig/until.ts'
-import type { Tablet } from './three-brokers.ts'
+import { MeasuredCluster } from './measured-cluster.ts'
 
 const name = 'bench'
 const namespace = 'stele-bench'
@@ -27,7 +26,7 @@ type Entry = {
   readonly responseStatus?: { readonly code: number }
 }
 
-export class RigCluster {
+export class RigCluster extends MeasuredCluster {
   /** HOST:PORT of all for clients outside, with commas between. */
   readonly kafka: string
   /** Where each broker answers over HTTP. */
@@ -43,6 +42,7 @@ export class RigCluster {
     kubectl: (...args: string[]) => Promise<string>,
     end: () => Promise<void>,
   ) {
+    super()
     this.kafka = kafka
     this.http = http
     this.brokers = brokers
@@ -93,38 +93,6 @@ export class RigCluster {
       { everyMs: 500 },
     )
     await this.#kubectl(...of, 'rollout', 'status', `deployment/${operators.deployment}`, '--timeout=60s')
-  }
-
-  /** What the topic's tablets are, as one of the brokers but `asleep` sees them. */
-  async tablets(topic: string, asleep?: number): Promise<readonly Tablet[]> {
-    for (const id of ids) {
-      if (id === asleep) continue
-      try {
-        const url = `${this.http[id]}/v1/topics/${topic}`
-        const answer = await fetch(url, { signal: AbortSignal.timeout(2_000) })
-        if (answer.ok) return ((await answer.json()) as { partitions: Tablet[] }).partitions
-      } catch {
-        // It is the one that was killed.
-      }
-    }
-    return []
-  }
-
-  /** Asks every 10 ms until the topic's tablets are as `holds` wants. */
-  async until(
-    topic: string,
-    holds: (tablets: readonly Tablet[]) => boolean,
-    asleep?: number,
-  ): Promise<readonly Tablet[]> {
-    for (;;) {
-      const tablets = await this.tablets(topic, asleep)
-      if (tablets.length > 0 && holds(tablets)) return tablets
-      await passed(10)
-    }
-  }
-
-  allInSync(topic: string): Promise<readonly Tablet[]> {
-    return this.until(topic, tablets => tablets.every(({ isr }) => isr.length === 3))
   }
 
   /** Successful writes of TabletSlices since a moment, by brokers and operator. */

@@ -2,33 +2,33 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { readFileSync, rmSync, watch } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as passed } from 'node:timers/promises'
 import { bundle, newDirectory } from './broker.ts'
+import { MeasuredCluster } from './measured-cluster.ts'
 
 type Member = { readonly id: number; readonly kafka: string; readonly http: string; pid: number }
 type Ready = { readonly kafka: string; readonly pid: number; readonly brokers: readonly Member[] }
 
-/** One tablet as a broker that serves tells it. */
-export type Tablet = { readonly leader: number | null; readonly isr: readonly number[] }
-
-export class ThreeBrokers {
+export class ThreeBrokers extends MeasuredCluster {
   readonly data: string
   /** HOST:PORT of all, with commas between. */
   readonly kafka: string
   readonly pid: number
   readonly members: readonly Member[]
+  readonly http: readonly string[]
   /** Writes of the control store's file so far. */
   controlWrites = 0
   readonly #process: ChildProcess
   readonly #ended: Promise<void>
 
   private constructor(data: string, process: ChildProcess, ended: Promise<void>, ready: Ready) {
+    super()
     this.data = data
     this.#process = process
     this.#ended = ended
     this.kafka = ready.kafka
     this.pid = ready.pid
     this.members = ready.brokers
+    this.http = this.members.map(({ http }) => http)
     watch(data, { persistent: false }, (_, name) => {
       if (name === 'control.json') this.controlWrites++
     })
@@ -69,38 +69,6 @@ export class ThreeBrokers {
 
   signal(id: number, signal: NodeJS.Signals): void {
     process.kill(this.member(id).pid, signal)
-  }
-
-  /** What the topic's tablets are, as one of the brokers but `asleep` sees them. */
-  async tablets(topic: string, asleep?: number): Promise<readonly Tablet[]> {
-    for (const { id, http } of this.members) {
-      if (id === asleep) continue
-      try {
-        const answer = await fetch(`${http}/v1/topics/${topic}`, { signal: AbortSignal.timeout(2_000) })
-        if (!answer.ok) continue
-        return ((await answer.json()) as { partitions: Tablet[] }).partitions
-      } catch {
-        // It is the one that was killed.
-      }
-    }
-    return []
-  }
-
-  /** Asks every 10 ms until the topic's tablets are as `holds` wants. */
-  async until(
-    topic: string,
-    holds: (tablets: readonly Tablet[]) => boolean,
-    asleep?: number,
-  ): Promise<readonly Tablet[]> {
-    for (;;) {
-      const tablets = await this.tablets(topic, asleep)
-      if (tablets.length > 0 && holds(tablets)) return tablets
-      await passed(10)
-    }
-  }
-
-  allInSync(topic: string): Promise<readonly Tablet[]> {
-    return this.until(topic, tablets => tablets.every(({ isr }) => isr.length === 3))
   }
 
   async stop(): Promise<void> {

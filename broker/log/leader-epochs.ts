@@ -86,6 +86,16 @@ export class LeaderEpochs {
     return { epoch: found.epoch, end: next?.start ?? logEnd }
   }
 
+  /** The same as it is told to clients: -1 and -1 when the log knows of none. */
+  toldEndOf(
+    asked: number,
+    current: Epoch,
+    logEnd: Offset,
+  ): { readonly epoch: number; readonly endOffset: number } {
+    const found = this.endOf(asked, current, logEnd)
+    return found === undefined ? { epoch: -1, endOffset: -1 } : { epoch: found.epoch, endOffset: found.end }
+  }
+
   async save(): Promise<void> {
     const text = JSON.stringify(this.#entries)
     if (text === this.#saved) return

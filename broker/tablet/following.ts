@@ -119,8 +119,7 @@ export class Following implements Followed {
 
   /** `Tablet.endOfEpoch`, for readers below the high watermark. */
   endOfEpoch(asked: number): { readonly epoch: number; readonly endOffset: number } {
-    const found = this.#state.epochs.endOf(asked, this.epoch, this.#state.log.end.offset)
-    return found === undefined ? { epoch: -1, endOffset: -1 } : { epoch: found.epoch, endOffset: found.end }
+    return this.#state.epochs.toldEndOf(asked, this.epoch, this.#state.log.end.offset)
   }
 
   get isInSync(): boolean {

@@ -425,8 +425,7 @@ export class Tablet implements Kept, Replica {
 
   /** The largest epoch at or below the one asked, and where it ended (KIP-101); -1 and -1 when the log knows of none. */
   endOfEpoch(asked: number): { readonly epoch: number; readonly endOffset: number } {
-    const found = this.#leading().epochs.endOf(asked, this.epoch, this.logEnd)
-    return found === undefined ? { epoch: -1, endOffset: -1 } : { epoch: found.epoch, endOffset: found.end }
+    return this.#leading().epochs.toldEndOf(asked, this.epoch, this.logEnd)
   }
 
   /** The epoch of the record at `at`, or -1. */
