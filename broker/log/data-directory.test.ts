@@ -73,7 +73,7 @@ describe('is refused', () => {
     put(sim, '/data/thesis.txt', 'years of work')
     expect(refusal(sim)).toMatch(/not empty and has no meta\.json.*thesis\.txt/)
     expect(sim.world.disk.stat('/data/thesis.txt')?.sizeBytes).toBe(13)
-    expect(sim.world.disk.stat('/data/meta.json')).toBeUndefined()
+    expect(sim.world.disk.list('/data')).toEqual(['thesis.txt'])
   })
 
   test('with tablets whose meta.json is gone', () => {

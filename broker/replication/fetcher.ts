@@ -65,6 +65,8 @@ const reconnectMs = { min: 50, max: 1_000 }
 /** Who reads a copy reads on within so long. */
 const readersMs = 5_000
 const failedMs = { min: 50, max: 2_000 }
+/** A leader of a new tablet, or a new leader of one that is there, knows of it within so long. */
+const passingMs = 3_000
 
 /** Answers of one that does not know yet that it leads, or of another that leads no more. */
 const passing: ReadonlySet<RefusalCode | undefined> = new Set<RefusalCode>([
@@ -322,7 +324,9 @@ export class Fetcher {
     if (why === 'unreachable') this.#silentMs ??= nowMs
     else this.#downMs ??= nowMs
     this.#isRefused = why === 'refused'
-    this.#troubles.warn({ leader: this.leader, why }, 'the connection to a leader ended')
+    // Whoever is gone is tried again and again: that is told once.
+    if (this.#attempts === 0 || (this.#attempts === 1 && this.#heardMs === -Infinity))
+      this.#troubles.warn({ leader: this.leader, why }, 'the connection to a leader ended')
     this.#connectLater()
   }
 
@@ -460,13 +464,16 @@ export class Fetcher {
 
   #failed(copy: Copy, code: RefusalCode | undefined, reason: string): void {
     const { topicId, partition } = copy.followed
-    this.#troubles.warn(
-      { leader: this.leader, topicId, partition, code, reason },
-      'a fetch failed; it is tried again',
-    )
+    const nowMs = this.#options.world.clock.monotonicMs()
     copy.failures++
     if (!passing.has(code)) copy.followed.failed()
-    copy.failingMs ??= this.#options.world.clock.monotonicMs()
+    copy.failingMs ??= nowMs
+    const mayPass = passing.has(code) || code === 'UNKNOWN_TOPIC_ID'
+    if (!mayPass || nowMs - copy.failingMs > passingMs)
+      this.#troubles.warn(
+        { leader: this.leader, topicId, partition, code, reason },
+        'a fetch failed; it is tried again',
+      )
     const delayMs = Math.min(failedMs.max, failedMs.min * 2 ** Math.min(copy.failures, 10))
     this.#hold(copy, new Promise(resolve => this.#options.world.clock.after(delayMs, resolve)))
   }

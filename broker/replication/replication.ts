@@ -16,6 +16,7 @@ import { behindMsMax, Departure } from './departure.ts'
 import { Elections } from './elections.ts'
 import { Fetcher } from './fetcher.ts'
 import { Handovers } from './handovers.ts'
+import { News } from './news.ts'
 import { isNamed } from './out-of-sync.ts'
 import { Peers } from './peers.ts'
 import { keyOf, type Followed, type FollowerRun, type Led, type Replica, type TabletKey } from './replica.ts'
@@ -48,9 +49,9 @@ const copiesLookMs = 2_000
 /** Those in sync claim one after the other, in the order of the replicas. */
 const rankMs = 250
 const suspectMs = 30_000
-/** A preferred leader that did not get its tablet is offered it again after so long. */
 /** Who becomes a leader serves long before. */
 const refusedMs = 2_000
+/** A preferred leader that did not get its tablet is offered it again after so long. */
 const restoreAgainMs = 60_000
 /** A move waits for that. */
 const moveAgainMs = 5_000
@@ -90,6 +91,7 @@ export class Replication {
   readonly #preferredMs = new Map<string, number>()
   /** Not before then is one handed over again whose replica here moves away. */
   readonly #movedMs = new Map<string, number>()
+  readonly #news: News
   #leaving = false
   #listener: Listener | undefined
   #sessionIds = 0
@@ -109,6 +111,14 @@ export class Replication {
     this.#copyRate = new CopyRate(world.clock, options.copyBytesPerSecond)
     this.#handovers = new Handovers(world.clock, () => this.counters.handovers++)
     this.#sendRate = new CopyRate(world.clock, options.sendBytesPerSecond)
+    this.#news = new News({
+      log,
+      clock: world.clock,
+      self,
+      isLeaving: this.isLeaving,
+      handedTo: key => this.#handovers.handedTo(key),
+      bytesIn: () => this.counters.bytesIn,
+    })
     this.#peers = new Peers(world.clock, store, broker => this.#gone(broker))
     this.#elections = new Elections({
       store,
@@ -129,6 +139,7 @@ export class Replication {
   /** Opens the brokers' own listener, and begins to look after the replicas. */
   async start(at: Place): Promise<{ readonly port: number }> {
     const { world, store } = this.#options
+    this.#tellIfEmpty()
     this.#unwatch = store.watch(event => {
       if ('topic' in event) this.#changes.seen(event.topic.id)
       if (event.kind !== 'broker-changed') return
@@ -140,8 +151,24 @@ export class Replication {
     return { port: this.#listener.port }
   }
 
+  /** A new disk holds nothing of what this broker had. */
+  #tellIfEmpty(): void {
+    const { store, self, log, diskSince } = this.#options
+    if (diskSince !== self.incarnation) return
+    let tablets = 0
+    for (const topic of store.topics().values())
+      for (const { replicas } of topic.tablets)
+        if (replicas.length > 1 && replicas.includes(self.broker)) tablets++
+    if (tablets > 0)
+      log.warn(
+        { tablets },
+        "the disk of this broker is empty: it copies its replicas of these tablets from others' that are in sync",
+      )
+  }
+
   async stop(): Promise<void> {
     this.#stopped = true
+    this.#news.end()
     this.#unwatch()
     this.#timer?.cancel()
     this.#changes.stop()
@@ -223,6 +250,7 @@ export class Replication {
   changed = (replica: Replica): void => {
     if (this.#stopped) return
     const key = keyOf(replica)
+    this.#news.changed(replica)
     const { led, followed } = replica
     this.#lostMs.delete(key)
     if (led === undefined) {
@@ -393,6 +421,7 @@ export class Replication {
       for (const [key, { fetcher }] of this.#followed) this.#lookAfter(key, fetcher, nowMs)
     for (const fetcher of this.#fetchers.values()) this.#peers.noteAway(fetcher)
     this.#handovers.look()
+    this.#news.look(nowMs)
     if (nowMs - this.#reviewedMs >= reviewMs) {
       this.#reviewedMs = nowMs
       for (const led of this.#led.values()) led.review()
@@ -420,6 +449,7 @@ export class Replication {
       led.set(key, { copying, inSync: isr.map(({ broker }) => broker) })
     }
     this.#copies.look(led, nowMs)
+    this.#news.copies(this.copies(), nowMs)
   }
 
   /** After a broker was away its tablets come back to it, and from where a replica moves away its leadership goes first; a few at a time. */
@@ -487,11 +517,8 @@ export class Replication {
     const sinceMs = this.#lostMs.get(key) ?? nowMs
     this.#lostMs.set(key, sinceMs)
     if (nowMs - sinceMs < this.#rankOf(assignment) * rankMs) return
-    const { topicId, partition, topic } = replica
-    this.#options.log.info(
-      { topic, partition, lost: assignment.leader },
-      'claims the tablet of a lost leader',
-    )
+    const { topicId, partition } = replica
+    this.#news.claims(key)
     this.#changes.wish({
       topicId,
       partition,

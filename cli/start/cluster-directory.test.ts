@@ -38,6 +38,7 @@ test('one broker’s directory, and what is not ours, are left alone', () => {
   world.disk.makeDirectory('/diary')
   put('/diary/letters')
   expect(() => openClusterDirectory(world, '/diary', 3)).toThrow(/it holds letters/)
+  expect(world.disk.list('/diary')).toEqual(['letters'])
 })
 
 test('a cluster’s directory is not one broker’s', () => {
@@ -70,13 +71,16 @@ test('a start waits for the brokers of an earlier one to end, and not for ever',
   const paths = ['/data/broker-0', '/data/broker-1', '/data/broker-2']
   const held = paths.slice(0, 2).map((path, id) => DataDirectory.open(world, path, brokerId(id)))
   let ended = false
-  const waiting = othersEnded(world, paths).then(() => (ended = true))
+  const woken: number[] = []
+  world.disk.open('/data/broker-1.pid', 'create').write([Buffer.from('4711\n')], 0)
+  const waiting = othersEnded(world, paths, pid => woken.push(pid)).then(() => (ended = true))
   await clock.runFor(5_000)
   expect(ended).toBe(false)
+  expect(woken).toEqual([4711])
   for (const directory of held) directory.release()
   await clock.runFor(100)
   expect(ended).toBe(true)
   await waiting
   for (const [id, path] of paths.entries()) DataDirectory.open(world, path, brokerId(id))
-  await clock.finish(othersEnded(world, paths))
+  await clock.finish(othersEnded(world, paths, () => undefined))
 })

@@ -1,7 +1,7 @@
 /** A simulated cluster at work: what users see of copies, and of a leader that is gone. */
 import { expect, test } from 'vitest'
 import { offset } from '../../base/quantities.ts'
-import { prefer } from '../../broker/doors/kafka/handlers/elect-leaders.ts'
+import { prefer } from '../../broker/router/elections.ts'
 import { batchOf } from '../../broker/log/log.fixture.ts'
 import type { Topic } from '../../control/model.ts'
 import type { Tablet } from '../../broker/tablet/tablet.ts'
