@@ -244,6 +244,11 @@ export class Leadership {
     follower.endAtFetch = this.#logEnd
   }
 
+  /** A follower copies it no more, and may have lost it: whatever it holds it has to say again. */
+  forgot({ broker, incarnation }: FollowerRun): void {
+    if (this.#followers.get(broker)?.incarnation === incarnation) this.#followers.delete(broker)
+  }
+
   /** Moves the high watermark as far as it may go; answers whether it moved. */
   advance(limits: Limits): boolean {
     if (!this.enough(limits)) return false

@@ -75,7 +75,7 @@ test('a thousand tablets of a lost leader are one line, and so is the set withou
   for (const n of all) news.changed(replica(n, 'leader', assigned(3, one, [one, three]), 'gone'))
   await pass(1_000)
   expect(lines).toMatchObject([
-    { msg: '1000 tablets: leads now: broker 2, which did, is lost', tablets: 1_000, from: 2 },
+    { msg: '1000 tablets: led here now: broker 2, which led, is lost', tablets: 1_000, from: 2 },
     { msg: '1000 tablets: broker 2 is not in sync any more: it is gone', tablets: 1_000, replica: 2 },
   ])
   expect(lines[0]?.['which']).toEqual([0, 1, 2, 3, 4].map(n => `orders-${n}`))
@@ -105,20 +105,24 @@ test('it says who hands over to whom, who stops, and whose replica went elsewher
   news.changed(replica(0, 'leader', assigned(4, one, [one], { replicas: [one] })))
   await pass(1_000)
   expect(said()).toEqual([
-    '1 tablet: leads now: broker 2 has handed it over',
+    '1 tablet: led here now: broker 2 has handed over',
     '1 tablet: broker 2 is not in sync any more: it stops',
     '1 tablet: broker 3 is not in sync any more: its replica is elsewhere now',
   ])
+  news.changed(replica(3, 'follower', assigned(1, three, [one, three])))
+  news.changed(replica(3, 'leader', assigned(2, one, [one])))
+  await pass(1_000)
+  expect(said()[3]).toBe('1 tablet: led here now: broker 3, which led, cannot serve it any more')
   around.handedTo = three
   news.changed(replica(1, 'leader', assigned(1, one, [one, three])))
   news.changed(replica(1, 'follower', assigned(2, three, [one, three])))
   news.changed(replica(2, 'leader', assigned(1, one, [one, two])))
   news.changed(replica(2, 'follower', assigned(2, two, [one, two])))
   news.end()
-  expect(said().slice(3)).toEqual([
-    '2 tablets: leads as before its start',
+  expect(said().slice(4)).toEqual([
+    '2 tablets: led here again since the start',
     '1 tablet: handed over to broker 3',
-    '1 tablet: broker 2 leads now in place of this one',
+    '1 tablet: led by broker 2 now, in place of this one',
   ])
 })
 

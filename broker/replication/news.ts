@@ -118,19 +118,22 @@ export class News {
     // What is new is led from the start, and an election out of sync has a line of its own.
     if (now.replicas.length === 1 || now.epoch === 0 || before?.found !== undefined) return
     const from = before?.leader
-    if (before === undefined) this.#gather(replica, 'leads as before its start', {})
-    else if (from === undefined) this.#gather(replica, 'leads now: nobody did', {})
+    if (before === undefined) this.#gather(replica, 'led here again since the start', {})
+    else if (from === undefined) this.#gather(replica, 'led here now: nobody led', {})
     else if (this.#claimed.has(key))
-      this.#gather(replica, `leads now: broker ${from}, which did, is lost`, { from })
-    else this.#gather(replica, `leads now: broker ${from} has handed it over`, { from })
+      this.#gather(replica, `led here now: broker ${from}, which led, is lost`, { from })
+    else if (now.isr.some(({ broker }) => broker === from) || this.#options.isLeaving(from))
+      this.#gather(replica, `led here now: broker ${from} has handed over`, { from })
+    else this.#gather(replica, `led here now: broker ${from}, which led, cannot serve it any more`, { from })
   }
 
   #ends(replica: Replica, key: string, { leader }: TabletAssignment): void {
-    if (leader === undefined) return this.#gather(replica, 'is not led here any more, and by nobody yet', {})
+    if (leader === undefined)
+      return this.#gather(replica, 'not led here any more, and by nobody else yet', {})
     const isHanded = this.#options.handedTo(key) === leader
     const text = isHanded
       ? `handed over to broker ${leader}`
-      : `broker ${leader} leads now in place of this one`
+      : `led by broker ${leader} now, in place of this one`
     this.#gather(replica, text, { to: leader })
   }
 

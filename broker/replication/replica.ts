@@ -60,6 +60,8 @@ export type Led = TabletKey & {
     lastEpoch: number,
     logStart: Offset,
   ): 'taken' | Diverging | RefusalCode
+  /** A follower copies it no more: that its broker is there says nothing of this replica. */
+  forgot(who: FollowerRun): void
   /** Followers from which a reader that is at `at` may go on reading, the one that holds most first. */
   readableAt(at: Offset): readonly BrokerId[]
   /** Whole batches from `from` on, whether the high watermark has passed them or not. */

@@ -170,7 +170,7 @@ export class Session {
       return
     }
     for (const { topicId, partitions } of body.forgottenTopicsData)
-      for (const partition of partitions) this.#drop({ topicId, partition })
+      for (const partition of partitions) this.#forget({ topicId, partition })
     for (const { topicId, partitions } of body.topics)
       for (const asked of partitions) this.#take(topicId, asked)
     const { maxBytes: bytesMax, minBytes } = body
@@ -274,6 +274,12 @@ export class Session {
     if (led !== undefined) entry.stop = led.watch(event => this.#heard(entry, event))
     this.#entries.set(name, entry)
     return entry
+  }
+
+  /** It follows no more what it followed, while it asks on for others. */
+  #forget(key: TabletKey): void {
+    if (this.#who !== undefined) this.#entries.get(keyOf(key))?.led?.forgot(this.#who)
+    this.#drop(key)
   }
 
   #drop(key: TabletKey): void {

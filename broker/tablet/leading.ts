@@ -188,6 +188,10 @@ export class Leading implements Led {
     return 'taken'
   }
 
+  forgot(who: FollowerRun): void {
+    this.leadership.forgot(who)
+  }
+
   readableAt(at: Offset): readonly BrokerId[] {
     return this.leadership.readableAt(at, this.#around, this.#owner.nowMs)
   }

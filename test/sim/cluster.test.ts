@@ -287,6 +287,18 @@ test('when all stop at once none waits for one that has stopped already', async 
   expect(cluster.clock.monotonicMs() - stoppedMs).toBeLessThan(3_000)
 })
 
+test('a follower that fails while nothing is written leaves the set and is not let in again', async () => {
+  const { cluster, topic } = await three(14)
+  const now = () => assignments(cluster, topic.id)[0]
+  const follower = () => cluster.replicas(topic.id).find(({ tablet }) => tablet.followed?.isAnswered)
+  await cluster.until(() => follower() !== undefined)
+  follower()?.tablet.syncFailed('its directory was taken away')
+  await cluster.until(() => now()?.isr.length === 2)
+  const version = now()?.version
+  await cluster.run(30_000)
+  expect(now()?.version).toBe(version)
+})
+
 test('a tablet that its leader cannot serve holds up no stop', async () => {
   const cluster = new SimCluster({ seed: 3, brokers: 2 })
   await cluster.startAll()
