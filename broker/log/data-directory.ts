@@ -208,7 +208,12 @@ export function refusedByDisk(error: unknown, path: string): unknown {
     )
   }
   if (code === 'ENOTDIR' || code === 'EEXIST') {
-    return new DataDirectoryRefused(`${path} is not a directory. Use another --data directory.`)
+    return new DataDirectoryRefused(
+      `${path} is not a directory, or lies in something that is none. Use another --data directory.`,
+    )
+  }
+  if (code === 'ENOENT') {
+    return new DataDirectoryRefused(`${path} cannot be made there (ENOENT). Use another --data directory.`)
   }
   if (code === 'ENOSPC') {
     return new DataDirectoryRefused(

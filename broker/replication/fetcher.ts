@@ -75,6 +75,12 @@ const passing: ReadonlySet<RefusalCode | undefined> = new Set<RefusalCode>([
   'FENCED_LEADER_EPOCH',
 ])
 
+/** Of a topic that is new there, and of one that is to be let in when it does not stop any more. */
+const quiet: ReadonlySet<RefusalCode | undefined> = new Set<RefusalCode>([
+  'UNKNOWN_TOPIC_ID',
+  'INELIGIBLE_REPLICA',
+])
+
 const byCode = new Map<number, RefusalCode>(
   Object.entries(refusals)
     .toReversed()
@@ -326,7 +332,7 @@ export class Fetcher {
     this.#isRefused = why === 'refused'
     // Whoever is gone is tried again and again: that is told once.
     if (this.#attempts === 0 || (this.#attempts === 1 && this.#heardMs === -Infinity))
-      this.#troubles.warn({ leader: this.leader, why }, 'the connection to a leader ended')
+      this.#troubles.info({ leader: this.leader, why }, 'the connection to a leader ended')
     this.#connectLater()
   }
 
@@ -468,7 +474,7 @@ export class Fetcher {
     copy.failures++
     if (!passing.has(code)) copy.followed.failed()
     copy.failingMs ??= nowMs
-    const mayPass = passing.has(code) || code === 'UNKNOWN_TOPIC_ID'
+    const mayPass = quiet.has(code) || passing.has(code)
     if (!mayPass || nowMs - copy.failingMs > passingMs)
       this.#troubles.warn(
         { leader: this.leader, topicId, partition, code, reason },

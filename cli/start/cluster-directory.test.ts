@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { brokerId } from '../../base/quantities.ts'
 import { DataDirectory } from '../../broker/log/data-directory.ts'
 import { simWorld } from '../../test/sim/world.ts'
+import type { Failure } from '../failure.ts'
 import { openClusterDirectory, othersEnded } from './cluster-directory.ts'
 
 function setUp() {
@@ -64,6 +65,29 @@ test('a damaged or newer cluster.json is refused', () => {
   file.truncate(0)
   file.write([Buffer.from('{"formatVersion":2,"clusterId":"x","brokers":3}')], 0)
   expect(() => open(3)).toThrow(/format 2/)
+})
+
+test('a cluster.json that is lost is written again from what else is known', () => {
+  const { world, open, put } = setUp()
+  const { clusterId, control, of } = open(3)
+  put(control)
+  for (const id of [0, 1, 2]) DataDirectory.open(world, of(id), brokerId(id), clusterId).release()
+  const text = JSON.stringify({ formatVersion: 1, clusterId, brokers: 3 })
+  const remedy = (): string | undefined => {
+    try {
+      open(3)
+    } catch (error) {
+      return (error as Failure).todo
+    }
+    return undefined
+  }
+  const file = world.disk.open('/data/cluster.json', 'write')
+  file.truncate(3)
+  expect(remedy()).toContain(`echo '${text}' > '/data/cluster.json'`)
+  world.disk.rename('/data/cluster.json', '/elsewhere')
+  expect(remedy()).toContain(text)
+  world.disk.open('/data/cluster.json', 'create').write([Buffer.from(text)], 0)
+  expect(open(3).clusterId).toBe(clusterId)
 })
 
 test('a start waits for the brokers of an earlier one to end, and not for ever', async () => {

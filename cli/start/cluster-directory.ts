@@ -123,10 +123,7 @@ function readCluster({ disk }: World, path: string): ClusterFile | undefined {
   if (typeof version === 'number' && version > formatVersion)
     throw new Failure(`${file} has format ${version}; this Stele reads up to format ${formatVersion}.`)
   if (typeof version !== 'number' || typeof clusterId !== 'string' || typeof brokers !== 'number')
-    throw new Failure(
-      `${file} is damaged, or was not written by Stele.`,
-      'Restore it from a backup, or use another --data directory.',
-    )
+    throw new Failure(`${file} is damaged, or was not written by Stele.`, remedyOf(disk, path))
   return { ...found, formatVersion: version, clusterId, brokers }
 }
 
@@ -141,10 +138,33 @@ function requireEmpty({ disk }: World, path: string): void {
       `${path} holds the data of one broker alone.`,
       'Start it without --brokers, or use another --data directory for several.',
     )
+  if (foreign.includes('control.json') && foreign.includes('broker-0'))
+    throw new Failure(
+      `${path} holds the brokers of a cluster, and its cluster.json is missing.`,
+      remedyOf(disk, path),
+    )
   throw new Failure(
     `${path} is not empty and has no cluster.json, so it is not the directory of several brokers (it holds ${foreign.slice(0, 3).join(', ')}).`,
     'Use an empty or new --data directory.',
   )
+}
+
+/** What it says stands elsewhere too, where the brokers' directories are whole. */
+function remedyOf(disk: World['disk'], path: string): string {
+  const brokers = disk.list(path).filter(name => /^broker-\d+$/.test(name)).length
+  const id = clusterIdOf(disk, `${path}/broker-0/meta.json`)
+  if (id === undefined) return 'Restore it from a backup, or use another --data directory.'
+  const content = JSON.stringify({ formatVersion, clusterId: id, brokers })
+  return `Restore it from a backup, or write it again: echo '${content}' > '${path}/cluster.json'`
+}
+
+function clusterIdOf(disk: World['disk'], meta: string): string | undefined {
+  try {
+    const { clusterId } = JSON.parse(readFile(disk, meta)?.toString() ?? '{}') as Partial<ClusterFile>
+    return typeof clusterId === 'string' && /^[\w-]+$/.test(clusterId) ? clusterId : undefined
+  } catch {
+    return undefined
+  }
 }
 
 /** Without it every topic would be gone. */
