@@ -158,7 +158,7 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
     if (settings.logCleanerEnable) compactions.start()
     const checks = new Checks({ clock: world.clock, log, tablets })
     checks.start()
-    const stopLooking = lookAfter(world, directory.path, options.vanished)
+    const stopLooking = directory.lookAfter(options.vanished)
     const stop = async (how?: 'orphaned'): Promise<void> => {
       router.end()
       stopLooking()
@@ -351,28 +351,6 @@ const compactionsOf = (world: World, tablets: Tablets, settings: BrokerSettings,
     },
     backoffMs: settings.logCleanerBackoffMs,
   })
-
-const lookMs = 5_000
-
-/** Files without a name take what is written, and nothing of it is kept. Answers how to stop. */
-function lookAfter({ disk, clock }: World, path: string, vanished: (() => void) | undefined): () => void {
-  let stopped = vanished === undefined
-  const isThere = (name: string): boolean => {
-    try {
-      return disk.stat(`${path}/${name}`) !== undefined
-    } catch {
-      // A disk that does not say has taken nothing away.
-      return true
-    }
-  }
-  const look = (): void => {
-    if (stopped) return
-    if (isThere('meta.json') || isThere('tablets')) clock.after(lookMs, look)
-    else vanished?.()
-  }
-  look()
-  return () => (stopped = true)
-}
 
 const progressMs = 2_000
 

@@ -55,6 +55,21 @@ test('only a stop that was marked as clean is one, and only once', async () => {
   expect(open(sim).wasClean).toBe(false)
 })
 
+test('one that is taken away while it is used is noticed once, and not when somebody stopped looking', async () => {
+  const sim = simWorld({ seed: 9 })
+  let [noticed, late] = [0, 0]
+  const directory = open(sim)
+  directory.lookAfter(() => noticed++)
+  directory.lookAfter(() => late++)()
+  await sim.clock.runFor(20_000)
+  await sim.clock.finish(sim.world.disk.remove('/data/tablets'))
+  await sim.clock.runFor(20_000)
+  expect(noticed).toBe(0)
+  await sim.clock.finish(sim.world.disk.remove('/data'))
+  await sim.clock.runFor(20_000)
+  expect([noticed, late]).toEqual([1, 0])
+})
+
 describe('is refused', () => {
   test('while another has it, and not afterwards', () => {
     const sim = simWorld({ seed: 9 })

@@ -9,6 +9,7 @@ import type { Disk, World } from '../../base/world.ts'
 
 const formatVersion = 1
 const firstRunVersion = 1
+const lookMs = 5_000
 
 export type Meta = {
   readonly formatVersion: number
@@ -100,6 +101,27 @@ export class DataDirectory {
   async begin(): Promise<void> {
     await this.#world.disk.remove(`${this.path}/clean-shutdown`)
     this.#world.disk.syncDirectoryNow(this.path)
+  }
+
+  /** Calls `vanished` when all of it was taken away: files without a name take what is written, and nothing of that is kept. Answers how to stop. */
+  lookAfter(vanished: (() => void) | undefined): () => void {
+    const { disk, clock } = this.#world
+    let stopped = vanished === undefined
+    const isThere = (name: string): boolean => {
+      try {
+        return disk.stat(`${this.path}/${name}`) !== undefined
+      } catch {
+        // A disk that does not say has taken nothing away.
+        return true
+      }
+    }
+    const look = (): void => {
+      if (stopped) return
+      if (isThere('meta.json') || isThere('tablets')) clock.after(lookMs, look)
+      else vanished?.()
+    }
+    look()
+    return () => (stopped = true)
   }
 
   /** Everything is on disk: the next start need not check it. */

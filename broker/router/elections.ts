@@ -2,6 +2,7 @@
 import { Refusal } from '../../base/refusals.ts'
 import type { Clock } from '../../base/world.ts'
 import type { Router } from './router.ts'
+import { canElect } from './unclean-elections.ts'
 
 const lookMs = 20
 
@@ -39,11 +40,14 @@ export async function electUnclean(
 ): Promise<void> {
   const ended = await router.allowUnclean(topic, partition)
   for (;;) {
-    const { epoch, leader, found = [] } = router.assignment(topic, partition)
+    const now = router.assignment(topic, partition)
+    const { epoch, leader, found = [] } = now
     if (epoch > ended && leader !== undefined) return
     if (clock.monotonicMs() >= deadlineMs) {
-      const heard = found.map(({ broker }) => broker).join(', ')
-      const why = `${topic}-${partition} gets a leader as soon as every broker that is there has said what it holds; heard so far: ${heard || 'nobody'}`
+      const heard = found.map(({ broker }) => broker).join(', ') || 'nobody'
+      const why = canElect(now)
+        ? `${topic}-${partition} gets a leader as soon as every broker that is there has said what it holds; heard so far: ${heard}`
+        : `nobody who was heard of ${topic}-${partition} has any of its records (heard: ${heard})`
       throw new Refusal('ELIGIBLE_LEADERS_NOT_AVAILABLE', why)
     }
     await new Promise<void>(resolve => clock.after(lookMs, resolve))

@@ -78,7 +78,7 @@ export function offlineOf(
 }
 
 /** Whether somebody who was heard may lead it by its owner's word. */
-function canElect({ replicas, found = [] }: TabletAssignment): boolean {
+export function canElect({ replicas, found = [] }: TabletAssignment): boolean {
   const able = found.filter(({ trouble }) => trouble !== 'offline')
   return able.some(({ epoch }) => epoch >= 0) || able.length === replicas.length
 }

@@ -73,7 +73,10 @@ export async function startCluster(options: Options): Promise<void> {
     for (const member of members) member.kill()
   })
   const paths = Array.from({ length: brokers }, (_, id) => directory.of(id))
+  // The clock's timers keep no process alive, and there is nothing else yet.
+  const awake = setInterval(() => undefined, 1_000)
   await Promise.race([othersEnded(world, paths, wake), stopped])
+  clearInterval(awake)
   for (const member of members) member.start()
   const begun = await Promise.race([allReady.promise, failed.promise, stopped])
   if (begun === 'ready') {

@@ -102,7 +102,7 @@ function refuseIfAny(
   const [first] = refused
   if (first?.error === undefined) return
   const others =
-    refused.length === 1 ? '' : `, one of ${refused.length} refused of ${plural(asked, 'partition')}`
+    refused.length === 1 ? '' : `, first of ${refused.length} refused of ${plural(asked, 'partition')}`
   const { code, message, todo } = first.error
-  throw new Failure(`partition ${first.partition} of ${name}${others}: ${message} (${code})`, todo)
+  throw new Failure(`${name}${others}: ${message} (${code})`, todo)
 }

@@ -215,6 +215,7 @@ describe.skipIf(!isOurs)('stele start --brokers', () => {
     await succeed(process.execPath, [command, 'topic', 'create', 'kept', '--server', three.http[0] ?? ''])
     expect((await three.running.kill('SIGTERM')).code).toBe(0)
     for (const id of [0, 1, 2]) expect(await readdir(join(data, `broker-${id}`))).toContain('clean-shutdown')
+    expect(three.log()).not.toContain('a fetch failed')
     expect(await start(data, '--brokers=2')).toMatchObject({
       code: 1,
       stderr: expect.stringMatching(/holds a cluster of 3 brokers/),

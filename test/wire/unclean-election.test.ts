@@ -62,16 +62,8 @@ describe.skipIf(!isOurs)('a tablet whose last replica in sync lost its disk', ()
       const [partition] = ((await answer.json()) as TopicDescription).partitions
       return partition?.todo?.split(': stele ')[1]?.split(' ') ?? []
     }
-    expect(await adviceFor(topic)).toEqual([
-      'topic',
-      'elect',
-      topic,
-      '--partition',
-      '0',
-      '--unclean',
-      '--server',
-      at(first),
-    ])
+    const advice = (await adviceFor(topic)).join(' ')
+    expect(advice).toMatch(/^topic elect last --partition 0 --unclean --server http:/)
     await until(async () => (await adviceFor('alone'))[1] === 'delete')
     expect(await stele(...(await adviceFor('alone')), '--yes')).toBe('deleted alone\n')
 
