@@ -474,8 +474,10 @@ export class Fetcher {
     copy.failures++
     if (!passing.has(code)) copy.followed.failed()
     copy.failingMs ??= nowMs
-    const mayPass = quiet.has(code) || passing.has(code)
-    if (!mayPass || nowMs - copy.failingMs > passingMs)
+    const passes = (quiet.has(code) || passing.has(code)) && nowMs - copy.failingMs <= passingMs
+    // What goes on and on is told ever more rarely.
+    const isRare = Number.isInteger(Math.log2(copy.failures))
+    if (!passes && isRare)
       this.#troubles.warn(
         { leader: this.leader, topicId, partition, code, reason },
         'a fetch failed; it is tried again',

@@ -80,6 +80,8 @@ export class News {
       this.#claimed.delete(key)
       return
     }
+    // Another was first.
+    if (before?.assignment.epoch !== now.epoch) this.#claimed.delete(key)
     if (before?.leads === true) this.#ends(replica, key, now)
     if (now.leader !== undefined) this.#follows(key, now)
   }

@@ -25,8 +25,8 @@ describe.skipIf(!isOurs)('a tablet whose last replica in sync lost its disk', ()
     const cluster = (three = await startThreeBrokers(directory, '--set=replica.lag.time.max.ms=1000'))
     const places = cluster.kafka.split(',')
     const topic = 'last'
-    const tablet = async (broker: number) => {
-      const answer = await fetch(`${cluster.http[broker]}/v1/topics/${topic}`)
+    const tablet = async (broker: number, name = topic) => {
+      const answer = await fetch(`${cluster.http[broker]}/v1/topics/${name}`)
       return ((await answer.json()) as TopicDescription).partitions[0]
     }
     const write = (at: number, value: string) =>
@@ -44,6 +44,7 @@ describe.skipIf(!isOurs)('a tablet whose last replica in sync lost its disk', ()
       (await succeed(process.execPath, [join(checkout, 'cli', 'main.ts'), ...args])).stdout.toString()
     await stele('topic', 'create', 'alone', '--replication-factor', '1', '--server', at(0))
     await stele('topic', 'move', 'alone', '--partition', '0', '--to', `${last}`, '--server', at(0))
+    await until(async () => (await tablet(last, 'alone'))?.replicas.join() === `${last}`)
     const [first = -1, second = -1] = [0, 1, 2].filter(id => id !== last)
     await write(last, 'all have it')
     for (const id of [first, second]) process.kill(cluster.pidOf(id), 'SIGSTOP')
@@ -57,11 +58,8 @@ describe.skipIf(!isOurs)('a tablet whose last replica in sync lost its disk', ()
     )
 
     // What is said to do about it works when it is pasted.
-    const adviceFor = async (name: string) => {
-      const answer = await fetch(`${at(first)}/v1/topics/${name}`)
-      const [partition] = ((await answer.json()) as TopicDescription).partitions
-      return partition?.todo?.split(': stele ')[1]?.split(' ') ?? []
-    }
+    const adviceFor = async (name: string) =>
+      (await tablet(first, name))?.todo?.split(': stele ')[1]?.split(' ') ?? []
     const advice = (await adviceFor(topic)).join(' ')
     expect(advice).toMatch(/^topic elect last --partition 0 --unclean --server http:/)
     await until(async () => (await adviceFor('alone'))[1] === 'delete')
