@@ -31,6 +31,8 @@ export type FetcherOptions = {
   readonly copyRate: CopyRate
   /** So many bytes of batches were taken. */
   readonly took: (bytes: number) => void
+  /** Whether it stays connected while it copies nothing: that broker may lead next, and each shows the other that it is there. */
+  readonly isNeighbour: () => boolean
 }
 
 export type Target = { readonly place: Place; readonly run: Incarnation }
@@ -65,6 +67,8 @@ const reconnectMs = { min: 50, max: 1_000 }
 /** Who reads a copy reads on within so long. */
 const readersMs = 5_000
 const failedMs = { min: 50, max: 2_000 }
+/** Who is about to lead is asked again soon: never later than by a quarter of the time that it has already taken. */
+const passingMs = { min: 50, growth: 1.25, max: 1_000 }
 
 /** Answers of one that does not know yet that it leads, or of another that leads no more. */
 const passing: ReadonlySet<RefusalCode | undefined> = new Set<RefusalCode>([
@@ -118,7 +122,11 @@ export class Fetcher {
 
   /** It copies nothing, and is not connected either. */
   get isIdle(): boolean {
-    return this.#copies.size === 0 && this.#connection === undefined
+    return !this.isCopying && !this.#options.isNeighbour() && this.#connection === undefined
+  }
+
+  get isCopying(): boolean {
+    return this.#copies.size > 0
   }
 
   /** Since when the leader's process is surely not there; monotonic. */
@@ -170,6 +178,12 @@ export class Fetcher {
     this.#copies.set(key, copy)
     followed.onReady(() => this.#touch(copy))
     this.#touch(copy)
+    // Until now nobody may have waited for it.
+    if (this.#connection === undefined && this.#copies.size === 1) this.#reconnect()
+    else this.connect()
+  }
+
+  connect(): void {
     if (this.#connection === undefined && this.#retry === undefined) this.#connect()
   }
 
@@ -273,14 +287,14 @@ export class Fetcher {
 
   #connect(): void {
     this.#retry = undefined
-    if (this.#stopped || this.#copies.size === 0) return
-    const { world, target: find } = this.#options
+    const { world, target: find, isNeighbour } = this.#options
+    if (this.#stopped || !(this.isCopying || isNeighbour())) return
     const target = find()
     this.#connectedTo = target
     // Who has no address, or is known to nobody, says nothing either.
     this.#silentMs ??= world.clock.monotonicMs()
-    if (target === undefined) return this.#connectLater()
     this.#attempts++
+    if (target === undefined) return this.#connectLater()
     const connection: Connection = world.network.connect(target.place, {
       opened: () => {
         if (this.#connection === connection) this.#opened()
@@ -322,7 +336,7 @@ export class Fetcher {
     if (why === 'unreachable') this.#silentMs ??= nowMs
     else this.#downMs ??= nowMs
     this.#isRefused = why === 'refused'
-    this.#troubles.warn({ leader: this.leader, why }, 'the connection to a leader ended')
+    if (this.isCopying) this.#troubles.warn({ leader: this.leader, why }, 'the connection to a leader ended')
     this.#connectLater()
   }
 
@@ -344,7 +358,8 @@ export class Fetcher {
     this.#hasNewReaders = false
     const body: WrittenRequest = {
       replicaState: { replicaId: self.broker, replicaEpoch: self.incarnation },
-      maxWaitMs,
+      // The session is not known before the first answer, and nothing more is asked until then.
+      maxWaitMs: isNew ? 0 : maxWaitMs,
       // What has no bytes counts too.
       minBytes: world.clock.monotonicMs() < this.#readersUntilMs ? 0 : 1,
       maxBytes,
@@ -467,7 +482,8 @@ export class Fetcher {
     copy.failures++
     if (!passing.has(code)) copy.followed.failed()
     copy.failingMs ??= this.#options.world.clock.monotonicMs()
-    const delayMs = Math.min(failedMs.max, failedMs.min * 2 ** Math.min(copy.failures, 10))
+    const { min, growth, max } = passing.has(code) ? passingMs : { ...failedMs, growth: 2 }
+    const delayMs = Math.min(max, min * growth ** Math.min(copy.failures, 40))
     this.#hold(copy, new Promise(resolve => this.#options.world.clock.after(delayMs, resolve)))
   }
 

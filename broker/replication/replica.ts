@@ -65,6 +65,8 @@ export type Led = TabletKey & {
   read(from: Offset, bytesMax: number, atLeastOne: boolean): Batches | Promise<Batches>
   /** Answers how to stop. */
   watch(listener: (event: LedEvent) => void): () => void
+  /** The follower copies it from here no more, and is there: it has heard of another leader, or cannot copy. */
+  left(who: FollowerRun): void
   /** The follower's connection is gone and did not come back. */
   gone(broker: BrokerId): void
   /** Who could lead next and had everything within `behindMsMax`, in the order of the replicas. */

@@ -170,7 +170,7 @@ export class Session {
       return
     }
     for (const { topicId, partitions } of body.forgottenTopicsData)
-      for (const partition of partitions) this.#drop({ topicId, partition })
+      for (const partition of partitions) this.#forget({ topicId, partition })
     for (const { topicId, partitions } of body.topics)
       for (const asked of partitions) this.#take(topicId, asked)
     const { maxBytes: bytesMax, minBytes } = body
@@ -274,6 +274,13 @@ export class Session {
     if (led !== undefined) entry.stop = led.watch(event => this.#heard(entry, event))
     this.#entries.set(name, entry)
     return entry
+  }
+
+  /** The follower copies it from here no more: it knows of another leader, or of another epoch. */
+  #forget(key: TabletKey): void {
+    const led = this.#entries.get(keyOf(key))?.led
+    this.#drop(key)
+    if (this.#who !== undefined) led?.left(this.#who)
   }
 
   #drop(key: TabletKey): void {

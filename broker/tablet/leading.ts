@@ -37,8 +37,8 @@ export type LeadingOwner = {
   flush(): void
   /** The high watermark may go up to `leadership.highWatermark`. */
   advanced(): void
-  /** The set is too small for acks=all now: whoever waits is told. */
-  tooFew(): void
+  /** The set is too small for acks=all now, or another may lead and have what was written or not: whoever waits is told. */
+  refuseWaiting(because: 'too few' | 'another may lead'): void
   /** What a follower is told when a read for it failed. */
   readFailure(error: unknown): unknown
 }
@@ -130,14 +130,13 @@ export class Leading implements Led {
     return this.leadership.highWatermark
   }
 
-  /** Nobody else in sync has asked for anything lately: another may lead, and that is not known here yet. */
+  /** Nobody copies it from here, or nobody else in sync has asked for anything lately: another may lead, and that is not known here yet. */
   get isUnheard(): boolean {
     const { assignment, nowMs } = this.#owner
     const { self } = this.#around
     const others = (assignment?.isr ?? []).filter(({ broker }) => broker !== self.broker)
-    return (
-      others.length > 0 && others.every(({ broker }) => nowMs - this.#around.askedMs(broker) >= unheardMs)
-    )
+    const isSilent = ({ broker }: InSync): boolean => nowMs - this.#around.askedMs(broker) >= unheardMs
+    return others.length > 0 && (this.#listeners.size === 0 || others.every(isSilent))
   }
 
   get isStale(): boolean {
@@ -190,6 +189,10 @@ export class Leading implements Led {
 
   readableAt(at: Offset): readonly BrokerId[] {
     return this.leadership.readableAt(at, this.#around, this.#owner.nowMs)
+  }
+
+  left(who: FollowerRun): void {
+    this.leadership.left(who, this.#owner.nowMs)
   }
 
   gone(broker: BrokerId): void {
@@ -273,6 +276,8 @@ export class Leading implements Led {
   keep(): void {
     this.#sendAway()
     if (!this.leadership.isGivingUp) this.#handOver = undefined
+    // The others may copy from the next leader already.
+    else this.#owner.refuseWaiting('another may lead')
   }
 
   /**
@@ -295,8 +300,11 @@ export class Leading implements Led {
 
   review(): void {
     this.#showStart()
-    // Its followers shall not take what it knows for all there is.
-    if (this.isStale) this.#tell('ended')
+    if (this.isStale) {
+      // Its followers shall not take what it knows for all there is.
+      this.#tell('ended')
+      this.#owner.refuseWaiting('another may lead')
+    }
     if (this.#over || this.#wishing || this.leadership.isChanging) return
     const { assignment } = this.#owner
     if (assignment === undefined || this.#wanted(assignment) === undefined) return
@@ -339,7 +347,7 @@ export class Leading implements Led {
 
   #setChanged(): void {
     if (this.#over) return
-    if (!this.leadership.enough(this.#owner.limits)) this.#owner.tooFew()
+    if (!this.leadership.enough(this.#owner.limits)) this.#owner.refuseWaiting('too few')
     this.#advance()
   }
 

@@ -522,9 +522,10 @@ export class Tablet implements Kept, Replica {
   }
 
   /** For its leadership: who waits for acks=all would wait for nothing. */
-  tooFew(): void {
+  refuseWaiting(because: 'too few' | 'another may lead'): void {
     const why = `fewer replicas of ${this.#name()} are in sync than acks=all needs; the write is in the log`
-    this.#appends?.refuseWaiting(new Refusal('NOT_ENOUGH_REPLICAS_AFTER_APPEND', why))
+    const tooFew = new Refusal('NOT_ENOUGH_REPLICAS_AFTER_APPEND', why)
+    this.#appends?.refuseWaiting(because === 'too few' ? tooFew : this.#notLeading())
   }
 
   /** For its reads: another leads, or is about to because this log is damaged. */

@@ -483,7 +483,11 @@ export class Tablets {
       if (stance === 'lead') tablet.lead(assignment)
       else if (stance === 'lead on') tablet.assigned(assignment)
       else if (stance === 'follow') tablet.follow(assignment)
-      else if (!this.#claiming.has(tablet)) claims.push(tablet)
+      else if (!this.#claiming.has(tablet)) {
+        // Until it is granted others may lead as well: nobody waits here for that.
+        if (tablet.serves) tablet.follow(assignment)
+        claims.push(tablet)
+      }
     }
     if (claims.length > 0) await this.#claim(topic, claims)
   }
