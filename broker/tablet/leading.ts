@@ -3,7 +3,7 @@
  * and as wishes for another in-sync set.
  */
 import { offset, type BrokerId, type Epoch, type Offset } from '../../base/quantities.ts'
-import type { RefusalCode } from '../../base/refusals.ts'
+import { Refusal, type RefusalCode } from '../../base/refusals.ts'
 import type { InSync, TabletAssignment } from '../../control/model.ts'
 import { StoredBatchDamaged, type Batches } from '../log/read.ts'
 import { gapBatch } from '../../protocol/kafka/compacted-batch.ts'
@@ -24,6 +24,7 @@ import type { Mending } from './mending.ts'
 
 /** The tablet, as its leadership sees it. */
 export type LeadingOwner = {
+  readonly topic: string
   readonly topicId: string
   readonly partition: number
   readonly assignment: TabletAssignment | undefined
@@ -37,8 +38,8 @@ export type LeadingOwner = {
   flush(): void
   /** The high watermark may go up to `leadership.highWatermark`. */
   advanced(): void
-  /** The set is too small for acks=all now, or another may lead and have what was written or not: whoever waits is told. */
-  refuseWaiting(because: 'too few' | 'another may lead'): void
+  /** Whoever waits for acks=all is told why that has no end. */
+  refuseWaiting(refusal: Refusal): void
   /** What a follower is told when a read for it failed. */
   readFailure(error: unknown): unknown
 }
@@ -277,7 +278,7 @@ export class Leading implements Led {
     this.#sendAway()
     if (!this.leadership.isGivingUp) this.#handOver = undefined
     // The others may copy from the next leader already.
-    else this.#owner.refuseWaiting('another may lead')
+    else this.#endWaiting()
   }
 
   /**
@@ -298,12 +299,22 @@ export class Leading implements Led {
     for (const sendAway of waiting) sendAway()
   }
 
+  /** The next leader may have what they wait for, or not. */
+  #endWaiting(): void {
+    const why = `another broker may lead ${this.#name} by now; the write is in the log of this one`
+    this.#owner.refuseWaiting(new Refusal('NOT_LEADER_OR_FOLLOWER', why))
+  }
+
+  get #name(): string {
+    return `${this.#owner.topic}-${this.partition}`
+  }
+
   review(): void {
     this.#showStart()
     if (this.isStale) {
       // Its followers shall not take what it knows for all there is.
       this.#tell('ended')
-      this.#owner.refuseWaiting('another may lead')
+      this.#endWaiting()
     }
     if (this.#over || this.#wishing || this.leadership.isChanging) return
     const { assignment } = this.#owner
@@ -347,7 +358,10 @@ export class Leading implements Led {
 
   #setChanged(): void {
     if (this.#over) return
-    if (!this.leadership.enough(this.#owner.limits)) this.#owner.refuseWaiting('too few')
+    if (!this.leadership.enough(this.#owner.limits)) {
+      const why = `fewer replicas of ${this.#name} are in sync than acks=all needs; the write is in the log`
+      this.#owner.refuseWaiting(new Refusal('NOT_ENOUGH_REPLICAS_AFTER_APPEND', why))
+    }
     this.#advance()
   }
 

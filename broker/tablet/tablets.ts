@@ -333,7 +333,9 @@ export class Tablets {
         const found = await openTablet(shared, tablet, clean, progress, this.#isElsewhere(tablet))
         if (found === 'lost' && (await this.#emptied(tablet)))
           await openTablet(shared, tablet, false, progress, false)
-        if (tablet.isUnsure) this.#alignLater(tablet.topicId, shared.replication?.lagMsMax)
+        const lagMsMax = shared.replication?.lagMsMax ?? 0
+        if (tablet.isUnsure)
+          for (const times of [1, 2]) this.#alignLater(tablet.topicId, times * lagMsMax + claimAgainMs)
       }
       this.progress.tabletsDone++
     })
