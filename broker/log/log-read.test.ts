@@ -1,6 +1,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { KIB, offset } from '../../base/quantities.ts'
+import { KIB, offset, type Offset } from '../../base/quantities.ts'
+import { baseOffsetOf } from '../../protocol/kafka/record-batch.ts'
 import { simWorld, type SimWorld } from '../../test/sim/world.ts'
 import {
   add,
@@ -135,6 +136,41 @@ describe('a read at any offset, of any size, up to any batch', () => {
 
   test('takes all three ways: the tail, the active file, sealed files', () => {
     expect(Math.min(paths.tail, paths.file, paths.later)).toBeGreaterThan(30)
+  })
+})
+
+describe('a replay', () => {
+  test('shows every batch that begins between two offsets', async () => {
+    await fc.assert(
+      fc.asyncProperty(shapes, fc.nat(400), fc.nat(400), async (wanted, fromDraw, toDraw) => {
+        const sim = simWorld({ seed: 1 })
+        const { log } = await openSim(sim)
+        const written = fill(log, wanted)
+        const [from, to] = [fromDraw, toDraw].map(draw => offset(draw % (log.nextOffset + 1))) as [
+          Offset,
+          Offset,
+        ]
+        const shown: number[] = []
+        await sim.clock.finish(log.replay((bytes, at) => shown.push(baseOffsetOf(bytes, at)), from, to))
+        const bases = written.map(({ base }) => base)
+        expect(shown).toEqual(bases.filter(base => base >= from && base < to))
+      }),
+    )
+  })
+
+  test('of the end of a large segment does not read it from its beginning', async () => {
+    const sim = simWorld({ seed: 1 })
+    const { log } = await openSim(sim, { settings: oneSegment })
+    fill(
+      log,
+      Array.from({ length: 1_000 }, () => ({ count: 1, bytes: 10_000, flush: true })),
+    )
+    const calls = countCalls(sim, /\.log$/)
+    let shown = 0
+    await sim.clock.finish(log.replay(() => shown++, offset(995), log.nextOffset))
+    expect(shown).toBe(5)
+    // The header that the index names, and the rest of the file.
+    expect(calls.get('readLater') ?? calls.get('read')).toBe(2)
   })
 })
 

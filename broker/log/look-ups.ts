@@ -3,7 +3,8 @@
  * there is. In come questions, out come answers as of now; nothing is changed, and segments that go meanwhile are passed over.
  */
 import { offset, type Offset } from '../../base/quantities.ts'
-import { baseOffsetOf, batchHeaderBytes } from '../../protocol/kafka/record-batch.ts'
+import { baseOffsetOf, batchHeaderBytes, lastOffsetOf } from '../../protocol/kafka/record-batch.ts'
+import type { DiskFile } from '../../base/world.ts'
 import type { Pace } from './compaction/pace.ts'
 import { holesIn, type Hole, type IsRight } from './holes.ts'
 import type { LogPosition } from './log.ts'
@@ -70,9 +71,11 @@ export class LookUps {
       const { log } = await this.#log.cache.pin(segment)
       try {
         const { sizeBytes, baseOffset } = segment
-        for await (const { bytes, at } of soundBatches(log, 0, sizeBytes, baseOffset, endOffset)) {
+        const start = await beginAt(log, segment, from)
+        for await (const { bytes, at } of soundBatches(log, start, sizeBytes, baseOffset, endOffset)) {
           const base = baseOffsetOf(bytes, at)
-          if (base >= from && base < to) visit(bytes, at)
+          if (base >= to) break
+          if (base >= from) visit(bytes, at)
         }
       } finally {
         this.#log.cache.unpin(segment)
@@ -155,4 +158,13 @@ export class LookUps {
     }
     return segment.maxTimestamp
   }
+}
+
+/** Where in the segment's file a batch begins that ends at `from` or before: the index says where, and is believed when that batch stands there. */
+async function beginAt(log: DiskFile, segment: Segment, from: Offset): Promise<number> {
+  const entry = segment.floor(from)
+  if (entry === undefined) return 0
+  const header = Buffer.alloc(batchHeaderBytes)
+  await log.readLater(header, entry.value)
+  return lastOffsetOf(header, 0) === segment.baseOffset + entry.key ? entry.value : 0
 }

@@ -1,9 +1,10 @@
 /** Opens a tablet's directory: its log, the epochs and what is known of its producers, which recovery brings up to the log's end. */
 import type { Logger } from 'pino'
 import { InvariantViolation } from '../../base/assert.ts'
-import { epoch, offset } from '../../base/quantities.ts'
+import { epoch, offset, type Offset } from '../../base/quantities.ts'
 import { baseOffsetOf, leaderEpochOf } from '../../protocol/kafka/record-batch.ts'
 import { LeaderEpochs } from '../log/leader-epochs.ts'
+import type { LogPosition } from '../log/log.ts'
 import { openLog, type Recovered } from '../log/open-log.ts'
 import { Producers } from './producers.ts'
 import type { TabletShared } from './shared.ts'
@@ -91,7 +92,7 @@ async function open(
   const logStart = offset(Math.max(checkpoint?.logStart ?? 0, recovered.log.firstOffset))
   epochs.startAt(recovered.log.firstOffset)
   const known = offset(Math.max(logStart, checkpoint?.highWatermark ?? 0))
-  const mark = shared.replication === undefined ? recovered.log.end : await recovered.log.placeOf(known)
+  const mark = shared.replication === undefined ? recovered.log.end : await readableTo(recovered.log, known)
   if (wasRemoved(tablet)) return closed(recovered.log)
   tablet.opened({ log: recovered.log, epochs, producers }, logStart, checkpoint, mark)
   for (const { from } of recovered.damaged) tablet.mending?.found(from)
@@ -100,6 +101,12 @@ async function open(
     tablet.unsureUntilMs = tablet.nowMs + shared.replication.lagMsMax
   checkpoints.noteRecovered(name)
   return undefined
+}
+
+/** Where the batch begins that holds `known`. Its base offset has no CRC: whatever stands there, no more is readable than what was known to be. */
+async function readableTo(log: Recovered['log'], known: Offset): Promise<LogPosition> {
+  const place = await log.placeOf(known)
+  return { ...place, offset: offset(Math.min(place.offset, known)) }
 }
 
 /**

@@ -21,7 +21,7 @@ export function produceCommand(): Command {
       examples(
         'echo hello | stele produce greetings',
         'stele produce access < access.log',
-        "printf 'alice:1\\nbob:2\\n' | stele produce scores --key-separator :",
+        "printf 'oslo:1\\nlima:2\\n' | stele produce scores --key-separator :",
         'stele produce orders --key 17 --header source=shell < order.json',
       ),
     )

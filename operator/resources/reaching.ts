@@ -46,8 +46,8 @@ export function outsideAddress(cluster: LogCluster, id: BrokerId, listener: Exte
     metadata: { ...meta, ...(listener.annotations !== undefined && { annotations: listener.annotations }) },
     spec: {
       type: listener.type,
-      // Only the broker's own node answers: one hop less, and the client's address stays.
-      externalTrafficPolicy: 'Local',
+      // With 'Local' the nodes drop connections while the pod is replaced, and clients wait for their time-outs; so they are refused at once.
+      externalTrafficPolicy: 'Cluster',
       publishNotReadyAddresses: true,
       selector: { ...brokerSelector(name), [labels.brokerId]: String(id) },
       ports: [{ name: 'external', port: ports.external, targetPort: 'external', protocol: 'TCP' }],

@@ -64,7 +64,7 @@ export class ClusterHistory {
   readonly told: Told[] = []
   readonly #steps: number
   readonly #near: boolean
-  /** With STELE_FLIPS=1 bits flip in some histories: docs/decisions/0008 says what is not right yet then. */
+  /** In some histories bits flip. */
   readonly #flips: Flips | undefined
   #topics: Topic[] = []
   #producers: (Producer | CarelessProducer)[] = []
@@ -91,10 +91,7 @@ export class ClusterHistory {
     })
     this.#steps = steps
     this.#near = near
-    this.#flips =
-      process.env['STELE_FLIPS'] === '1' && seed % 4 === 1
-        ? new Flips(this.cluster, this.#keepsPower)
-        : undefined
+    this.#flips = seed % 4 === 1 ? new Flips(this.cluster, this.#keepsPower) : undefined
   }
 
   /** Lives it to the end; answers how many records were acknowledged. */

@@ -168,6 +168,20 @@ test('a replica whose process ends does not give up what stands behind damage', 
   expect(names.filter(name => name.endsWith('.cut'))).toEqual([])
 })
 
+test('a replica does not believe a base offset that flipped, in how far it is readable', async () => {
+  const { cluster, replica, led, followed, leader, settled, isInSync } = await written()
+  const [first] = filesOf(followed, replica(followed))
+  followed.kill()
+  if (first === undefined) throw new Error('there are several segments')
+  const highestByte = 2
+  followed.sim.disk.flipBits(first, highestByte, 1)
+  followed.start()
+  await cluster.until(() => followed.runs && isInSync() && settled())
+  const again = replica(followed)
+  await cluster.until(() => again.mending?.counters.mended === 1)
+  expect(held(followed, again)).toEqual(held(led, leader()))
+})
+
 test('a replica that had to cut damage off with a torn tail waits for others to lead', async () => {
   const { cluster, topic, replica, led, leader, settled, isInSync, write } = await written()
   damage(led, replica(led))
