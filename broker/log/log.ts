@@ -381,6 +381,11 @@ export class Log {
     }
   }
 
+  /** A swap went wrong when it was decided already: the next start ends it, and until then none is made. */
+  get isHalfSwapped(): boolean {
+    return this.#nameless.size > 0
+  }
+
   /** Closes all files, those that are being read when the reads are done. What was not written is gone, what was not synced may be. */
   close(): void {
     this.#closed = true

@@ -4,7 +4,7 @@
  */
 import type { Logger } from 'pino'
 import { InvariantViolation } from '../../base/assert.ts'
-import type { Clock } from '../../base/world.ts'
+import type { Clock, Timer } from '../../base/world.ts'
 import { sliceTablets, type TabletAssignment, type TabletChange } from '../../control/model.ts'
 import type { ChangeAnswer, ControlStore } from '../../control/store.ts'
 import { keyOf, type TabletKey } from './replica.ts'
@@ -51,7 +51,7 @@ export class Changes {
 
   /** Something of the topic was seen to change: what waited for that goes on. */
   seen(topicId: string): void {
-    for (const [name, slice] of this.#slices) if (name.startsWith(`${topicId}/`)) slice.look()
+    for (const [name, slice] of this.#slices) if (name.startsWith(`${topicId}/`)) slice.seen()
   }
 
   stop(): void {
@@ -71,6 +71,8 @@ class Slice {
   readonly #unanswered = new Map<string, Asked>()
   #underWay = false
   #scheduled = false
+  /** While it waits for answers that have not come. */
+  #again: Timer | undefined
   #stopped = false
   #refusals = 0
 
@@ -93,7 +95,16 @@ class Slice {
     replaced?.answered?.('refused')
   }
 
-  look(): void {
+  /** The tablets changed: who waits only behind answers that did not come waits no more when there are none. */
+  seen(): void {
+    this.#look()
+    if (this.#again === undefined || this.#unanswered.size > 0 || this.#waiting.size === 0) return
+    this.#again.cancel()
+    this.#again = undefined
+    this.#clock.endOfTurn(() => this.#send())
+  }
+
+  #look(): void {
     for (const [key, { wish, change }] of this.#unanswered) {
       const now = this.#now(wish)
       if (now !== undefined && change !== undefined && now.version <= change.test.version) continue
@@ -113,8 +124,9 @@ class Slice {
 
   #send(): void {
     this.#scheduled = false
+    this.#again = undefined
     if (this.#underWay || this.#stopped) return
-    this.look()
+    this.#look()
     const asked: Asked[] = []
     // Together they hold or fall: after refusals each goes alone.
     const most = this.#refusals > 1 ? 1 : Infinity
@@ -153,15 +165,16 @@ class Slice {
       one.wish.answered?.(answer)
     }
     this.#refusals = answer === 'refused' ? this.#refusals + 1 : 0
-    this.look()
+    this.#look()
     if (this.#waiting.size === 0 && this.#unanswered.size === 0) return this.#endIfIdle()
     this.#scheduled = true
-    const backOffMs = answer === 'changed' ? 0 : answer === 'unknown' ? unansweredMs : this.#backOffMs
-    this.#clock.after(backOffMs, () => this.#send())
+    const waits = answer === 'unknown' && this.#unanswered.size > 0
+    const timer = this.#clock.after(waits ? unansweredMs : this.#backOffMs, () => this.#send())
+    if (waits) this.#again = timer
   }
 
   get #backOffMs(): number {
-    return Math.min(againMs.max, againMs.min * 2 ** Math.min(this.#refusals, 10))
+    return this.#refusals === 0 ? 0 : Math.min(againMs.max, againMs.min * 2 ** Math.min(this.#refusals, 10))
   }
 
   async #answerTo(changes: readonly TabletChange[]): Promise<ChangeAnswer> {

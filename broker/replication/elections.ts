@@ -38,6 +38,8 @@ export class Elections {
   readonly #waits: LimitedLog
   readonly #around: Around
   readonly #leaderless = new Map<string, Leaderless>()
+  /** The epochs that were announced. */
+  readonly #announced = new WeakMap<Replica, number>()
 
   constructor(options: ElectionsOptions) {
     const { store, log, clock } = options
@@ -142,8 +144,8 @@ export class Elections {
     const now = this.#assignmentOf(replica)
     const { self, log } = this.#options
     const isOurs = now?.epoch === before.epoch + 1 && now.leader === self.broker
-    if (!isOurs || this.#announced.get(keyOf(replica)) === now.epoch) return
-    this.#announced.set(keyOf(replica), now.epoch)
+    if (!isOurs || this.#announced.get(replica) === now.epoch) return
+    this.#announced.set(replica, now.epoch)
     this.counters[word]++
     const { topic, partition, held } = replica
     const { isr, found } = before
@@ -152,9 +154,6 @@ export class Elections {
       `leads a tablet out of sync: what was acknowledged from offset ${held?.end ?? 0} on is lost, as far as no replica that was heard holds it`,
     )
   }
-  /** The epochs that were announced, by tablet. */
-  readonly #announced = new Map<string, number>()
-
   #assignmentOf({ topicId, partition }: TabletKey): TabletAssignment | undefined {
     return this.#options.store.topicById(topicId)?.tablets[partition]
   }

@@ -31,6 +31,8 @@ export type FetcherOptions = {
   readonly copyRate: CopyRate
   /** So many bytes of batches were taken. */
   readonly took: (bytes: number) => void
+  /** Whether it stays connected while it copies nothing: that broker may lead next, and each shows the other that it is there. */
+  readonly isNeighbour: () => boolean
 }
 
 export type Target = { readonly place: Place; readonly run: Incarnation }
@@ -65,8 +67,10 @@ const reconnectMs = { min: 50, max: 1_000 }
 /** Who reads a copy reads on within so long. */
 const readersMs = 5_000
 const failedMs = { min: 50, max: 2_000 }
-/** A leader of a new tablet, or a new leader of one that is there, knows of it within so long. */
-const passingMs = 3_000
+/** Who is about to lead is asked again soon: never later than by a quarter of the time that it has already taken. */
+const passingMs = { min: 50, growth: 1.25, max: 1_000 }
+/** A leader of a new tablet, or a new leader of one that is there, knows of it within so long: until then nothing is told of it. */
+const quietMs = 3_000
 
 /** Answers of one that does not know yet that it leads, or of another that leads no more. */
 const passing: ReadonlySet<RefusalCode | undefined> = new Set<RefusalCode>([
@@ -126,7 +130,11 @@ export class Fetcher {
 
   /** It copies nothing, and is not connected either. */
   get isIdle(): boolean {
-    return this.#copies.size === 0 && this.#connection === undefined
+    return !this.isCopying && !this.#options.isNeighbour() && this.#connection === undefined
+  }
+
+  get isCopying(): boolean {
+    return this.#copies.size > 0
   }
 
   /** Since when the leader's process is surely not there; monotonic. */
@@ -178,6 +186,12 @@ export class Fetcher {
     this.#copies.set(key, copy)
     followed.onReady(() => this.#touch(copy))
     this.#touch(copy)
+    // Until now nobody may have waited for it.
+    if (this.#connection === undefined && this.#copies.size === 1) this.#reconnect()
+    else this.connect()
+  }
+
+  connect(): void {
     if (this.#connection === undefined && this.#retry === undefined) this.#connect()
   }
 
@@ -281,14 +295,14 @@ export class Fetcher {
 
   #connect(): void {
     this.#retry = undefined
-    if (this.#stopped || this.#copies.size === 0) return
-    const { world, target: find } = this.#options
+    const { world, target: find, isNeighbour } = this.#options
+    if (this.#stopped || !(this.isCopying || isNeighbour())) return
     const target = find()
     this.#connectedTo = target
     // Who has no address, or is known to nobody, says nothing either.
     this.#silentMs ??= world.clock.monotonicMs()
-    if (target === undefined) return this.#connectLater()
     this.#attempts++
+    if (target === undefined) return this.#connectLater()
     const connection: Connection = world.network.connect(target.place, {
       opened: () => {
         if (this.#connection === connection) this.#opened()
@@ -331,7 +345,7 @@ export class Fetcher {
     else this.#downMs ??= nowMs
     this.#isRefused = why === 'refused'
     // Whoever is gone is tried again and again: that is told once.
-    if (this.#attempts === 0 || (this.#attempts === 1 && this.#heardMs === -Infinity))
+    if (this.isCopying && (this.#attempts === 0 || (this.#attempts === 1 && this.#heardMs === -Infinity)))
       this.#troubles.info({ leader: this.leader, why }, 'the connection to a leader ended')
     this.#connectLater()
   }
@@ -354,7 +368,8 @@ export class Fetcher {
     this.#hasNewReaders = false
     const body: WrittenRequest = {
       replicaState: { replicaId: self.broker, replicaEpoch: self.incarnation },
-      maxWaitMs,
+      // The session is not known before the first answer, and nothing more is asked until then.
+      maxWaitMs: isNew ? 0 : maxWaitMs,
       // What has no bytes counts too.
       minBytes: world.clock.monotonicMs() < this.#readersUntilMs ? 0 : 1,
       maxBytes,
@@ -474,7 +489,7 @@ export class Fetcher {
     copy.failures++
     if (!passing.has(code)) copy.followed.failed()
     copy.failingMs ??= nowMs
-    const passes = (quiet.has(code) || passing.has(code)) && nowMs - copy.failingMs <= passingMs
+    const passes = (quiet.has(code) || passing.has(code)) && nowMs - copy.failingMs <= quietMs
     // What goes on and on is told ever more rarely.
     const isRare = Number.isInteger(Math.log2(copy.failures))
     if (!passes && isRare)
@@ -482,7 +497,8 @@ export class Fetcher {
         { leader: this.leader, topicId, partition, code, reason },
         'a fetch failed; it is tried again',
       )
-    const delayMs = Math.min(failedMs.max, failedMs.min * 2 ** Math.min(copy.failures, 10))
+    const { min, growth, max } = passing.has(code) ? passingMs : { ...failedMs, growth: 2 }
+    const delayMs = Math.min(max, min * growth ** Math.min(copy.failures, 40))
     this.#hold(copy, new Promise(resolve => this.#options.world.clock.after(delayMs, resolve)))
   }
 

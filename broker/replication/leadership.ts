@@ -45,6 +45,8 @@ type Follower = {
   endAtFetch: Offset
   /** Where its own log begins. */
   logStart: Offset
+  /** Since when it copies from here no more. */
+  leftMs: number | undefined
 }
 
 export type Limits = {
@@ -73,7 +75,7 @@ const neededInSync = (now: TabletAssignment, { minInsync, alone }: Limits): numb
 
 /** Followers ask twice a second: one that has not asked for so long may be cut off. */
 const askedMsMax = 1_500
-/** A run that is over is given so long to renew its entry before it is taken out. */
+/** A run that is over is given so long to renew its entry before it is taken out; and one that copies no more, to copy again. */
 const renewalMs = 300
 
 export class Leadership {
@@ -237,6 +239,7 @@ export class Leadership {
     if (isNew) this.#followers.set(who.broker, follower)
     follower.end = end
     follower.logStart = logStart
+    follower.leftMs = undefined
     if (end >= this.#logEnd) follower.caughtUpMs = nowMs
     else if (end >= follower.endAtFetch)
       follower.caughtUpMs = Math.max(follower.caughtUpMs, follower.fetchedMs)
@@ -244,9 +247,10 @@ export class Leadership {
     follower.endAtFetch = this.#logEnd
   }
 
-  /** A follower copies it no more, and may have lost it: whatever it holds it has to say again. */
-  forgot({ broker, incarnation }: FollowerRun): void {
-    if (this.#followers.get(broker)?.incarnation === incarnation) this.#followers.delete(broker)
+  /** It copies from here no more, unless it comes back soon. */
+  left({ broker, incarnation }: FollowerRun, nowMs: number): void {
+    const follower = this.#followers.get(broker)
+    if (follower?.incarnation === incarnation) follower.leftMs ??= nowMs
   }
 
   /** Moves the high watermark as far as it may go; answers whether it moved. */
@@ -314,7 +318,8 @@ export class Leadership {
     const follower = this.#followers.get(broker)
     const run = follower?.incarnation
     const isInSync = isr.some(member => member.broker === broker && member.incarnation === run)
-    return isInSync && this.#isThere(broker, run, live) ? follower : undefined
+    const copies = follower !== undefined && follower.leftMs === undefined
+    return copies && isInSync && this.#isThere(broker, run, live) ? follower : undefined
   }
 
   #isThere(broker: BrokerId, run: Incarnation | undefined, live: Liveness): boolean {
@@ -345,6 +350,8 @@ export class Leadership {
     const follower = this.#followers.get(broker)
     if (follower !== undefined && follower.incarnation > incarnation)
       return nowMs - follower.firstMs <= renewalMs ? undefined : 'anew'
+    if (follower?.incarnation === incarnation && follower.leftMs !== undefined)
+      return nowMs - follower.leftMs <= renewalMs ? undefined : 'left'
     const hadAllMs =
       follower?.incarnation === incarnation
         ? this.#caughtUpMs(broker, follower, live)
@@ -362,6 +369,7 @@ export class Leadership {
     return (
       follower.end >= this.#highWatermark &&
       follower.end >= this.epochStart &&
+      follower.leftMs === undefined &&
       this.#isThere(broker, incarnation, live) &&
       nowMs - this.#caughtUpMs(broker, follower, live) <= lagMsMax
     )
@@ -387,6 +395,7 @@ const newFollower = (incarnation: Incarnation, end: Offset, nowMs: number): Foll
   fetchedMs: nowMs,
   endAtFetch: offset(Number.MAX_SAFE_INTEGER),
   logStart: offset(0),
+  leftMs: undefined,
 })
 
 /** Who is in sync when the move ends; undefined while that cannot be, or nothing moves. */

@@ -211,10 +211,11 @@ export class News {
 }
 
 /** As the leader has judged; 'withdrew' when it was not the leader's wish. */
-export type WhyOut = 'gone' | 'anew' | 'behind'
+export type WhyOut = 'gone' | 'anew' | 'left' | 'behind'
 const whys: Readonly<Record<WhyOut | 'withdrew', string>> = {
   gone: 'it is gone',
   anew: 'it began again without what it had',
+  left: 'it copies nothing from here any more',
   behind: 'it has lacked something for longer than replica.lag.time.max.ms',
   withdrew: 'it has left by itself, and its log says why',
 }

@@ -5,7 +5,7 @@
  */
 import type { BrokerId, Incarnation } from '../../base/quantities.ts'
 import type { Found, InSync, TabletAssignment } from '../../control/model.ts'
-import type { FollowerRun } from './replica.ts'
+import type { FollowerRun, Replica } from './replica.ts'
 
 /**
  * all lost: every member of the last set is back and may have lost what was not synced, which `stele.flush=os` allows. topic:
@@ -85,5 +85,16 @@ function mayLeadByWord(now: TabletAssignment, own: Found, around: Around, word: 
   return able.length === now.replicas.length && (own.trouble === undefined || word === 'owner')
 }
 
+/** Whether others that may not lead by themselves either have said that they have more: the one that holds most goes first. */
+export const othersHoldMore = (
+  { assignment, held }: Pick<Replica, 'assignment' | 'held'>,
+  self: FollowerRun | undefined,
+): boolean =>
+  held !== undefined &&
+  (assignment?.found ?? []).some(
+    one => one.broker !== self?.broker && one.trouble === undefined && hasMore(one, held),
+  )
+
 /** Logs of one epoch are parts of each other; one that has seen a later epoch has more of what was last acknowledged (KIP-101). */
-const hasMore = (a: Found, b: Found): boolean => a.epoch > b.epoch || (a.epoch === b.epoch && a.end > b.end)
+const hasMore = (a: Found, b: Pick<Found, 'epoch' | 'end'>): boolean =>
+  a.epoch > b.epoch || (a.epoch === b.epoch && a.end > b.end)

@@ -17,6 +17,8 @@ type Peer = {
 const backMs = 300
 /** Fetches come, and are answered, every half a second: of whom neither was heard for so long says nothing. */
 const silentMs = 1_500
+/** That nobody listens at its place is looked at ten times a second. */
+const endedMs = 1_000
 /** After so long the control store knows of it. */
 const awayMs = 30_000
 
@@ -24,7 +26,7 @@ export class Peers implements Liveness {
   readonly #clock: Clock
   readonly #store: ControlStore
   readonly #peers = new Map<BrokerId, Peer>()
-  /** Calls `gone` when a broker's connection ended and it was not back in time. */
+  /** Calls `gone` when a broker's connection ended and it was not back in time, or nobody listens at its place. */
   readonly #gone: (broker: BrokerId) => void
 
   constructor(clock: Clock, store: ControlStore, gone: (broker: BrokerId) => void) {
@@ -38,7 +40,7 @@ export class Peers implements Liveness {
   }
 
   isGone(broker: BrokerId): boolean {
-    return this.#peers.get(broker)?.gone === true || this.#isSilent(broker)
+    return this.#peers.get(broker)?.gone === true || this.#hasEnded(broker) || this.#isSilent(broker)
   }
 
   runOf(broker: BrokerId): Incarnation | undefined {
@@ -91,6 +93,13 @@ export class Peers implements Liveness {
     return unaskedMs >= silentMs && this.#store.isSilent(broker)
   }
 
+  /** It is not connected to here, and nobody listens at its place, or answers: also of who has never asked here that says that it is gone. */
+  #hasEnded(broker: BrokerId): boolean {
+    const { sessions, away } = this.#peers.get(broker) ?? {}
+    if (sessions !== 0 || away === undefined || away.run !== this.runOf(broker)) return false
+    return this.#clock.monotonicMs() - away.atMs <= endedMs
+  }
+
   /** Nobody listens at the leader's place, or nobody answers for longer than a lost connection takes to come back. */
   isAway({ downMs, isRefused }: Fetcher): boolean {
     return downMs !== undefined && (isRefused || this.#clock.monotonicMs() - downMs >= backMs)
@@ -99,8 +108,10 @@ export class Peers implements Liveness {
   /** Looked at again and again while there is a fetcher. */
   noteAway(fetcher: Fetcher): void {
     const { leader } = fetcher
-    if (this.isAway(fetcher))
-      this.#of(leader).away = { run: this.runOf(leader), atMs: this.#clock.monotonicMs() }
+    if (!this.isAway(fetcher)) return
+    const wasGone = this.isGone(leader)
+    this.#of(leader).away = { run: this.runOf(leader), atMs: this.#clock.monotonicMs() }
+    if (!wasGone && this.isGone(leader)) this.#gone(leader)
   }
 
   /**

@@ -60,14 +60,14 @@ export type Led = TabletKey & {
     lastEpoch: number,
     logStart: Offset,
   ): 'taken' | Diverging | RefusalCode
-  /** A follower copies it no more: that its broker is there says nothing of this replica. */
-  forgot(who: FollowerRun): void
   /** Followers from which a reader that is at `at` may go on reading, the one that holds most first. */
   readableAt(at: Offset): readonly BrokerId[]
   /** Whole batches from `from` on, whether the high watermark has passed them or not. */
   read(from: Offset, bytesMax: number, atLeastOne: boolean): Batches | Promise<Batches>
   /** Answers how to stop. */
   watch(listener: (event: LedEvent) => void): () => void
+  /** The follower copies it from here no more, and is there: it has heard of another leader, or cannot copy. */
+  left(who: FollowerRun): void
   /** The follower's connection is gone and did not come back. */
   gone(broker: BrokerId): void
   /** Who could lead next and had everything within `behindMsMax`, in the order of the replicas. */

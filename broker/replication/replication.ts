@@ -78,6 +78,9 @@ export class Replication {
   readonly #followed = new Map<string, { readonly followed: Followed; readonly fetcher: Fetcher }>()
   readonly #fetchers = new Map<BrokerId, Fetcher>()
   readonly #sessions = new Set<Session>()
+  /** Brokers that have replicas of what is here: who leads next is connected already, and who is gone is known of all. */
+  #neighbours: ReadonlySet<BrokerId> = new Set()
+  #hasNewNeighbours = false
   /** Those whose disk failed. */
   readonly #failed = new Map<string, Replica>()
   /** Brokers whose run may be over, and until when that is looked at: between two looks nothing else is. */
@@ -252,6 +255,7 @@ export class Replication {
     const key = keyOf(replica)
     this.#news.changed(replica)
     const { led, followed } = replica
+    this.#hasNewNeighbours = true
     this.#lostMs.delete(key)
     if (led === undefined) {
       this.#led.delete(key)
@@ -276,27 +280,42 @@ export class Replication {
 
   #follow(key: string, followed: Followed): void {
     const { leader } = followed
-    let fetcher = this.#fetchers.get(leader)
-    if (fetcher === undefined) {
-      const { world, log, store } = this.#options
-      fetcher = new Fetcher({
-        world,
-        log,
-        self: this.self,
-        leader,
-        copyRate: this.#copyRate,
-        took: bytes => (this.counters.bytesIn += bytes),
-        target: () => {
-          const broker = store.brokers().get(leader)
-          const place = broker?.addresses.replication
-          return broker && place && { place, run: broker.incarnation }
-        },
-      })
-      this.#fetchers.set(leader, fetcher)
-    }
+    const fetcher = this.#fetcherOf(leader)
     this.#followed.set(key, { followed, fetcher })
     this.#suspect(leader)
     fetcher.add(followed)
+  }
+
+  #fetcherOf(leader: BrokerId): Fetcher {
+    const known = this.#fetchers.get(leader)
+    if (known !== undefined) return known
+    const { world, log, store } = this.#options
+    const fetcher = new Fetcher({
+      world,
+      log,
+      self: this.self,
+      leader,
+      copyRate: this.#copyRate,
+      took: bytes => (this.counters.bytesIn += bytes),
+      isNeighbour: () => this.#neighbours.has(leader),
+      target: () => {
+        const broker = store.brokers().get(leader)
+        const place = broker?.addresses.replication
+        return broker && place && { place, run: broker.incarnation }
+      },
+    })
+    this.#fetchers.set(leader, fetcher)
+    return fetcher
+  }
+
+  #meetNeighbours(): void {
+    if (!this.#hasNewNeighbours) return
+    this.#hasNewNeighbours = false
+    const neighbours = new Set<BrokerId>()
+    for (const { assignment } of this.#replicas.values())
+      for (const broker of assignment?.replicas ?? []) if (broker !== this.self.broker) neighbours.add(broker)
+    this.#neighbours = neighbours
+    for (const broker of neighbours) this.#fetcherOf(broker).connect()
   }
 
   #unfollow(key: string): void {
@@ -306,7 +325,7 @@ export class Replication {
     before.fetcher.remove(before.followed)
   }
 
-  /** One that copies nothing any more stays connected, and shows the other that this broker is there, until its connection ends. */
+  /** One that copies nothing any more stays connected, and shows the other that this broker is there, until its connection ends; a neighbour's does not. */
   #endIdle(): void {
     for (const [leader, fetcher] of this.#fetchers) {
       if (!fetcher.isIdle) continue
@@ -419,6 +438,7 @@ export class Replication {
     const nowMs = clock.monotonicMs()
     if (this.#isAnyoneSuspect(nowMs))
       for (const [key, { fetcher }] of this.#followed) this.#lookAfter(key, fetcher, nowMs)
+    this.#meetNeighbours()
     for (const fetcher of this.#fetchers.values()) this.#peers.noteAway(fetcher)
     this.#handovers.look()
     this.#news.look(nowMs)
@@ -501,7 +521,7 @@ export class Replication {
   #isAnyoneSuspect(nowMs: number): boolean {
     for (const [broker, untilMs] of this.#suspects) if (untilMs < nowMs) this.#suspects.delete(broker)
     if (this.#suspects.size > 0 || this.#lostMs.size > 0) return true
-    return [...this.#fetchers.values()].some(({ isAway }) => isAway)
+    return [...this.#fetchers.values()].some(({ isAway, isCopying }) => isAway && isCopying)
   }
 
   /** Claims the tablet when its leader is lost, the first in sync first. */

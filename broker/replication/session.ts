@@ -276,10 +276,11 @@ export class Session {
     return entry
   }
 
-  /** It follows no more what it followed, while it asks on for others. */
+  /** The follower copies it from here no more: it knows of another leader, or of another epoch. */
   #forget(key: TabletKey): void {
-    if (this.#who !== undefined) this.#entries.get(keyOf(key))?.led?.forgot(this.#who)
+    const led = this.#entries.get(keyOf(key))?.led
     this.#drop(key)
+    if (this.#who !== undefined) led?.left(this.#who)
   }
 
   #drop(key: TabletKey): void {

@@ -6,9 +6,10 @@ import type { Logger } from 'pino'
 import { offset, type Offset } from '../../base/quantities.ts'
 import type { TabletCheckpoint } from '../log/checkpoint.ts'
 import { CleanState } from '../log/compaction/clean-state.ts'
-import { writeFilled } from '../log/compaction/cleaned-segment.ts'
+import { removeCleaned, writeFilled } from '../log/compaction/cleaned-segment.ts'
 import type { Cleaner } from '../log/compaction/cleaner.ts'
 import { Compaction, type CompactionOwner, type PassLimits } from '../log/compaction/compaction.ts'
+import { SwapUnfinished } from '../log/compaction/swap.ts'
 import type { Filled, Hole } from '../log/holes.ts'
 import { LogBroken } from '../log/log.ts'
 import { retainedFrom } from '../log/retention.ts'
@@ -164,27 +165,39 @@ export class Keeping implements CompactionOwner {
     })
   }
 
-  /** Puts sound batches where `hole` is, durably; in a segment that compaction may change also when they have another size. */
-  readonly fill = async (hole: Hole, cover: Buffer): Promise<Filled> => {
+  /** Puts sound batches where `hole` is, durably, when they have its size. */
+  async fill(hole: Hole, cover: Buffer): Promise<Filled> {
     const filled = await this.#chained(() => this.#state.log.fill(hole, cover))
-    const done = filled === 'other size' ? await this.#rewrite(hole, cover) : filled
-    if (done === 'filled') this.#compaction?.mended()
-    return done
+    if (filled === 'filled') this.#compaction?.mended()
+    return filled
   }
 
-  async #rewrite(hole: Hole, cover: Buffer): Promise<Filled> {
+  /**
+   * The same with batches of another size, in a segment that compaction may change: it is written anew, which takes a while, and everything else goes on.
+   * @throws SwapUnfinished: the next start puts it in its place
+   */
+  async rewrite(hole: Hole, cover: Buffer): Promise<Filled> {
     const { log } = this.#state
+    const { of } = hole
     const to = log.lookUps.endAfter(hole.from)
     // The files that would be swapped in have the same names.
     if (this.#isCompacting || to > this.stableEnd) return 'other size'
+    if (log.isHalfSwapped) throw new SwapUnfinished('another one waits for the next start')
     this.#isRewriting = true
+    const { disk, clock } = this.#shared.world
     try {
-      const { disk, clock } = this.#shared.world
       const written = await writeFilled(disk, clock, this.#shared.logs.segmentCache, log, hole, cover)
-      const replaced = await log.swap(hole.of.baseOffset, to, written)
-      if (replaced === undefined) return 'gone'
+      const replaced = this.serves ? await log.swap(of.baseOffset, to, written) : undefined
+      if (replaced === undefined) {
+        await removeCleaned(disk, log.directory, of.baseOffset)
+        return 'gone'
+      }
       this.removeLater(replaced)
+      this.#compaction?.mended()
       return 'filled'
+    } catch (error) {
+      if (!(error instanceof SwapUnfinished)) await removeCleaned(disk, log.directory, of.baseOffset)
+      throw error
     } finally {
       this.#isRewriting = false
     }
@@ -288,7 +301,7 @@ export class Keeping implements CompactionOwner {
   /** One pass of compaction, when it is due. Answers whether it came to its end. */
   async compact(cleaner: Cleaner, limits: PassLimits): Promise<boolean> {
     const compaction = this.#compactable()
-    if (compaction === undefined || this.#isRewriting) return false
+    if (compaction === undefined || this.#isRewriting || this.#state.log.isHalfSwapped) return false
     // From the look on: a plan knows how large the segments are.
     this.#isCompacting = true
     try {

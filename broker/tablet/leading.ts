@@ -3,7 +3,7 @@
  * and as wishes for another in-sync set.
  */
 import { offset, type BrokerId, type Epoch, type Offset } from '../../base/quantities.ts'
-import type { RefusalCode } from '../../base/refusals.ts'
+import { Refusal, type RefusalCode } from '../../base/refusals.ts'
 import type { InSync, TabletAssignment } from '../../control/model.ts'
 import { StoredBatchDamaged, type Batches } from '../log/read.ts'
 import { gapBatch } from '../../protocol/kafka/compacted-batch.ts'
@@ -24,6 +24,7 @@ import type { Mending } from './mending.ts'
 
 /** The tablet, as its leadership sees it. */
 export type LeadingOwner = {
+  readonly topic: string
   readonly topicId: string
   readonly partition: number
   readonly assignment: TabletAssignment | undefined
@@ -37,8 +38,8 @@ export type LeadingOwner = {
   flush(): void
   /** The high watermark may go up to `leadership.highWatermark`. */
   advanced(): void
-  /** The set is too small for acks=all now: whoever waits is told. */
-  tooFew(): void
+  /** Whoever waits for acks=all is told why that has no end. */
+  refuseWaiting(refusal: Refusal): void
   /** What a follower is told when a read for it failed. */
   readFailure(error: unknown): unknown
 }
@@ -130,14 +131,13 @@ export class Leading implements Led {
     return this.leadership.highWatermark
   }
 
-  /** Nobody else in sync has asked for anything lately: another may lead, and that is not known here yet. */
+  /** Nobody copies it from here, or nobody else in sync has asked for anything lately: another may lead, and that is not known here yet. */
   get isUnheard(): boolean {
     const { assignment, nowMs } = this.#owner
     const { self } = this.#around
     const others = (assignment?.isr ?? []).filter(({ broker }) => broker !== self.broker)
-    return (
-      others.length > 0 && others.every(({ broker }) => nowMs - this.#around.askedMs(broker) >= unheardMs)
-    )
+    const isSilent = ({ broker }: InSync): boolean => nowMs - this.#around.askedMs(broker) >= unheardMs
+    return others.length > 0 && (this.#listeners.size === 0 || others.every(isSilent))
   }
 
   get isStale(): boolean {
@@ -188,12 +188,12 @@ export class Leading implements Led {
     return 'taken'
   }
 
-  forgot(who: FollowerRun): void {
-    this.leadership.forgot(who)
-  }
-
   readableAt(at: Offset): readonly BrokerId[] {
     return this.leadership.readableAt(at, this.#around, this.#owner.nowMs)
+  }
+
+  left(who: FollowerRun): void {
+    this.leadership.left(who, this.#owner.nowMs)
   }
 
   gone(broker: BrokerId): void {
@@ -281,6 +281,8 @@ export class Leading implements Led {
   keep(): void {
     this.#sendAway()
     if (!this.leadership.isGivingUp) this.#handOver = undefined
+    // The others may copy from the next leader already.
+    else this.#endWaiting()
   }
 
   /**
@@ -301,10 +303,23 @@ export class Leading implements Led {
     for (const sendAway of waiting) sendAway()
   }
 
+  /** The next leader may have what they wait for, or not. */
+  #endWaiting(): void {
+    const why = `another broker may lead ${this.#name} by now; the write is in the log of this one`
+    this.#owner.refuseWaiting(new Refusal('NOT_LEADER_OR_FOLLOWER', why))
+  }
+
+  get #name(): string {
+    return `${this.#owner.topic}-${this.partition}`
+  }
+
   review(): void {
     this.#showStart()
-    // Its followers shall not take what it knows for all there is.
-    if (this.isStale) this.#tell('ended')
+    if (this.isStale) {
+      // Its followers shall not take what it knows for all there is.
+      this.#tell('ended')
+      this.#endWaiting()
+    }
     if (this.#over || this.#wishing || this.leadership.isChanging) return
     const { assignment } = this.#owner
     if (assignment === undefined || this.#wanted(assignment) === undefined) return
@@ -347,7 +362,10 @@ export class Leading implements Led {
 
   #setChanged(): void {
     if (this.#over) return
-    if (!this.leadership.enough(this.#owner.limits)) this.#owner.tooFew()
+    if (!this.leadership.enough(this.#owner.limits)) {
+      const why = `fewer replicas of ${this.#name} are in sync than acks=all needs; the write is in the log`
+      this.#owner.refuseWaiting(new Refusal('NOT_ENOUGH_REPLICAS_AFTER_APPEND', why))
+    }
     this.#advance()
   }
 

@@ -17,6 +17,7 @@ import {
   leaderEpochOf,
 } from '../../protocol/kafka/record-batch.ts'
 import type { Pace } from '../log/compaction/pace.ts'
+import { SwapUnfinished } from '../log/compaction/swap.ts'
 import type { Filled, Hole, IsRight } from '../log/holes.ts'
 import type { TabletState } from './appends.ts'
 
@@ -26,8 +27,11 @@ export type MendingOwner = {
   readonly isOpen: boolean
 }
 
-/** Puts sound batches where `hole` is, durably. */
-type Fill = (hole: Hole, cover: Buffer) => Promise<Filled>
+/** Puts sound batches where a hole is, durably: in place, or, when they have another size, by writing the segment anew. */
+export type Filling = {
+  fill(hole: Hole, cover: Buffer): Promise<Filled>
+  rewrite(hole: Hole, cover: Buffer): Promise<Filled>
+}
 
 type Asked = {
   readonly hole: Hole
@@ -49,7 +53,7 @@ export class Mending {
   readonly counters = { found: 0, mended: 0 }
   readonly #owner: MendingOwner
   readonly #state: TabletState
-  readonly #put: Fill
+  readonly #filling: Filling
   readonly #clock: Clock
   readonly #log: Logger
   #holes: Hole[] = []
@@ -57,16 +61,20 @@ export class Mending {
   readonly #suspects = new Set<Offset>()
   #looking = false
   #asked: Asked | undefined
+  /** Its segment is being written anew. */
+  #rewriting: Hole | undefined
   #restsUntilMs = -Infinity
+  /** Nothing can be done about them before the next start. */
+  readonly #putOff = new WeakSet<Hole>()
   /** When others were let lead because of them. */
   readonly #triedMs = new WeakMap<Hole, number>()
   /** Called when there may be something to ask for. */
   onDue: () => void = () => undefined
 
-  constructor(owner: MendingOwner, state: TabletState, put: Fill, clock: Clock, log: Logger) {
+  constructor(owner: MendingOwner, state: TabletState, filling: Filling, clock: Clock, log: Logger) {
     this.#owner = owner
     this.#state = state
-    this.#put = put
+    this.#filling = filling
     this.#clock = clock
     this.#log = log
   }
@@ -88,7 +96,8 @@ export class Mending {
   }
 
   #isUntried(hole: Hole): boolean {
-    return this.#clock.monotonicMs() - (this.#triedMs.get(hole) ?? -Infinity) >= handOverAgainMs
+    const sinceMs = this.#clock.monotonicMs() - (this.#triedMs.get(hole) ?? -Infinity)
+    return sinceMs >= handOverAgainMs && !this.#putOff.has(hole)
   }
 
   /** It leads no more. */
@@ -119,10 +128,10 @@ export class Mending {
   get due(): Offset | undefined {
     const nowMs = this.#clock.monotonicMs()
     if (this.#asked !== undefined && nowMs >= this.#asked.untilMs) this.failed()
-    if (this.#asked === undefined && nowMs >= this.#restsUntilMs) {
+    if (this.#asked === undefined && this.#rewriting === undefined && nowMs >= this.#restsUntilMs) {
       this.#forgetGone()
       // Behind the high watermark nobody counts on it yet, and it may still be cut off.
-      const hole = this.#holes.find(({ to }) => to <= this.#owner.highWatermark)
+      const hole = this.#holes.find(one => one.to <= this.#owner.highWatermark && !this.#putOff.has(one))
       if (hole !== undefined) this.#asked = { hole, cover: [], due: hole.from, untilMs: nowMs + tryMsMax }
     }
     return this.#asked?.due
@@ -130,7 +139,10 @@ export class Mending {
 
   /** The leader does not have it, or not now. */
   failed(): void {
-    if (this.#asked === undefined) return
+    if (this.#asked !== undefined) this.#rest()
+  }
+
+  #rest(): void {
     this.#asked = undefined
     this.#restsUntilMs = this.#clock.monotonicMs() + againMs
     this.#clock.after(againMs, () => this.onDue())
@@ -170,10 +182,24 @@ export class Mending {
       if (cover.reduce((sum, { length }) => sum + length, 0) > coverBytesMax) this.#notTheSame(hole)
       return
     }
-    const filled = await this.#fill(hole, Buffer.concat(cover))
-    if (filled === undefined) return this.failed()
-    if (filled === 'other size') return this.#notTheSame(hole)
+    const filled = await this.#try(hole, () => this.#filling.fill(hole, Buffer.concat(cover)))
     if (filled === 'not synced') throw new Error('the disk failed to sync what was damaged before')
+    if (filled !== 'other size') return this.#done(hole, cover, filled)
+    this.#asked = undefined
+    this.#rewriting = hole
+    void this.#rewrite(hole, cover)
+  }
+
+  async #rewrite(hole: Hole, cover: readonly Buffer[]): Promise<void> {
+    const filled = await this.#try(hole, () => this.#filling.rewrite(hole, Buffer.concat(cover)))
+    this.#rewriting = undefined
+    this.#done(hole, cover, filled)
+    this.onDue()
+  }
+
+  #done(hole: Hole, cover: readonly Buffer[], filled: Filled | undefined): void {
+    if (filled === undefined) return this.#rest()
+    if (filled === 'other size') return this.#notTheSame(hole)
     this.#asked = undefined
     this.#holes = this.#holes.filter(one => one !== hole)
     if (filled === 'gone') return this.found(hole.from)
@@ -186,12 +212,23 @@ export class Mending {
     this.#log.warn({ from, to }, 'a damaged stretch of the log was copied again from the leader')
   }
 
-  async #fill(hole: Hole, cover: Buffer): Promise<Filled | undefined> {
+  async #try(hole: Hole, act: () => Promise<Filled>): Promise<Filled | undefined> {
     try {
-      return await this.#put(hole, cover)
+      return await act()
     } catch (error) {
       if (error instanceof InvariantViolation) throw error
-      this.#log.warn({ error }, 'a damaged stretch of the log could not be written again; it is tried again')
+      if (error instanceof SwapUnfinished) {
+        const { from, to } = hole
+        this.#putOff.add(hole)
+        this.#log.error(
+          { from, to, error },
+          'a damaged stretch of the log stays until the broker is started again, which puts what was written anew in its place',
+        )
+      } else
+        this.#log.warn(
+          { error },
+          'a damaged stretch of the log could not be written again; it is tried again',
+        )
       return undefined
     }
   }
@@ -209,7 +246,7 @@ export class Mending {
 
   #notTheSame({ from, to }: Hole): void {
     this.#log.error({ from, to }, 'a damaged stretch of the log could not be filled with what the leader has')
-    this.failed()
+    this.#rest()
   }
 
   /** Epochs rise: it is one between those of what stands around the hole. */

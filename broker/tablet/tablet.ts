@@ -13,6 +13,7 @@ import type { TabletCheckpoint } from '../log/checkpoint.ts'
 import type { LogPosition } from '../log/log.ts'
 import { noBatches, type Batches } from '../log/read.ts'
 import type { Limits } from '../replication/leadership.ts'
+import { othersHoldMore } from '../replication/out-of-sync.ts'
 import type { Followed, Led, Replica } from '../replication/replica.ts'
 import type { TopicSettings } from '../settings/resolve.ts'
 import { Appends, type TabletState } from './appends.ts'
@@ -42,7 +43,7 @@ export class Tablet implements Kept, Replica {
   mending: Mending | undefined
   /** It began without its records in this run: what earlier ones were granted does not count. */
   bornIn = incarnation(0)
-  /** Its log was cut, perhaps by more than nobody counted on: till then it waits for others that can lead. */
+  /** Its log was cut, perhaps by more than nobody counted on: it waits for others that can lead, and as long again for one that holds more. */
   unsureUntilMs = 0
   #settings: TopicSettings
   readonly #shared: TabletShared
@@ -218,7 +219,9 @@ export class Tablet implements Kept, Replica {
   }
 
   get isUnsure(): boolean {
-    return this.nowMs < this.unsureUntilMs || (this.unsureUntilMs > 0 && this.#follows?.isAnswered === true)
+    const { nowMs, unsureUntilMs: untilMs } = this
+    if (untilMs === 0 || nowMs < untilMs || this.#follows?.isAnswered === true) return untilMs > 0
+    return nowMs < untilMs + this.limits.lagMsMax && othersHoldMore(this, this.#shared.replication?.self)
   }
 
   /** Its directory was opened and checked; `mark` is where its high watermark is known to have been. */
@@ -233,7 +236,7 @@ export class Tablet implements Kept, Replica {
     this.#appends = new Appends(this, state, this.#shared.world.clock, this.#log)
     const keeping = new Keeping(this, state, this.#shared, this.#log, logStart, checkpoint)
     this.keeping = keeping
-    this.mending = new Mending(this, state, keeping.fill, this.#shared.world.clock, this.#log)
+    this.mending = new Mending(this, state, keeping, this.#shared.world.clock, this.#log)
     this.#marks.opened(state.log.end, mark)
     state.log.settings = this.#settings
   }
@@ -522,9 +525,8 @@ export class Tablet implements Kept, Replica {
   }
 
   /** For its leadership: who waits for acks=all would wait for nothing. */
-  tooFew(): void {
-    const why = `fewer replicas of ${this.#name()} are in sync than acks=all needs; the write is in the log`
-    this.#appends?.refuseWaiting(new Refusal('NOT_ENOUGH_REPLICAS_AFTER_APPEND', why))
+  refuseWaiting(refusal: Refusal): void {
+    this.#appends?.refuseWaiting(refusal)
   }
 
   /** For its reads: another leads, or is about to because this log is damaged. */

@@ -335,7 +335,9 @@ export class Tablets {
         const found = await openTablet(shared, tablet, clean, progress, this.#isElsewhere(tablet))
         if (found === 'lost' && (await this.#emptied(tablet)))
           await openTablet(shared, tablet, false, progress, false)
-        if (tablet.isUnsure) this.#alignLater(tablet.topicId, shared.replication?.lagMsMax)
+        const lagMsMax = shared.replication?.lagMsMax ?? 0
+        if (tablet.isUnsure)
+          for (const times of [1, 2]) this.#alignLater(tablet.topicId, times * lagMsMax + claimAgainMs)
       }
       this.progress.tabletsDone++
     })
@@ -487,7 +489,11 @@ export class Tablets {
       if (stance === 'lead') tablet.lead(assignment)
       else if (stance === 'lead on') tablet.assigned(assignment)
       else if (stance === 'follow') tablet.follow(assignment)
-      else if (!this.#claiming.has(tablet)) claims.push(tablet)
+      else if (!this.#claiming.has(tablet)) {
+        // Until it is granted others may lead as well: nobody waits here for that.
+        if (tablet.serves) tablet.follow(assignment)
+        claims.push(tablet)
+      }
     }
     if (claims.length > 0) await this.#claim(topic, claims)
   }

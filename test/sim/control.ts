@@ -11,8 +11,6 @@ import type { ChangeAnswer, ControlEvent, ControlStore } from '../../control/sto
 import type { SimClock } from './clock.ts'
 import type { Seeded } from './seeded.ts'
 
-/** How long a lease counts, and how often it is renewed. */
-const leaseMs = 900
 const renewMs = 250
 const answerMsMax = 400
 
@@ -27,11 +25,15 @@ export class SimControl {
   readonly #random: Seeded
   readonly #views = new Set<View>()
   readonly #away = new Set<BrokerId>()
+  /** How long a lease counts. */
+  leaseMs = 900
   /** This share of changes is not answered, landed or not. */
   lostAnswers = 0
   /** No broker hears that another one is about to stop. */
   forgetsLeaving = false
   delayMs = { min: 0.2, max: 3 }
+  /** Who sees changes so much later than others. */
+  readonly lateMs = new Map<BrokerId, number>()
   state: State = emptyState
   /** Sees every change in the moment in which it is made. */
   onChange: ((event: ControlEvent) => void) | undefined
@@ -135,7 +137,7 @@ class View implements ControlStore {
   isSilent = (broker: BrokerId): boolean => {
     if (this.#control.isAway(this.self)) return false
     const sinceMs = Math.max(this.#renewedMs.get(broker) ?? -Infinity, this.#healthyMs)
-    return this.#world.clock.monotonicMs() - sinceMs > leaseMs
+    return this.#world.clock.monotonicMs() - sinceMs > this.#control.leaseMs
   }
 
   watch(listener: (event: ControlEvent) => void): () => void {
@@ -189,7 +191,8 @@ class View implements ControlStore {
 
   deliver(delivery: Delivery): void {
     this.#pending.push(delivery)
-    this.#world.clock.after(this.#control.delay(), () => this.#takeUpTo(delivery))
+    const lateMs = this.#control.lateMs.get(this.self) ?? 0
+    this.#world.clock.after(this.#control.delay() + lateMs, () => this.#takeUpTo(delivery))
   }
 
   healed(): void {

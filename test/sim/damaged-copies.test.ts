@@ -201,12 +201,37 @@ test('a replica that had to cut damage off with a torn tail waits for others to 
   expect(held(led, replica(led))).toEqual(held(others[0] ?? led, replica(others[0] ?? led)))
 })
 
-test('a replica of a compacted tablet has the place of what was damaged filled with what its leader has left of it', async () => {
-  const { cluster, replica, led, followed, leader } = await written({
+test('of two that had to cut the one leads that holds more, whoever led before', async () => {
+  const { cluster, topic, replica, led, followed, leader, settled, isInSync, write } = await written()
+  // Each is cut at what is damaged first.
+  damage(led, replica(led))
+  const [, , third] = filesOf(followed, replica(followed))
+  followed.sim.disk.flipBits(third ?? '', 100, 1)
+  for (const node of cluster.nodes) if (node !== led && node !== followed) node.kill()
+  for (const node of [led, followed]) node.cutPower('keep')
+  led.start()
+  await cluster.until(() => led.runs)
+  await cluster.run(100)
+  followed.start()
+  await cluster.until(() => followed.runs)
+  const kept = replica(followed).logEnd
+  expect(replica(led).logEnd).toBeLessThan(kept)
+  await cluster.until(() => cluster.leader(topic.id) !== undefined)
+  expect(leader().leader).toBe(followed.id)
+  expect(leader().logEnd).toBe(kept)
+  await cluster.startAll()
+  await cluster.until(() => isInSync() && settled())
+  expect(await write('one more')).toHaveProperty('baseOffset', kept)
+})
+
+/** A compacted tablet whose leader has left other batches of a segment than a follower, in which bits have flipped. */
+async function compactedAtLeader() {
+  const all = await written({
     'cleanup.policy': 'compact',
     'min.cleanable.dirty.ratio': '0',
     'file.delete.delay.ms': '0',
   })
+  const { cluster, replica, led, followed, leader } = all
   const tablet = replica(followed)
   for (const node of [led, followed])
     for (const one of node.broker?.tablets.all() ?? []) await cluster.clock.finish(one.checkpoint())
@@ -222,9 +247,58 @@ test('a replica of a compacted tablet has the place of what was damaged filled w
   await cluster.clock.finish(compactions.round())
   expect(leader().keeping?.compaction?.counters.recordsRemoved).toBeGreaterThan(10)
   damage(followed, tablet)
+  return { ...all, tablet }
+}
+
+test('a replica of a compacted tablet has the place of what was damaged filled with what its leader has left of it', async () => {
+  const { cluster, led, followed, leader, tablet } = await compactedAtLeader()
   const checks = check(followed, tablet)
   await cluster.until(() => tablet.mending?.counters.mended === 1)
   checks.stop()
   expect(tablet.mending?.isDamaged).toBe(false)
   expect(newest(held(followed, tablet))).toEqual(newest(held(led, leader())))
+})
+
+test('while its segment is written anew a replica copies what comes', async () => {
+  const { cluster, followed, tablet, write } = await compactedAtLeader()
+  let isWriting = false
+  followed.sim.disk.onCall = (call, path) => {
+    isWriting ||= path.endsWith('.cleaned')
+    // A disk on which that takes a while.
+    if (isWriting) followed.sim.disk.poolMs = { min: 300, max: 300 }
+  }
+  const checks = check(followed, tablet)
+  await cluster.until(() => isWriting)
+  const sinceMs = cluster.clock.monotonicMs()
+  expect(await write('meanwhile')).toHaveProperty('baseOffset', records)
+  expect(cluster.clock.monotonicMs() - sinceMs).toBeLessThan(100)
+  expect(tablet.mending?.counters.mended).toBe(0)
+  await cluster.until(() => tablet.mending?.counters.mended === 1)
+  checks.stop()
+})
+
+test('a segment that could not be put in its place is left until the next start, and that is said once', async () => {
+  const { cluster, followed, tablet, replica, write } = await compactedAtLeader()
+  let written = 0
+  followed.sim.disk.onCall = (call, path) => {
+    if (call === 'open' && path.endsWith('.log.cleaned')) written++
+  }
+  // Of the renames the second: what decides has happened.
+  followed.sim.disk.failNext('rename', 'EIO', /\.swap$/)
+  const checks = check(followed, tablet)
+  await cluster.until(() =>
+    (followed.broker?.lines ?? []).some(({ msg }) => msg.includes('until the broker is started again')),
+  )
+  await cluster.run(60_000)
+  checks.stop()
+  expect([written, tablet.mending?.counters.mended]).toEqual([1, 0])
+  expect(await write('meanwhile')).toHaveProperty('baseOffset', records)
+  followed.kill()
+  followed.start()
+  await cluster.until(() => followed.runs && replica(followed).logEnd === records + 1)
+  const again = check(followed, replica(followed))
+  await cluster.run(5_000)
+  again.stop()
+  expect(replica(followed).mending?.isDamaged).toBe(false)
+  expect(held(followed, replica(followed)).length).toBeGreaterThan(0)
 })

@@ -22,6 +22,7 @@ type Side = {
 type Wire = { readonly sides: readonly [Side, Side]; held: (() => void)[] }
 
 const connectMsMax = 2_000
+const askedAgainMs = 1_000
 
 /**
  * A network in memory: hosts by name, streams between them with delays from the seed. The test cuts hosts from each other, silently as a broken
@@ -32,6 +33,8 @@ export class SimNetwork {
   readonly #random: Seeded
   /** How long a piece takes. */
   delayMs = { min: 0.05, max: 0.6 }
+  /** This share of connections begins a second late: what asked for them was lost, and was asked again. */
+  lostConnects = 0
   readonly #listening = new Map<string, Listening>()
   readonly #wires = new Set<Wire>()
   /** Those on which something is held back, whether they are over or not. */
@@ -151,7 +154,8 @@ export class SimNetwork {
       })
     }
     const ends = { wire }
-    this.#after(wire, this.#delay(), arrive)
+    const isLost = this.lostConnects > 0 && this.#random.chance(this.lostConnects)
+    this.#after(wire, this.#delay() + (isLost ? askedAgainMs : 0), arrive)
     return this.#endOf(ends, 0)
   }
 
