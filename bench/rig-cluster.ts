@@ -30,14 +30,14 @@ export class RigCluster extends MeasuredCluster {
   /** HOST:PORT of all for clients outside, with commas between. */
   readonly kafka: string
   /** Where each broker answers over HTTP. */
-  readonly http: readonly string[]
+  readonly http: string[]
   readonly brokers: Brokers
   readonly #kubectl: (...args: string[]) => Promise<string>
   readonly #end: () => Promise<void>
 
   private constructor(
     kafka: string,
-    http: readonly string[],
+    http: string[],
     brokers: Brokers,
     kubectl: (...args: string[]) => Promise<string>,
     end: () => Promise<void>,
@@ -71,8 +71,7 @@ export class RigCluster extends MeasuredCluster {
     )
     type Seen = { readonly status?: { readonly externalBootstrap?: string } }
     const { status } = JSON.parse(await asked('get', 'logcluster', name, '-o', 'json')) as Seen
-    const pods = await Promise.all(ids.map(id => brokers.pod(id)))
-    const http = pods.map(({ status }) => `http://${status.podIP}:8080`)
+    const http = await Promise.all(ids.map(id => httpOf(brokers, id)))
     return new RigCluster(status?.externalBootstrap ?? '', http, brokers, asked, async () => {
       if (wasUp) await removeAll(made)
       else await down()
@@ -95,6 +94,23 @@ export class RigCluster extends MeasuredCluster {
     await this.#kubectl(...of, 'rollout', 'status', `deployment/${operators.deployment}`, '--timeout=60s')
   }
 
+  /** Changes a setting by which the operator restarts all brokers; waits until each runs anew. */
+  async restartAll(round: number): Promise<void> {
+    const before = (await this.brokers.look()).runs
+    const spec = { config: { ...cluster.spec.config, 'message.max.bytes': 2_000_000 + round } }
+    await this.#kubectl('patch', 'logcluster', name, '--type=merge', '-p', JSON.stringify({ spec }))
+    await until(
+      'all brokers to run anew',
+      async () => {
+        // Each comes back at another address.
+        for (const id of ids) this.http[id] = await httpOf(this.brokers, id).catch(() => this.http[id] ?? '')
+        const { runs } = await this.brokers.look()
+        return ids.every(id => runs.get(id) !== before.get(id))
+      },
+      { limitMs: 300_000, everyMs: 100 },
+    )
+  }
+
   /** Successful writes of TabletSlices since a moment, by brokers and operator. */
   sliceWrites(sinceMs: number): number {
     const entries = readFileSync(auditLog, 'utf8').split('\n')
@@ -112,6 +128,9 @@ export class RigCluster extends MeasuredCluster {
     return this.#end()
   }
 }
+
+const httpOf = async (brokers: Brokers, id: number): Promise<string> =>
+  `http://${(await brokers.pod(id)).status.podIP}:8080`
 
 const cluster = {
   apiVersion: 'stele.dev/v1alpha1',
