@@ -2,7 +2,7 @@ import type { Clock } from './world.ts'
 
 const periodMs = 10_000
 
-type Level = 'warn' | 'error'
+type Level = 'info' | 'warn' | 'error'
 type Fields = Readonly<Record<string, unknown>>
 type Log = Record<Level, (fields: Fields, message: string) => void>
 
@@ -19,6 +19,10 @@ export class LimitedLog {
     this.#log = log
     this.#clock = clock
     this.#linesMax = linesMax
+  }
+
+  info(fields: Fields, message: string): void {
+    this.#write('info', fields, message)
   }
 
   warn(fields: Fields, message: string): void {

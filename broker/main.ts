@@ -54,6 +54,8 @@ export type BrokerOptions = {
   readonly settings: Readonly<Record<string, string>>
   readonly log: Logger
   readonly version: string
+  /** Its data directory was taken away while it runs. */
+  readonly vanished?: () => void
 }
 
 export type RunningBroker = {
@@ -156,8 +158,10 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
     if (settings.logCleanerEnable) compactions.start()
     const checks = new Checks({ clock: world.clock, log, tablets })
     checks.start()
+    const stopLooking = directory.lookAfter(options.vanished)
     const stop = async (how?: 'orphaned'): Promise<void> => {
       router.end()
+      stopLooking()
       if (options.cluster !== undefined && how === undefined)
         await leave(world, store, router, replication, log)
       await queues.end()

@@ -171,8 +171,12 @@ export type TopicDescription = {
     readonly size_bytes: number | null
     /** Replicas that are not in sync yet, and what each still lacks; brokers of before do not say. */
     readonly copying?: readonly { readonly broker: number; readonly bytes_left: number }[]
-    /** Why nobody serves it; missing while it is served. */
+    /** While replicas move: those that are new, and those that go; missing otherwise. */
+    readonly adding?: readonly number[]
+    readonly removing?: readonly number[]
+    /** Why nobody serves it, and what to do; missing while it is served. */
     readonly offline?: string
+    readonly todo?: string
   }[]
   readonly config: Readonly<Record<string, { readonly value: string; readonly source: string }>>
 }

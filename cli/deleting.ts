@@ -7,16 +7,16 @@ import { printable } from './printable.ts'
  * Lets what cannot be undone go on: with `yes`, or a yes on the terminal.
  * @throws Failure; with exit code 2 where nobody can be asked
  */
-export async function agreedToDelete(names: readonly string[], what: string, yes: boolean): Promise<void> {
+export const agreedToDelete = (names: readonly string[], what: string, yes: boolean): Promise<void> =>
+  agreedTo(`delete ${names.join(', ')} with all ${what}?`, 'nothing was deleted', yes)
+
+/** The same for any question; `otherwise` is what is told when the answer is no. */
+export async function agreedTo(question: string, otherwise: string, yes: boolean): Promise<void> {
   if (yes) return
   if (!process.stdin.isTTY) {
-    throw usageFailure(
-      'nothing was deleted: there is no terminal to ask on',
-      'Say -y to delete without being asked.',
-    )
+    throw usageFailure(`${otherwise}: there is no terminal to ask on`, 'Say -y to do it without being asked.')
   }
-  if (!(await agreed(`delete ${names.join(', ')} with all ${what}?`)))
-    throw new Failure('nothing was deleted')
+  if (!(await agreed(question))) throw new Failure(otherwise)
 }
 
 /** Deletes one after another; what was deleted is told also when a later one fails. */

@@ -24,6 +24,9 @@ export const severalNumbers = (text: string, sofar: number[] | undefined): numbe
   wholeNumber(0)(text),
 ]
 
+/** Whole numbers with commas between them. */
+export const numberList = (text: string): number[] => text.split(',').map(wholeNumber(0))
+
 /** Gathers repeated `name=value` into one object; a name given twice keeps its last value. */
 export function nameAndValue(
   text: string,

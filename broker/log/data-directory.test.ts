@@ -55,6 +55,21 @@ test('only a stop that was marked as clean is one, and only once', async () => {
   expect(open(sim).wasClean).toBe(false)
 })
 
+test('one that is taken away while it is used is noticed once, and not when somebody stopped looking', async () => {
+  const sim = simWorld({ seed: 9 })
+  let [noticed, late] = [0, 0]
+  const directory = open(sim)
+  directory.lookAfter(() => noticed++)
+  directory.lookAfter(() => late++)()
+  await sim.clock.runFor(20_000)
+  await sim.clock.finish(sim.world.disk.remove('/data/tablets'))
+  await sim.clock.runFor(20_000)
+  expect(noticed).toBe(0)
+  await sim.clock.finish(sim.world.disk.remove('/data'))
+  await sim.clock.runFor(20_000)
+  expect([noticed, late]).toEqual([1, 0])
+})
+
 describe('is refused', () => {
   test('while another has it, and not afterwards', () => {
     const sim = simWorld({ seed: 9 })
@@ -73,7 +88,7 @@ describe('is refused', () => {
     put(sim, '/data/thesis.txt', 'years of work')
     expect(refusal(sim)).toMatch(/not empty and has no meta\.json.*thesis\.txt/)
     expect(sim.world.disk.stat('/data/thesis.txt')?.sizeBytes).toBe(13)
-    expect(sim.world.disk.stat('/data/meta.json')).toBeUndefined()
+    expect(sim.world.disk.list('/data')).toEqual(['thesis.txt'])
   })
 
   test('with tablets whose meta.json is gone', () => {

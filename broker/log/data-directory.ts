@@ -5,10 +5,11 @@
 import { randomUuid } from '../../base/uuid.ts'
 import { readFile, replaceFileNow } from '../../base/files.ts'
 import { incarnation, type BrokerId, type Incarnation } from '../../base/quantities.ts'
-import type { World } from '../../base/world.ts'
+import type { Disk, World } from '../../base/world.ts'
 
 const formatVersion = 1
 const firstRunVersion = 1
+const lookMs = 5_000
 
 export type Meta = {
   readonly formatVersion: number
@@ -46,7 +47,8 @@ export class DataDirectory {
     const { disk } = world
     try {
       disk.makeDirectory(path)
-      disk.makeDirectory(`${path}/tablets`)
+      // Nothing is left behind in what is not ours.
+      if (disk.stat(`${path}/meta.json`) === undefined) requireEmpty(disk, path)
       const lock = disk.lock(`${path}/lock`)
       if (lock === undefined) {
         throw new DataDirectoryRefused(
@@ -55,6 +57,7 @@ export class DataDirectory {
       }
       try {
         const meta = readMeta(world, path, brokerId, clusterId)
+        disk.makeDirectory(`${path}/tablets`)
         const wasClean = disk.stat(`${path}/clean-shutdown`) !== undefined
         return new DataDirectory(world, path, meta, wasClean, lock)
       } catch (error) {
@@ -62,7 +65,7 @@ export class DataDirectory {
         throw error
       }
     } catch (error) {
-      throw explain(error, path)
+      throw refusedByDisk(error, path)
     }
   }
 
@@ -98,6 +101,27 @@ export class DataDirectory {
   async begin(): Promise<void> {
     await this.#world.disk.remove(`${this.path}/clean-shutdown`)
     this.#world.disk.syncDirectoryNow(this.path)
+  }
+
+  /** Calls `vanished` when all of it was taken away: files without a name take what is written, and nothing of that is kept. Answers how to stop. */
+  lookAfter(vanished: (() => void) | undefined): () => void {
+    const { disk, clock } = this.#world
+    let stopped = vanished === undefined
+    const isThere = (name: string): boolean => {
+      try {
+        return disk.stat(`${this.path}/${name}`) !== undefined
+      } catch {
+        // A disk that does not say has taken nothing away.
+        return true
+      }
+    }
+    const look = (): void => {
+      if (stopped) return
+      if (isThere('meta.json') || isThere('tablets')) clock.after(lookMs, look)
+      else vanished?.()
+    }
+    look()
+    return () => (stopped = true)
   }
 
   /** Everything is on disk: the next start need not check it. */
@@ -167,8 +191,7 @@ function readMeta(world: World, path: string, brokerId: BrokerId, clusterId: str
 }
 
 /** Only an empty directory becomes ours: what we did not write we do not touch. */
-function makeMeta(world: World, path: string, brokerId: BrokerId, clusterId: string | undefined): Meta {
-  const { disk } = world
+function requireEmpty(disk: Disk, path: string): void {
   const foreign = disk
     .list(path)
     .filter(name => !['lock', 'tablets', 'meta.json.tmp', 'reserve', 'lost+found'].includes(name))
@@ -177,23 +200,29 @@ function makeMeta(world: World, path: string, brokerId: BrokerId, clusterId: str
       `${path} holds a cluster of several brokers. Start it with --brokers, or use another --data directory for one alone.`,
     )
   }
-  if (foreign.length > 0 || disk.list(`${path}/tablets`).length > 0) {
+  const tablets = disk.stat(`${path}/tablets`) === undefined ? [] : disk.list(`${path}/tablets`)
+  if (foreign.length > 0 || tablets.length > 0) {
     throw new DataDirectoryRefused(
       `${path} is not empty and has no meta.json, so it is not a data directory of Stele` +
         `${foreign.length > 0 ? ` (it holds ${foreign.slice(0, 3).join(', ')})` : ''}. Use an empty or new --data directory.`,
     )
   }
+}
+
+function makeMeta(world: World, path: string, brokerId: BrokerId, clusterId: string | undefined): Meta {
+  requireEmpty(world.disk, path)
   const meta = {
     formatVersion,
     clusterId: clusterId ?? randomUuid(world.random),
     brokerId,
     diskId: randomUuid(world.random),
   }
-  replaceFileNow(disk, `${path}/meta.json`, Buffer.from(`${JSON.stringify(meta, undefined, 2)}\n`))
+  replaceFileNow(world.disk, `${path}/meta.json`, Buffer.from(`${JSON.stringify(meta, undefined, 2)}\n`))
   return meta
 }
 
-function explain(error: unknown, path: string): unknown {
+/** What a disk's error means to who has named the directory `path`; any other error as it is. */
+export function refusedByDisk(error: unknown, path: string): unknown {
   const code = (error as NodeJS.ErrnoException).code
   if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') {
     return new DataDirectoryRefused(
@@ -201,7 +230,12 @@ function explain(error: unknown, path: string): unknown {
     )
   }
   if (code === 'ENOTDIR' || code === 'EEXIST') {
-    return new DataDirectoryRefused(`${path} is not a directory. Use another --data directory.`)
+    return new DataDirectoryRefused(
+      `${path} is not a directory, or lies in something that is none. Use another --data directory.`,
+    )
+  }
+  if (code === 'ENOENT') {
+    return new DataDirectoryRefused(`${path} cannot be made there (ENOENT). Use another --data directory.`)
   }
   if (code === 'ENOSPC') {
     return new DataDirectoryRefused(

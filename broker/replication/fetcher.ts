@@ -69,12 +69,20 @@ const readersMs = 5_000
 const failedMs = { min: 50, max: 2_000 }
 /** Who is about to lead is asked again soon: never later than by a quarter of the time that it has already taken. */
 const passingMs = { min: 50, growth: 1.25, max: 1_000 }
+/** A leader of a new tablet, or a new leader of one that is there, knows of it within so long: until then nothing is told of it. */
+const quietMs = 3_000
 
 /** Answers of one that does not know yet that it leads, or of another that leads no more. */
 const passing: ReadonlySet<RefusalCode | undefined> = new Set<RefusalCode>([
   'NOT_LEADER_OR_FOLLOWER',
   'UNKNOWN_LEADER_EPOCH',
   'FENCED_LEADER_EPOCH',
+])
+
+/** Of a topic that is new there, and of one that is to be let in when it does not stop any more. */
+const quiet: ReadonlySet<RefusalCode | undefined> = new Set<RefusalCode>([
+  'UNKNOWN_TOPIC_ID',
+  'INELIGIBLE_REPLICA',
 ])
 
 const byCode = new Map<number, RefusalCode>(
@@ -336,7 +344,9 @@ export class Fetcher {
     if (why === 'unreachable') this.#silentMs ??= nowMs
     else this.#downMs ??= nowMs
     this.#isRefused = why === 'refused'
-    if (this.isCopying) this.#troubles.warn({ leader: this.leader, why }, 'the connection to a leader ended')
+    // Whoever is gone is tried again and again: that is told once.
+    if (this.isCopying && (this.#attempts === 0 || (this.#attempts === 1 && this.#heardMs === -Infinity)))
+      this.#troubles.info({ leader: this.leader, why }, 'the connection to a leader ended')
     this.#connectLater()
   }
 
@@ -475,13 +485,18 @@ export class Fetcher {
 
   #failed(copy: Copy, code: RefusalCode | undefined, reason: string): void {
     const { topicId, partition } = copy.followed
-    this.#troubles.warn(
-      { leader: this.leader, topicId, partition, code, reason },
-      'a fetch failed; it is tried again',
-    )
+    const nowMs = this.#options.world.clock.monotonicMs()
     copy.failures++
     if (!passing.has(code)) copy.followed.failed()
-    copy.failingMs ??= this.#options.world.clock.monotonicMs()
+    copy.failingMs ??= nowMs
+    const passes = (quiet.has(code) || passing.has(code)) && nowMs - copy.failingMs <= quietMs
+    // What goes on and on is told ever more rarely.
+    const isRare = Number.isInteger(Math.log2(copy.failures))
+    if (!passes && isRare)
+      this.#troubles.warn(
+        { leader: this.leader, topicId, partition, code, reason },
+        'a fetch failed; it is tried again',
+      )
     const { min, growth, max } = passing.has(code) ? passingMs : { ...failedMs, growth: 2 }
     const delayMs = Math.min(max, min * growth ** Math.min(copy.failures, 40))
     this.#hold(copy, new Promise(resolve => this.#options.world.clock.after(delayMs, resolve)))

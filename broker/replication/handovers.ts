@@ -12,7 +12,7 @@ const pauseMsMax = 500
 /** Nobody waits for a broker that stays. */
 const slicesMax = { leaving: 16, staying: 4 }
 
-type UnderWay = { readonly led: Led; readonly sinceMs: number }
+type UnderWay = { readonly led: Led; readonly to: BrokerId; readonly sinceMs: number }
 type Failed = { readonly times: number; readonly atMs: number }
 
 export class Handovers {
@@ -40,10 +40,15 @@ export class Handovers {
     if (failed !== undefined && nowMs - failed.atMs < pauseMsMax) return false
     const to = successors[(failed?.times ?? 0) % successors.length]
     if (to === undefined) return false
-    this.#underWay.set(key, { led, sinceMs: nowMs })
+    this.#underWay.set(key, { led, to, sinceMs: nowMs })
     this.#slices.set(slice, (inSlice ?? 0) + 1)
     led.handOver(to, leaves)
     return true
+  }
+
+  /** To whom the tablet is being handed over, or was a moment ago. */
+  handedTo(key: string): BrokerId | undefined {
+    return this.#underWay.get(key)?.to
   }
 
   /** To be called now and then. */

@@ -6,6 +6,7 @@ import { assert } from '../../base/assert.ts'
 import { offset, type BrokerId, type Incarnation, type Offset } from '../../base/quantities.ts'
 import { inNextEpoch, type InSync, type TabletAssignment } from '../../control/model.ts'
 import { countedReplicas, isMoving, targetOf } from '../../control/moves.ts'
+import type { WhyOut } from './news.ts'
 import type { FollowerRun } from './replica.ts'
 import { soundRules, type Rules } from './rules.ts'
 
@@ -84,6 +85,8 @@ export class Leadership {
   /** When each entry of the set was first seen. */
   #entries: ReadonlyMap<string, number>
   readonly #followers = new Map<BrokerId, Follower>()
+  /** Why members of the set do not belong there, as it was judged last. */
+  readonly #outs = new Map<string, WhyOut>()
   #committed: TabletAssignment
   #inFlight: TabletAssignment | undefined
   /** Since when a change is under way without an answer. */
@@ -334,16 +337,31 @@ export class Leadership {
   }
 
   #stays(member: InSync, live: Liveness, nowMs: number, lagMsMax: number): boolean {
+    const why = this.#judged(member, live, nowMs, lagMsMax)
+    if (why === undefined) this.#outs.delete(nameOf(member))
+    else this.#outs.set(nameOf(member), why)
+    return why === undefined
+  }
+
+  #judged(member: InSync, live: Liveness, nowMs: number, lagMsMax: number): WhyOut | undefined {
     const { broker, incarnation } = member
-    if (broker === this.#self.broker) return true
-    if (live.isGone(broker)) return false
+    if (broker === this.#self.broker) return undefined
+    if (live.isGone(broker)) return 'gone'
     const follower = this.#followers.get(broker)
     if (follower !== undefined && follower.incarnation > incarnation)
-      return nowMs - follower.firstMs <= renewalMs
-    if (follower?.incarnation !== incarnation)
-      return nowMs - (this.#entries.get(nameOf(member)) ?? nowMs) <= lagMsMax
-    if (follower.leftMs !== undefined) return nowMs - follower.leftMs <= renewalMs
-    return nowMs - this.#caughtUpMs(broker, follower, live) <= lagMsMax
+      return nowMs - follower.firstMs <= renewalMs ? undefined : 'anew'
+    if (follower?.incarnation === incarnation && follower.leftMs !== undefined)
+      return nowMs - follower.leftMs <= renewalMs ? undefined : 'left'
+    const hadAllMs =
+      follower?.incarnation === incarnation
+        ? this.#caughtUpMs(broker, follower, live)
+        : (this.#entries.get(nameOf(member)) ?? nowMs)
+    return nowMs - hadAllMs <= lagMsMax ? undefined : 'behind'
+  }
+
+  /** Why it was to leave the set; undefined when that was not this leader's wish. */
+  whyOut(member: InSync): WhyOut | undefined {
+    return this.#outs.get(nameOf(member))
   }
 
   #mayJoin(member: InSync, follower: Follower, live: Liveness, nowMs: number, lagMsMax: number): boolean {

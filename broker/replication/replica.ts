@@ -5,6 +5,7 @@ import type { InSync, TabletAssignment } from '../../control/model.ts'
 import type { Batches } from '../log/read.ts'
 import type { Copying } from './copies.ts'
 import type { Limits } from './leadership.ts'
+import type { WhyOut } from './news.ts'
 
 export type TabletKey = { readonly topicId: string; readonly partition: number }
 
@@ -71,6 +72,8 @@ export type Led = TabletKey & {
   gone(broker: BrokerId): void
   /** Who could lead next and had everything within `behindMsMax`, in the order of the replicas. */
   successors(behindMsMax: number): readonly BrokerId[]
+  /** Why it was to leave the set; undefined when that was not this leader's wish. */
+  whyOut(member: InSync): WhyOut | undefined
   /** Whether this run of a follower stands in a set that could be in force. */
   counts(who: FollowerRun): boolean
   /** Followers that are there and not in sync. */

@@ -16,6 +16,7 @@ import { behindMsMax, Departure } from './departure.ts'
 import { Elections } from './elections.ts'
 import { Fetcher } from './fetcher.ts'
 import { Handovers } from './handovers.ts'
+import { News } from './news.ts'
 import { isNamed } from './out-of-sync.ts'
 import { Peers } from './peers.ts'
 import { keyOf, type Followed, type FollowerRun, type Led, type Replica, type TabletKey } from './replica.ts'
@@ -93,6 +94,7 @@ export class Replication {
   readonly #preferredMs = new Map<string, number>()
   /** Not before then is one handed over again whose replica here moves away. */
   readonly #movedMs = new Map<string, number>()
+  readonly #news: News
   #leaving = false
   #listener: Listener | undefined
   #sessionIds = 0
@@ -112,6 +114,14 @@ export class Replication {
     this.#copyRate = new CopyRate(world.clock, options.copyBytesPerSecond)
     this.#handovers = new Handovers(world.clock, () => this.counters.handovers++)
     this.#sendRate = new CopyRate(world.clock, options.sendBytesPerSecond)
+    this.#news = new News({
+      log,
+      clock: world.clock,
+      self,
+      isLeaving: this.isLeaving,
+      handedTo: key => this.#handovers.handedTo(key),
+      bytesIn: () => this.counters.bytesIn,
+    })
     this.#peers = new Peers(world.clock, store, broker => this.#gone(broker))
     this.#elections = new Elections({
       store,
@@ -132,6 +142,7 @@ export class Replication {
   /** Opens the brokers' own listener, and begins to look after the replicas. */
   async start(at: Place): Promise<{ readonly port: number }> {
     const { world, store } = this.#options
+    this.#tellIfEmpty()
     this.#unwatch = store.watch(event => {
       if ('topic' in event) this.#changes.seen(event.topic.id)
       if (event.kind !== 'broker-changed') return
@@ -143,8 +154,24 @@ export class Replication {
     return { port: this.#listener.port }
   }
 
+  /** A new disk holds nothing of what this broker had. */
+  #tellIfEmpty(): void {
+    const { store, self, log, diskSince } = this.#options
+    if (diskSince !== self.incarnation) return
+    let tablets = 0
+    for (const topic of store.topics().values())
+      for (const { replicas } of topic.tablets)
+        if (replicas.length > 1 && replicas.includes(self.broker)) tablets++
+    if (tablets > 0)
+      log.warn(
+        { tablets },
+        "the disk of this broker is empty: it copies its replicas of these tablets from others' that are in sync",
+      )
+  }
+
   async stop(): Promise<void> {
     this.#stopped = true
+    this.#news.end()
     this.#unwatch()
     this.#timer?.cancel()
     this.#changes.stop()
@@ -226,6 +253,7 @@ export class Replication {
   changed = (replica: Replica): void => {
     if (this.#stopped) return
     const key = keyOf(replica)
+    this.#news.changed(replica)
     const { led, followed } = replica
     this.#hasNewNeighbours = true
     this.#lostMs.delete(key)
@@ -413,6 +441,7 @@ export class Replication {
     this.#meetNeighbours()
     for (const fetcher of this.#fetchers.values()) this.#peers.noteAway(fetcher)
     this.#handovers.look()
+    this.#news.look(nowMs)
     if (nowMs - this.#reviewedMs >= reviewMs) {
       this.#reviewedMs = nowMs
       for (const led of this.#led.values()) led.review()
@@ -440,6 +469,7 @@ export class Replication {
       led.set(key, { copying, inSync: isr.map(({ broker }) => broker) })
     }
     this.#copies.look(led, nowMs)
+    this.#news.copies(this.copies(), nowMs)
   }
 
   /** After a broker was away its tablets come back to it, and from where a replica moves away its leadership goes first; a few at a time. */
@@ -507,11 +537,8 @@ export class Replication {
     const sinceMs = this.#lostMs.get(key) ?? nowMs
     this.#lostMs.set(key, sinceMs)
     if (nowMs - sinceMs < this.#rankOf(assignment) * rankMs) return
-    const { topicId, partition, topic } = replica
-    this.#options.log.info(
-      { topic, partition, lost: assignment.leader },
-      'claims the tablet of a lost leader',
-    )
+    const { topicId, partition } = replica
+    this.#news.claims(key)
     this.#changes.wish({
       topicId,
       partition,

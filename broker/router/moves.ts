@@ -81,7 +81,7 @@ function fault(
   if (new Set(target).size < target.length) return refuse(`partition ${partition} names a broker twice`)
   if (unknown !== undefined)
     return refuse(
-      `partition ${partition} would be on broker ${unknown}; there are brokers ${[...brokers.keys()].join(', ')}`,
+      `partition ${partition} would be on broker ${unknown}; there are brokers ${[...brokers.keys()].toSorted((a, b) => a - b).join(', ')}`,
     )
   return count === undefined || count === target.length
     ? undefined

@@ -31,7 +31,7 @@ import type { Tablets } from '../tablet/tablets.ts'
 import { IsrChanges } from './isr-changes.ts'
 import { moveReplicas, type WantedMove } from './moves.ts'
 import { ProducerIds } from './producer-ids.ts'
-import { allowUnclean, whyOffline } from './unclean-elections.ts'
+import { allowUnclean, offlineOf, type Offline } from './unclean-elections.ts'
 
 export type RouterOptions = {
   readonly world: World
@@ -179,12 +179,20 @@ export class Router {
   }
 
   /** Why nobody serves the tablet, as far as is known here, and what to do; undefined while somebody does. */
-  whyOffline(topic: string, partition: number, assigned: TabletAssignment): string | undefined {
-    const own = this.find(topic, partition)
-    return whyOffline(this.#options.store, `--topic ${topic} --partition ${partition}`, assigned, {
+  offline(topic: string, partition: number, assigned: TabletAssignment): Offline | undefined {
+    const http = this.broker(this.self)?.addresses.http
+    return offlineOf(this.#options.store, topic, partition, assigned, {
       id: this.self,
-      trouble: own?.offlineReason,
+      trouble: this.find(topic, partition)?.offlineReason,
+      server: http && `http://${http.host.includes(':') ? `[${http.host}]` : http.host}:${http.port}`,
     })
+  }
+
+  /** Replicas here that cannot be served, with the reasons. */
+  get troubled(): readonly { readonly topic: string; readonly partition: number; readonly reason: string }[] {
+    return [...this.tablets()].flatMap(({ topic, partition, trouble }) =>
+      trouble === undefined ? [] : [{ topic, partition, reason: trouble }],
+    )
   }
 
   /** Clients that are told of a leader that is gone wait for it, and do not ask again who leads. */

@@ -34,20 +34,29 @@ function refuseIfLed(store: ControlStore, name: string, now: TabletAssignment): 
     throw new Refusal('ELECTION_NOT_NEEDED', `broker ${now.leader} leads ${name}`)
 }
 
-const aroundOf = (store: ControlStore): Parameters<typeof isLed>[1] => ({
+const aroundOf = (store: Pick<ControlStore, 'brokers' | 'isSilent'>): Parameters<typeof isLed>[1] => ({
   runOf: broker => store.brokers().get(broker)?.incarnation,
   isSilent: broker => store.isSilent(broker),
 })
 
-type Own = { readonly id: BrokerId; readonly trouble: string | undefined }
+type Own = {
+  readonly id: BrokerId
+  readonly trouble: string | undefined
+  /** Where this broker answers HTTP; undefined when it does not. */
+  readonly server: string | undefined
+}
 
-/** Why nobody serves the tablet, as the control store and the broker's own replica say; undefined while somebody does. `where` is how Kafka's tools name it. */
-export function whyOffline(
-  store: ControlStore,
-  where: string,
+/** Why nobody serves a tablet, and what its owner can do: in words, with commands that can be pasted. */
+export type Offline = { readonly why: string; readonly todo: string | undefined }
+
+/** As the control store and the broker's own replica say; undefined while somebody serves it. */
+export function offlineOf(
+  store: Pick<ControlStore, 'brokers' | 'isSilent'>,
+  topic: string,
+  partition: number,
   now: TabletAssignment,
   own: Own,
-): string | undefined {
+): Offline | undefined {
   const { leader } = now
   const isOwn = leader === own.id && own.trouble !== undefined
   if (!isOwn && isLed(now, aroundOf(store))) return undefined
@@ -57,7 +66,21 @@ export function whyOffline(
       ? 'nobody leads it'
       : `broker ${leader}, which led it, is not there or cannot`
   const unled = unledText(now)
-  if (unled === undefined) return first
-  const remedy = `bring back who was in sync; or let the one that has most lead, without what only others have: kafka-leader-election.sh --election-type unclean ${where}`
-  return `${first}; ${unled}: ${remedy}`
+  const why = unled === undefined ? (first ?? '') : `${first}; ${unled}`
+  const bringBack = `Bring back ${namesOf(now.isr.map(({ broker }) => broker))} with the data it had.`
+  const at = own.server === undefined ? '' : ` --server ${own.server}`
+  const isUnheard = now.replicas.length > 1 && now.found === undefined
+  const otherwise = canElect(now)
+    ? ` When that cannot be, let the one that has most lead, without what only others have: stele topic elect ${topic} --partition ${partition} --unclean${at}`
+    : ` When that cannot be, its records are lost; the topic can be deleted, with all its partitions: stele topic delete ${topic}${at}`
+  const todo = isUnheard ? bringBack : bringBack + otherwise
+  return { why, todo: isOwn && unled === undefined ? undefined : todo }
 }
+
+/** Whether somebody who was heard may lead it by its owner's word. */
+export function canElect({ replicas, found = [] }: TabletAssignment): boolean {
+  const able = found.filter(({ trouble }) => trouble !== 'offline')
+  return able.some(({ epoch }) => epoch >= 0) || able.length === replicas.length
+}
+
+const namesOf = (ids: readonly BrokerId[]): string => ids.map(id => `broker ${id}`).join(' or ') || 'a broker'

@@ -224,6 +224,10 @@ export class Leading implements Led {
     return this.#handOver?.to
   }
 
+  whyOut(member: InSync): ReturnType<Led['whyOut']> {
+    return this.leadership.whyOut(member)
+  }
+
   counts(who: FollowerRun): boolean {
     return this.leadership.counts(who)
   }

@@ -1,7 +1,7 @@
 /** Opens a tablet's directory: its log, the epochs and what is known of its producers, which recovery brings up to the log's end. */
 import type { Logger } from 'pino'
 import { InvariantViolation } from '../../base/assert.ts'
-import { epoch, offset, type Offset } from '../../base/quantities.ts'
+import { epoch, MIB, offset, type Offset } from '../../base/quantities.ts'
 import { baseOffsetOf, leaderEpochOf } from '../../protocol/kafka/record-batch.ts'
 import { LeaderEpochs } from '../log/leader-epochs.ts'
 import type { LogPosition } from '../log/log.ts'
@@ -9,6 +9,8 @@ import { openLog, type Recovered } from '../log/open-log.ts'
 import { Producers } from './producers.ts'
 import type { TabletShared } from './shared.ts'
 import type { Tablet } from './tablet.ts'
+
+const toldBytesMin = 64 * MIB
 
 /**
  * Brings `tablet` from recovering to opened, or takes it offline with the reason. Never rejects: one tablet's disk trouble is not the broker's.
@@ -143,5 +145,7 @@ function report(log: Logger, { cut, lost, checkedBytes, log: { end } }: Recovere
   if (cut !== undefined) log.warn(cut, 'cut a torn tail; the bytes are kept in the file named')
   for (const offsets of lost)
     log.error(offsets, 'offsets that were on disk are gone; they are not given again')
-  if (checkedBytes > 0) log.info({ checkedBytes, end: end.offset }, 'recovered')
+  // What took no time is in the sum of all.
+  const level = checkedBytes < toldBytesMin ? 'debug' : 'info'
+  if (checkedBytes > 0) log[level]({ checkedBytes, end: end.offset }, 'recovered')
 }

@@ -61,7 +61,7 @@ export function lostWith(
   if (entry.incarnation >= diskSince) return undefined
   return (
     `broker ${self} was in sync in run ${entry.incarnation} on another disk, and has this one since run ${diskSince}: ` +
-    'its records are not here. Bring the old disk back, or delete the topic'
+    `its records are not here. ${remedyOf(assignment, 'Bring the old disk back')}`
   )
 }
 
@@ -84,9 +84,18 @@ export function missingWith(
   if (!wasHere && (entry.incarnation >= notedSince || isAsPlaced)) return undefined
   return (
     `broker ${self} was in sync in run ${entry.incarnation}, and the directory of the tablet is missing: it does not begin anew without its records. ` +
-    `Stop the broker, ${hasStray ? 'take .stray off the name of the directory that was set aside' : 'bring the directory back'} and start it, or delete the topic`
+    remedyOf(
+      assignment,
+      `Stop the broker, ${hasStray ? 'take .stray off the name of the directory that was set aside' : 'bring the directory back'} and start it`,
+    )
   )
 }
+
+/** Where others have replicas one of them may lead yet. */
+const remedyOf = ({ replicas }: TabletAssignment, bringBack: string): string =>
+  replicas.length === 1
+    ? `${bringBack}, or delete the topic`
+    : `Bring the other brokers back that were in sync: it is copied anew from whoever leads. ${bringBack}, where that cannot be`
 
 const entryOf = ({ isr }: TabletAssignment, self: BrokerId): InSync | undefined =>
   isr.find(member => member.broker === self)

@@ -199,9 +199,11 @@ export class Tablets {
       const { name } = tablet.identity
       if (!tablet.isOpen || there === undefined || there.has(name)) continue
       // Noted as well, so that the next start does not take it for one that never was.
-      tablet.syncFailed(
-        `its directory ${name} was taken away while the broker ran. Stop the broker, bring the directory back and start it, or delete the topic`,
-      )
+      const remedy =
+        (tablet.assignment?.replicas.length ?? 1) > 1
+          ? 'Start the broker again: it is copied anew from the replicas in sync. Where no other is, bring the directory back before'
+          : 'Stop the broker, bring the directory back and start it, or delete the topic'
+      tablet.syncFailed(`its directory ${name} was taken away while the broker ran. ${remedy}`)
     }
   }
 
@@ -413,8 +415,10 @@ export class Tablets {
 
   #beginsAnew(tablet: Tablet, reason: string): void {
     const { topic, partition } = tablet
-    tablet.bornIn = this.#options.incarnation
-    this.#options.shared.log.warn({ topic, partition, reason }, 'a replica is copied anew')
+    const { incarnation, diskSince, shared } = this.#options
+    tablet.bornIn = incarnation
+    // On a new disk that is all of them, which is told once.
+    if (diskSince !== incarnation) shared.log.warn({ topic, partition, reason }, 'a replica is copied anew')
   }
 
   /** Why nothing may begin, or go on, in the name of this replica. */

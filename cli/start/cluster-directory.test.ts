@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { brokerId } from '../../base/quantities.ts'
 import { DataDirectory } from '../../broker/log/data-directory.ts'
 import { simWorld } from '../../test/sim/world.ts'
+import type { Failure } from '../failure.ts'
 import { openClusterDirectory, othersEnded } from './cluster-directory.ts'
 
 function setUp() {
@@ -38,6 +39,7 @@ test('one broker’s directory, and what is not ours, are left alone', () => {
   world.disk.makeDirectory('/diary')
   put('/diary/letters')
   expect(() => openClusterDirectory(world, '/diary', 3)).toThrow(/it holds letters/)
+  expect(world.disk.list('/diary')).toEqual(['letters'])
 })
 
 test('a cluster’s directory is not one broker’s', () => {
@@ -65,18 +67,44 @@ test('a damaged or newer cluster.json is refused', () => {
   expect(() => open(3)).toThrow(/format 2/)
 })
 
+test('a cluster.json that is lost is written again from what else is known', () => {
+  const { world, open, put } = setUp()
+  const { clusterId, control, of } = open(3)
+  put(control)
+  for (const id of [0, 1, 2]) DataDirectory.open(world, of(id), brokerId(id), clusterId).release()
+  const text = JSON.stringify({ formatVersion: 1, clusterId, brokers: 3 })
+  const remedy = (): string | undefined => {
+    try {
+      open(3)
+    } catch (error) {
+      return (error as Failure).todo
+    }
+    return undefined
+  }
+  const file = world.disk.open('/data/cluster.json', 'write')
+  file.truncate(3)
+  expect(remedy()).toContain(`echo '${text}' > '/data/cluster.json'`)
+  world.disk.rename('/data/cluster.json', '/elsewhere')
+  expect(remedy()).toContain(text)
+  world.disk.open('/data/cluster.json', 'create').write([Buffer.from(text)], 0)
+  expect(open(3).clusterId).toBe(clusterId)
+})
+
 test('a start waits for the brokers of an earlier one to end, and not for ever', async () => {
   const { world, clock } = simWorld({ seed: 1 })
   const paths = ['/data/broker-0', '/data/broker-1', '/data/broker-2']
   const held = paths.slice(0, 2).map((path, id) => DataDirectory.open(world, path, brokerId(id)))
   let ended = false
-  const waiting = othersEnded(world, paths).then(() => (ended = true))
+  const woken: number[] = []
+  world.disk.open('/data/broker-1.pid', 'create').write([Buffer.from('4711\n')], 0)
+  const waiting = othersEnded(world, paths, pid => woken.push(pid)).then(() => (ended = true))
   await clock.runFor(5_000)
   expect(ended).toBe(false)
+  expect(woken).toEqual([4711])
   for (const directory of held) directory.release()
   await clock.runFor(100)
   expect(ended).toBe(true)
   await waiting
   for (const [id, path] of paths.entries()) DataDirectory.open(world, path, brokerId(id))
-  await clock.finish(othersEnded(world, paths))
+  await clock.finish(othersEnded(world, paths, () => undefined))
 })

@@ -1,6 +1,7 @@
 import { readFile, replaceFileNow } from '../../base/files.ts'
 import { randomUuid } from '../../base/uuid.ts'
 import type { World } from '../../base/world.ts'
+import { refusedByDisk } from '../../broker/log/data-directory.ts'
 import { Failure } from '../failure.ts'
 
 /** Written by whoever keeps the control store; the number of brokers only grows. */
@@ -18,6 +19,8 @@ export type ClusterDirectory = {
   readonly control: string
   /** Where broker `id` has its data. */
   readonly of: (id: number) => string
+  /** Notes the process of broker `id`: for `othersEnded`, when nobody else knows it any more. */
+  readonly noteProcess: (id: number, pid: number) => void
   readonly release: () => void
 }
 
@@ -26,8 +29,18 @@ export type ClusterDirectory = {
  * @throws Failure when it is something else, in use, or has more brokers than are asked for
  */
 export function openClusterDirectory(world: World, path: string, brokers: number): ClusterDirectory {
+  try {
+    return open(world, path, brokers)
+  } catch (error) {
+    throw refusedByDisk(error, path)
+  }
+}
+
+function open(world: World, path: string, brokers: number): ClusterDirectory {
   const { disk } = world
   disk.makeDirectory(path)
+  // Nothing is left behind in what is not ours.
+  if (disk.stat(`${path}/cluster.json`) === undefined) requireEmpty(world, path)
   const lock = disk.lock(`${path}/lock`)
   if (lock === undefined)
     throw new Failure(
@@ -40,6 +53,8 @@ export function openClusterDirectory(world: World, path: string, brokers: number
       clusterId,
       control: `${path}/control.json`,
       of: id => `${path}/broker-${id}`,
+      noteProcess: (id, pid) =>
+        replaceFileNow(disk, processFile(`${path}/broker-${id}`), Buffer.from(`${pid}\n`)),
       release: () => lock.release(),
     }
   } catch (error) {
@@ -51,13 +66,26 @@ export function openClusterDirectory(world: World, path: string, brokers: number
 const othersMsMax = 15_000
 const othersLookMs = 50
 
-/** Brokers of an earlier start whose parent was killed end by themselves: resolves when they have, or when that takes too long. */
-export async function othersEnded({ disk, clock }: World, paths: readonly string[]): Promise<void> {
+const processFile = (path: string): string => `${path}.pid`
+
+/**
+ * Brokers of an earlier start whose parent was killed end by themselves: resolves when they have, or when that takes too long. One that was paused by hand
+ * does not hear that it is alone: `wake` is called with its process.
+ */
+export async function othersEnded(
+  { disk, clock }: World,
+  paths: readonly string[],
+  wake: (pid: number) => void,
+): Promise<void> {
   const inUse = (path: string): boolean => {
     if (disk.stat(`${path}/lock`) === undefined) return false
     const lock = disk.lock(`${path}/lock`)
     lock?.release()
     return lock === undefined
+  }
+  for (const path of paths.filter(inUse)) {
+    const pid = Number(readFile(disk, processFile(path))?.toString())
+    if (pid > 0) wake(pid)
   }
   const startedMs = clock.monotonicMs()
   while (paths.some(inUse) && clock.monotonicMs() - startedMs < othersMsMax)
@@ -95,10 +123,7 @@ function readCluster({ disk }: World, path: string): ClusterFile | undefined {
   if (typeof version === 'number' && version > formatVersion)
     throw new Failure(`${file} has format ${version}; this Stele reads up to format ${formatVersion}.`)
   if (typeof version !== 'number' || typeof clusterId !== 'string' || typeof brokers !== 'number')
-    throw new Failure(
-      `${file} is damaged, or was not written by Stele.`,
-      'Restore it from a backup, or use another --data directory.',
-    )
+    throw new Failure(`${file} is damaged, or was not written by Stele.`, remedyOf(disk, path))
   return { ...found, formatVersion: version, clusterId, brokers }
 }
 
@@ -113,10 +138,33 @@ function requireEmpty({ disk }: World, path: string): void {
       `${path} holds the data of one broker alone.`,
       'Start it without --brokers, or use another --data directory for several.',
     )
+  if (foreign.includes('control.json') && foreign.includes('broker-0'))
+    throw new Failure(
+      `${path} holds the brokers of a cluster, and its cluster.json is missing.`,
+      remedyOf(disk, path),
+    )
   throw new Failure(
     `${path} is not empty and has no cluster.json, so it is not the directory of several brokers (it holds ${foreign.slice(0, 3).join(', ')}).`,
     'Use an empty or new --data directory.',
   )
+}
+
+/** What it says stands elsewhere too, where the brokers' directories are whole. */
+function remedyOf(disk: World['disk'], path: string): string {
+  const brokers = disk.list(path).filter(name => /^broker-\d+$/.test(name)).length
+  const id = clusterIdOf(disk, `${path}/broker-0/meta.json`)
+  if (id === undefined) return 'Restore it from a backup, or use another --data directory.'
+  const content = JSON.stringify({ formatVersion, clusterId: id, brokers })
+  return `Restore it from a backup, or write it again: echo '${content}' > '${path}/cluster.json'`
+}
+
+function clusterIdOf(disk: World['disk'], meta: string): string | undefined {
+  try {
+    const { clusterId } = JSON.parse(readFile(disk, meta)?.toString() ?? '{}') as Partial<ClusterFile>
+    return typeof clusterId === 'string' && /^[\w-]+$/.test(clusterId) ? clusterId : undefined
+  } catch {
+    return undefined
+  }
 }
 
 /** Without it every topic would be gone. */

@@ -19,6 +19,7 @@ import { settingsOf, type Given } from './given-settings.ts'
 import { clusterGreeting, clusterReadyLine, type Doors } from './greeting.ts'
 import { MemberProcess } from './member-process.ts'
 import { memberSettings, type Ports, type Wanted } from './member-settings.ts'
+import { startFailure } from './start-failure.ts'
 import { stopSignal } from './stop-signal.ts'
 
 type Options = Given & {
@@ -42,8 +43,8 @@ export async function startCluster(options: Options): Promise<void> {
   const { logLevel, logFile } = resolveBroker({ dynamic: {}, static: settings })
   const log = await openLog({ level: logLevel, file: logFile, terminal: process.stderr.isTTY })
   const world = realWorld()
-  const directory = openClusterDirectory(world, resolve(options.data), brokers)
-  const store = openEmbeddedStore({ ...world, path: directory.control })
+  const directory = opened(() => openClusterDirectory(world, resolve(options.data), brokers))
+  const store = opened(() => openEmbeddedStore({ ...world, path: directory.control }))
   const server = new StoreServer({
     clusterId: directory.clusterId,
     store,
@@ -64,6 +65,7 @@ export async function startCluster(options: Options): Promise<void> {
         doors.set(id, at)
         if (doors.size === brokers) allReady.resolve('ready')
       },
+      started: pid => directory.noteProcess(id, pid),
       failed: () => failed.resolve('failed'),
     })
   })
@@ -71,7 +73,10 @@ export async function startCluster(options: Options): Promise<void> {
     for (const member of members) member.kill()
   })
   const paths = Array.from({ length: brokers }, (_, id) => directory.of(id))
-  await Promise.race([othersEnded(world, paths), stopped])
+  // The clock's timers keep no process alive, and there is nothing else yet.
+  const awake = setInterval(() => undefined, 1_000)
+  await Promise.race([othersEnded(world, paths, wake), stopped])
+  clearInterval(awake)
   for (const member of members) member.start()
   const begun = await Promise.race([allReady.promise, failed.promise, stopped])
   if (begun === 'ready') {
@@ -87,6 +92,24 @@ export async function startCluster(options: Options): Promise<void> {
   directory.release()
   if (begun === 'failed') throw new Failure('A broker could not start; what it said stands above.')
   process.exit(clean ? 0 : 1)
+}
+
+/** @throws Failure for what the user can change */
+function opened<T>(open: () => T): T {
+  try {
+    return open()
+  } catch (error) {
+    throw startFailure(error)
+  }
+}
+
+/** One that is not paused does not notice. */
+function wake(pid: number): void {
+  try {
+    process.kill(pid, 'SIGCONT')
+  } catch {
+    // It has ended, or is somebody else's.
+  }
 }
 
 const noDoors: Doors = { kafka: [], http: [] }

@@ -14,6 +14,8 @@ export type MemberOptions = {
   readonly log: Logger
   readonly serve: (channel: Channel<ToBroker, ToStore>) => void
   readonly ready: (doors: Doors) => void
+  /** Its process runs. */
+  readonly started: (pid: number) => void
   /** It has ended before it was ever ready: that is no matter of chance. */
   readonly failed: () => void
 }
@@ -39,7 +41,7 @@ export class MemberProcess {
   }
 
   start(): void {
-    const { id, args, log, serve, ready } = this.#options
+    const { id, args, log, serve, ready, started } = this.#options
     const child = fork(process.argv[1] ?? '', args(), {
       serialization: 'advanced',
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
@@ -47,6 +49,7 @@ export class MemberProcess {
       detached: true,
     })
     this.#process = child
+    if (child.pid !== undefined) started(child.pid)
     this.#isReady = false
     const channel: Channel<ToBroker, ToStore> = {
       send: (message, sent) => {

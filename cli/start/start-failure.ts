@@ -1,4 +1,5 @@
 import { DataDirectoryRefused } from '../../broker/log/data-directory.ts'
+import { Refusal } from '../../base/refusals.ts'
 import { Failure } from '../failure.ts'
 
 /**
@@ -7,6 +8,8 @@ import { Failure } from '../failure.ts'
  */
 export function startFailure(error: unknown): unknown {
   if (error instanceof DataDirectoryRefused) return new Failure(error.message)
+  // It names its file and says what to do; what the table advises is for clients.
+  if (error instanceof Refusal && error.code === 'KAFKA_STORAGE_ERROR') return new Failure(error.message)
   const plain = error instanceof Error && Object.getPrototypeOf(error) === Error.prototype
   return plain ? new Failure(error.message) : error
 }

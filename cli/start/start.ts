@@ -49,6 +49,13 @@ export async function start(options: Options): Promise<void> {
     settings,
     log,
     version: versionText(),
+    // Alone nobody has what is still open here; of several the others have it, and this one copies it anew.
+    ...(options.control !== 'embedded' && {
+      vanished: () =>
+        lost(
+          `${dataDirectory} was taken away while this broker ran: it ends, and begins anew when it is started`,
+        ),
+    }),
   })
   const broker = await Promise.race([started, stopped]).catch((error: unknown) => {
     throw startFailure(error)

@@ -1,15 +1,25 @@
 import { Command } from 'commander'
-import { examples, nameAndValue, several, wholeNumber, withServer } from '../options.ts'
+import {
+  examples,
+  nameAndValue,
+  numberList,
+  several,
+  severalNumbers,
+  wholeNumber,
+  withServer,
+} from '../options.ts'
 
 /** `stele topic …`: what can be said; `topic.ts` does it. */
 export function topicCommand(): Command {
   return new Command('topic')
-    .description('make, look at, change and delete topics')
+    .description('make, look at, change, move and delete topics')
     .addHelpText('after', examples('stele topic create orders --partitions 3', 'stele topic list'))
     .addCommand(create())
     .addCommand(list())
     .addCommand(describe())
     .addCommand(alter())
+    .addCommand(elect())
+    .addCommand(move())
     .addCommand(remove())
 }
 
@@ -66,6 +76,44 @@ const alter = () =>
       ),
     )
     .action(async (name, options) => (await import('./topic.ts')).alterTopic(name, options))
+
+const elect = () =>
+  withServer(new Command('elect'))
+    .description('give partitions back to their preferred leaders, or end that nobody leads them')
+    .argument('<name>')
+    .option('-p, --partition <n>', 'only this partition; may be repeated', severalNumbers)
+    .option(
+      '--unclean',
+      'let those that nobody in sync can lead be led by the replica that has most: what only others had is lost',
+    )
+    .option('-y, --yes', 'do not ask')
+    .option('--json', 'print what became of each partition as a JSON array')
+    .addHelpText(
+      'after',
+      examples(
+        'stele topic elect orders                            # each partition by the first of its replicas',
+        'stele topic elect orders --partition 0 --unclean    # when those in sync never come back',
+      ),
+    )
+    .action(async (name, options) => (await import('./placement.ts')).electLeaders(name, options))
+
+const move = () =>
+  withServer(new Command('move'))
+    .description('move replicas to other brokers, or change how many there are')
+    .argument('<name>')
+    .option('-p, --partition <n>', 'this partition; may be repeated', severalNumbers)
+    .option('--to <brokers>', 'who shall have it, the preferred leader first, as in 1,2,3', numberList)
+    .option('--cancel', 'take back what is under way, of all partitions or of --partition')
+    .option('--json', 'print what begins as a JSON array')
+    .addHelpText(
+      'after',
+      examples(
+        'stele topic move orders --partition 0 --to 1,2,3',
+        'stele topic describe orders                         # how far it is',
+        'stele topic move orders --cancel',
+      ),
+    )
+    .action(async (name, options) => (await import('./placement.ts')).moveReplicas(name, options))
 
 const remove = () =>
   withServer(new Command('delete'))

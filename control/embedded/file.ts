@@ -71,6 +71,7 @@ export function decodeState(path: string, content: Buffer): State {
 }
 
 function parse(path: string, text: string): z.infer<typeof header> {
+  if (text.trim() === '') damaged(path, 'it is empty')
   const ours = text.startsWith(`{"format":${JSON.stringify(format)}`)
   try {
     const file = header.safeParse(JSON.parse(text))
@@ -81,7 +82,7 @@ function parse(path: string, text: string): z.infer<typeof header> {
   }
   return refuse(
     `${path} is not a file of Stele's control store`,
-    'Choose another data directory, or move the file away',
+    'Put back a good copy of it, or use another data directory',
   )
 }
 

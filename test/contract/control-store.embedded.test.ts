@@ -170,15 +170,17 @@ function given(content: string | Buffer): { path: string; message: string | unde
 }
 
 describe('a file that cannot be used', () => {
-  test.each(['', 'hello', '{}', '[]', 'null', '{"format":"other","version":1}'])(
-    '%j is not ours',
-    content => {
-      const { path, message } = given(content)
-      expect(message).toBe(
-        `${path} is not a file of Stele's control store. Choose another data directory, or move the file away.`,
-      )
-    },
-  )
+  test.each(['hello', '{}', '[]', 'null', '{"format":"other","version":1}'])('%j is not ours', content => {
+    const { path, message } = given(content)
+    expect(message).toBe(
+      `${path} is not a file of Stele's control store. Put back a good copy of it, or use another data directory.`,
+    )
+  })
+
+  test('one that a crash has left empty is told as that', () => {
+    const { path, message } = given('')
+    expect(message).toMatch(`${path} cannot be used: it is empty. Put back a good copy of it.`)
+  })
 
   test('a newer format is told', () => {
     const { path, message } = given('{"format":"stele control store","version":2,"stones":[]}')

@@ -1,7 +1,7 @@
 /** A simulated cluster at work: what users see of copies, and of a leader that is gone. */
 import { expect, test } from 'vitest'
 import { offset } from '../../base/quantities.ts'
-import { prefer } from '../../broker/doors/kafka/handlers/elect-leaders.ts'
+import { prefer } from '../../broker/router/elections.ts'
 import { batchOf } from '../../broker/log/log.fixture.ts'
 import type { Topic } from '../../control/model.ts'
 import type { Tablet } from '../../broker/tablet/tablet.ts'
@@ -285,6 +285,18 @@ test('when all stop at once none waits for one that has stopped already', async 
   for (const node of cluster.nodes) node.stop()
   await cluster.until(() => cluster.nodes.every(({ isStopping }) => !isStopping))
   expect(cluster.clock.monotonicMs() - stoppedMs).toBeLessThan(3_000)
+})
+
+test('a follower that fails while nothing is written leaves the set and is not let in again', async () => {
+  const { cluster, topic } = await three(14)
+  const now = () => assignments(cluster, topic.id)[0]
+  const follower = () => cluster.replicas(topic.id).find(({ tablet }) => tablet.followed?.isAnswered)
+  await cluster.until(() => follower() !== undefined)
+  follower()?.tablet.syncFailed('its directory was taken away')
+  await cluster.until(() => now()?.isr.length === 2)
+  const version = now()?.version
+  await cluster.run(30_000)
+  expect(now()?.version).toBe(version)
 })
 
 test('a tablet that its leader cannot serve holds up no stop', async () => {

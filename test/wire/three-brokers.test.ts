@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Kafka, logLevel, type Admin } from 'kafkajs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { TopicDescription } from '../../cli/broker-http.ts'
 import { checkout, explainFailures, isOurs } from './broker.ts'
 import { launch, run, succeed, type Running } from './processes.ts'
 import { RawConnection, text } from './raw.ts'
@@ -214,6 +215,7 @@ describe.skipIf(!isOurs)('stele start --brokers', () => {
     await succeed(process.execPath, [command, 'topic', 'create', 'kept', '--server', three.http[0] ?? ''])
     expect((await three.running.kill('SIGTERM')).code).toBe(0)
     for (const id of [0, 1, 2]) expect(await readdir(join(data, `broker-${id}`))).toContain('clean-shutdown')
+    expect(three.log()).not.toContain('a fetch failed')
     expect(await start(data, '--brokers=2')).toMatchObject({
       code: 1,
       stderr: expect.stringMatching(/holds a cluster of 3 brokers/),
@@ -226,6 +228,32 @@ describe.skipIf(!isOurs)('stele start --brokers', () => {
     expect(three.http).toHaveLength(4)
     const topic = (await (await fetch(`${three.http[3]}/v1/topics/kept`)).json()) as object
     expect(topic).toMatchObject({ partitions: [expect.objectContaining({ replicas: [0, 1, 2] })] })
+    const [server = ''] = three.http
+    const stele = (...args: string[]) =>
+      succeed(process.execPath, [command, 'topic', ...args, '--server', server, '--json'])
+    const moved = await stele('move', 'kept', '--partition', '0', '--to', '3,2,1')
+    expect(JSON.parse(moved.stdout.toString())).toEqual([
+      { partition: 0, replicas: [3, 2, 1], adding: [3], removing: [0] },
+    ])
+    await until(async () => {
+      const now = (await (await fetch(`${server}/v1/topics/kept`)).json()) as TopicDescription
+      return now.partitions[0]?.replicas.join() === '3,2,1'
+    })
+    const elected = await stele('elect', 'kept')
+    expect(JSON.parse(elected.stdout.toString())).toMatchObject([{ partition: 0, leader: 3 }])
+    const nowhere = await run(process.execPath, [
+      command,
+      'topic',
+      'move',
+      'kept',
+      '--partition=0',
+      '--to=7',
+      `--server=${server}`,
+    ])
+    expect(nowhere).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('there are brokers 0, 1, 2, 3'),
+    })
     expect((await three.running.kill('SIGTERM')).code).toBe(0)
   })
 
@@ -233,8 +261,15 @@ describe.skipIf(!isOurs)('stele start --brokers', () => {
     const three = await startThreeBrokers(join(directory, 'orphans'))
     const pids = [0, 1, 2].map(id => three.pidOf(id))
     expect(pids.map(alive)).toEqual([true, true, true])
-    await three.running.kill('SIGKILL')
-    await until(() => !pids.some(alive))
+    const [paused = NaN] = pids
+    process.kill(paused, 'SIGSTOP')
+    // Its end is heard of later: what is paused holds its output.
+    process.kill(three.running.pid, 'SIGKILL')
+    await until(() => !pids.slice(1).some(alive))
+    // What is paused cannot know: the next start wakes it, and waits until it has ended.
+    const next = await startThreeBrokers(join(directory, 'orphans'))
+    expect(alive(paused)).toBe(false)
+    expect((await next.running.kill('SIGTERM')).code).toBe(0)
   })
 
   test('what cannot be is refused with a sentence', async () => {

@@ -56,7 +56,7 @@ export class HttpBroker {
   /** Bootstrap address for Kafka clients. */
   readonly kafka: string
   readonly #stop: () => Promise<void>
-  readonly #directory: string
+  readonly directory: string
   #stopped: Promise<void> | undefined
 
   private constructor(http: string, kafka: string, directory: string, stop: () => Promise<void>) {
@@ -64,7 +64,7 @@ export class HttpBroker {
     this.host = host
     this.port = Number(port)
     this.kafka = kafka
-    this.#directory = directory
+    this.directory = directory
     this.#stop = stop
   }
 
@@ -129,7 +129,7 @@ export class HttpBroker {
   }
 
   stop(): Promise<void> {
-    this.#stopped ??= this.#stop().finally(() => rmSync(this.#directory, { recursive: true }))
+    this.#stopped ??= this.#stop().finally(() => rmSync(this.directory, { recursive: true }))
     return this.#stopped
   }
 }

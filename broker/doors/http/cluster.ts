@@ -4,6 +4,9 @@ import { clusterDocs, healthDocs, liveDocs, readyDocs } from './docs-cluster.ts'
 import { parametersOf } from './parameters.ts'
 import type { Serving } from './serving.ts'
 
+/** A disk that failed takes thousands along. */
+const shownMax = 20
+
 export function addCluster(app: FastifyInstance, { router, world, version, startedAtMs }: Serving): void {
   app.get('/v1/cluster', { schema: clusterDocs }, async request => {
     parametersOf(request.url, [])
@@ -24,7 +27,14 @@ export function addHealth(app: FastifyInstance, serving: Serving): void {
   app.get('/readyz', { schema: readyDocs, exposeHeadRoute: true }, async () => {
     refuseUnlessReady(serving)
     refuseWithoutLease(serving)
-    return { status: 'ready' }
+    // One tablet that is offline is no reason to send nobody here any more.
+    const { troubled } = serving.router
+    if (troubled.length === 0) return { status: 'ready' }
+    return {
+      status: 'ready',
+      offline: troubled.length,
+      partitions: troubled.slice(0, shownMax),
+    }
   })
 }
 

@@ -62,9 +62,33 @@ export const readyDocs: Docs = {
   summary: 'Whether the broker serves requests',
   tags,
   response: {
-    200: json({ type: 'object', properties: { status: { type: 'string' } } }, 'It does.', {
-      status: 'ready',
-    }),
+    200: json(
+      {
+        type: 'object',
+        properties: {
+          status: { type: 'string' },
+          offline: {
+            type: 'integer',
+            description:
+              'So many of the partitions that it holds cannot be served here; missing when all can.',
+          },
+          partitions: {
+            type: 'array',
+            description: 'The first of them, and why.',
+            items: {
+              type: 'object',
+              properties: {
+                topic: { type: 'string' },
+                partition: { type: 'integer' },
+                reason: { type: 'string' },
+              },
+            },
+          },
+        },
+      },
+      'It does, as far as it can: partitions that are offline here keep no other request away.',
+      { status: 'ready' },
+    ),
     503: json({ $ref: 'Error#' }, 'Not yet, or no longer: the message says why.'),
   },
 }

@@ -133,7 +133,21 @@ export const shapes = [
               type: 'string',
               description: 'Why nobody serves it, as far as this broker knows; missing while it is served.',
             },
+            todo: {
+              type: 'string',
+              description: 'What to do while nobody serves it, where the reason does not say.',
+            },
             replicas: { type: 'array', items: { type: 'integer' } },
+            adding: {
+              type: 'array',
+              items: { type: 'integer' },
+              description: 'While replicas move: those that are new, and copy; missing otherwise.',
+            },
+            removing: {
+              type: 'array',
+              items: { type: 'integer' },
+              description: 'While replicas move: those that go when the new ones are in sync.',
+            },
             isr: { type: 'array', items: { type: 'integer' }, description: 'The replicas in sync.' },
             log_start_offset: { type: ['integer', 'null'] },
             high_watermark: { type: ['integer', 'null'], description: 'Records below it can be read.' },

@@ -27,6 +27,7 @@ import { addFollowed } from './leaders.ts'
 import { addMetrics } from './metrics.ts'
 import { addOpenapi } from './openapi.ts'
 import { addOverview } from './overview.ts'
+import { addPlacement } from './placement.ts'
 import type { Peers } from './peers.ts'
 import { addQueues } from './queues.ts'
 import { addRecordsIn } from './records-in.ts'
@@ -175,6 +176,7 @@ function addData(app: FastifyInstance, serving: Serving): void {
   addRecordsOut(app, serving)
   addStream(app, serving)
   addTopics(app, serving)
+  addPlacement(app, serving)
   addGroups(app, serving)
   addQueues(app, serving)
   addCluster(app, serving)

@@ -219,6 +219,54 @@ test('a body that comes in pieces is not changed on its way', async () => {
   }
 })
 
+test('who leads and who holds a partition is changed with words for each', async () => {
+  await cluster.makeTopic('placed', [
+    [0, 1],
+    [1, 0],
+  ])
+  const elected = await post(2, '/v1/topics/placed/elections', {})
+  expect(elected.json['elections']).toEqual([
+    { partition: 0, leader: 0, elected: false },
+    { partition: 1, leader: 1, elected: false },
+  ])
+  const unclean = await post(2, '/v1/topics/placed/elections', { partitions: [1], unclean: true })
+  expect(unclean.json['elections']).toEqual([{ partition: 1, leader: 1, elected: false }])
+  const moves = [
+    { partition: 0, replicas: [0, 2] },
+    { partition: 1, replicas: [7] },
+  ]
+  expect((await post(2, '/v1/topics/placed/moves', { moves })).json['moves']).toEqual([
+    { partition: 0, replicas: [0, 2], adding: [2], removing: [1] },
+    {
+      partition: 1,
+      replicas: [1, 0],
+      error: expect.objectContaining({
+        code: 'INVALID_REPLICA_ASSIGNMENT',
+        message: expect.stringMatching(/broker 7/),
+      }),
+    },
+  ])
+  const { json } = await ask(0, '/v1/topics/placed')
+  expect(json['partitions']).toMatchObject([{ adding: [2], removing: [1] }, {}])
+  const back = await post(2, '/v1/topics/placed/moves', { moves: [{ partition: 0, replicas: null }] })
+  expect(back.json['moves']).toMatchObject([{ partition: 0, replicas: [0, 1], removing: [2] }])
+  for (const [path, body, text] of [
+    ['elections', { partitions: [2] }, /no partition 2 of placed: it has 0 to 1/],
+    ['elections', { partitions: [] }, /partitions must be/],
+    ['elections', { partitions: [0, 0] }, /twice/],
+    ['elections', { unclean: 1 }, /unclean must be true or false/],
+    ['elections', { timeout_ms: 1e9 }, /timeout_ms must be a whole number from 0 to 60000/],
+    ['moves', {}, /moves must be an array/],
+    ['moves', { moves: [{ partition: 0 }] }, /replicas of a move must be/],
+    ['moves', { moves: [{ partition: 0, replicas: ['1'] }] }, /a broker must be a whole number/],
+    ['moves', { moves: [{ partition: 0, replicas: null, to: 1 }] }, /"to" is no field/],
+    ['moves', { moves: [moves[0], moves[0]] }, /twice/],
+  ] as const)
+    expect((await post(0, `/v1/topics/placed/${path}`, body)).json['error']).toMatchObject({
+      message: expect.stringMatching(text),
+    })
+})
+
 test('what is led by a broker that is gone answers 503, and says when to come again', async () => {
   await cluster.makeTopic('gone', [[2]])
   await cluster.broker(2).running.stop()

@@ -1,10 +1,16 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { HttpBroker } from './broker.fixture.ts'
+import { readdir, rename } from 'node:fs/promises'
+import { join } from 'node:path'
+import { HttpBroker, until } from './broker.fixture.ts'
 
 let broker: HttpBroker
 
 beforeAll(async () => {
-  broker = await HttpBroker.start({ 'num.partitions': '2', 'log.retention.ms': '5000' })
+  broker = await HttpBroker.start({
+    'num.partitions': '2',
+    'log.retention.ms': '5000',
+    'log.flush.offset.checkpoint.interval.ms': '20',
+  })
 })
 
 afterAll(() => broker.stop())
@@ -159,4 +165,24 @@ test('where deleting is off, topics stay, and where making them is off, none app
   } finally {
     await strict.stop()
   }
+})
+
+test('a partition whose directory is gone is said by /readyz, which stays 200, and what to do by the topic', async () => {
+  await broker.makeTopic('taken')
+  await broker.write('taken', { value: 1 })
+  const tablets = join(broker.directory, 'tablets')
+  const name = (await readdir(tablets)).find(one => one.startsWith('taken-0.')) ?? 'none'
+  expect((await broker.ask('/readyz')).json).toEqual({ status: 'ready' })
+  // At once: the broker writes to it.
+  await rename(join(tablets, name), join(broker.directory, 'elsewhere'))
+  await until(async () => (await broker.ask('/readyz')).json['offline'] === 1)
+  const ready = await broker.ask('/readyz')
+  expect(ready.status).toBe(200)
+  expect(ready.json['partitions']).toEqual([
+    { topic: 'taken', partition: 0, reason: expect.stringMatching(/taken away.*or delete the topic/) },
+  ])
+  const [described] = (await broker.ask('/v1/topics/taken')).json['partitions'] as { offline: string }[]
+  expect(described?.offline).toMatch(/taken away/)
+  await broker.ask('/v1/topics/taken', { method: 'DELETE' })
+  expect((await broker.ask('/readyz')).json).toEqual({ status: 'ready' })
 })

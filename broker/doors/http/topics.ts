@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { Refusal } from '../../../base/refusals.ts'
 import { isInternal, type TabletAssignment, type Topic } from '../../../control/model.ts'
-import { targetOf } from '../../../control/moves.ts'
+import { isMoving, targetOf } from '../../../control/moves.ts'
 import type { NewTopic } from '../../../control/store.ts'
 import type { Router } from '../../router/router.ts'
 import { checkTopicSettings, planAlteration } from '../../settings/check.ts'
@@ -85,7 +85,7 @@ export function addTopics(app: FastifyInstance, serving: Serving): void {
 }
 
 /** @throws Refusal UNKNOWN_TOPIC_OR_PARTITION */
-function topicAsked(request: FastifyRequest, router: Router): Topic {
+export function topicAsked(request: FastifyRequest, router: Router): Topic {
   const { topic } = request.params as { topic: string }
   const found = router.topics().get(topic)
   if (found !== undefined) return found
@@ -157,7 +157,7 @@ function countOf(name: string, json: unknown): number | undefined {
   throw invalid(`${name} must be a whole number from 1, not ${JSON.stringify(json).slice(0, 60)}`)
 }
 
-function booleanOf(name: string, json: unknown): boolean {
+export function booleanOf(name: string, json: unknown): boolean {
   if (json === undefined) return false
   if (typeof json === 'boolean') return json
   throw invalid(`${name} must be true or false, not ${kindOf(json)}`)
@@ -192,7 +192,7 @@ const sources: Record<Source, 'topic' | 'broker' | 'default'> = {
 function describePartition(router: Router, topic: Topic, assigned: TabletAssignment, partition: number) {
   const replica = router.find(topic.name, partition)
   const tablet = replica?.role === 'follower' ? undefined : replica
-  const offline = router.whyOffline(topic.name, partition, assigned)
+  const offline = router.offline(topic.name, partition, assigned)
   return {
     partition,
     leader: assigned.leader ?? null,
@@ -203,6 +203,10 @@ function describePartition(router: Router, topic: Topic, assigned: TabletAssignm
     high_watermark: tablet?.highWatermark ?? null,
     size_bytes: tablet?.sizeBytes ?? null,
     copying: (tablet?.led?.copying ?? []).map(({ broker, bytesLeft }) => ({ broker, bytes_left: bytesLeft })),
-    ...(offline !== undefined && { offline }),
+    ...(isMoving(assigned) && { adding: assigned.adding, removing: assigned.removing }),
+    ...(offline !== undefined && {
+      offline: offline.why,
+      ...(offline.todo !== undefined && { todo: offline.todo }),
+    }),
   }
 }

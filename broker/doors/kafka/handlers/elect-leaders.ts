@@ -1,7 +1,7 @@
 import { Refusal } from '../../../../base/refusals.ts'
-import type { Clock } from '../../../../base/world.ts'
 import { electLeaders } from '../../../../protocol/kafka/apis/elect-leaders.ts'
 import type { RequestOf } from '../../../../protocol/kafka/schema.ts'
+import { electUnclean, prefer } from '../../../router/elections.ts'
 import type { Router } from '../../../router/router.ts'
 import { attempt, codeOf, plain, type Desk, type Handler } from './handler.ts'
 
@@ -9,7 +9,6 @@ type Asked = NonNullable<RequestOf<typeof electLeaders>['topicPartitions']>[numb
 type Result = { partitionId: number; errorCode: number; errorMessage: string | null }
 
 const types = { preferred: 0, unclean: 1 }
-const lookMs = 20
 
 export const electLeadersHandler = (desk: Desk): Handler =>
   plain(
@@ -54,42 +53,3 @@ const everything = (router: Router): Asked[] =>
     topic: name,
     partitions: [...tablets.keys()],
   }))
-
-/** Resolves when the preferred leader leads. */
-export async function prefer(
-  router: Router,
-  clock: Clock,
-  topic: string,
-  partition: number,
-  deadlineMs: number,
-): Promise<void> {
-  if (router.prefer(topic, partition))
-    throw new Refusal('ELECTION_NOT_NEEDED', `${topic}-${partition} is led by its preferred leader`)
-  do {
-    if (clock.monotonicMs() >= deadlineMs)
-      throw new Refusal('REQUEST_TIMED_OUT', `${topic}-${partition} goes to its preferred leader later`)
-    await new Promise<void>(resolve => clock.after(lookMs, resolve))
-    // Asked for once: after a hand-over that went wrong there is a pause.
-  } while (!router.isPreferred(topic, partition))
-}
-
-/** Resolves when somebody leads in the next epoch. */
-async function electUnclean(
-  router: Router,
-  clock: Clock,
-  topic: string,
-  partition: number,
-  deadlineMs: number,
-): Promise<void> {
-  const ended = await router.allowUnclean(topic, partition)
-  for (;;) {
-    const { epoch, leader, found = [] } = router.assignment(topic, partition)
-    if (epoch > ended && leader !== undefined) return
-    if (clock.monotonicMs() >= deadlineMs) {
-      const heard = found.map(({ broker }) => broker).join(', ')
-      const why = `${topic}-${partition} gets a leader as soon as every broker that is there has said what it holds; heard so far: ${heard || 'nobody'}`
-      throw new Refusal('ELIGIBLE_LEADERS_NOT_AVAILABLE', why)
-    }
-    await new Promise<void>(resolve => clock.after(lookMs, resolve))
-  }
-}
