@@ -108,6 +108,25 @@ test('somebody else’s change settles it', async () => {
   expect(heard).toEqual(['0 begun', '0 unknown', '0 seen'])
 })
 
+test('who waits behind one without an answer goes on as soon as that is seen', async () => {
+  const { clock, changes, wish, asked, change } = world(2, ['unknown'])
+  changes.wish(wish(0))
+  await clock.runFor(10)
+  changes.wish(wish(1))
+  await clock.runFor(10)
+  expect(asked).toHaveLength(1)
+  change(0)
+  await clock.runFor(10)
+  expect(asked.map(of => of.map(({ tablet }) => tablet))).toEqual([[0], [1]])
+  // What landed before its answer was given up is seen then.
+  const late = world(2, ['landed, and nobody heard'])
+  late.changes.wish(late.wish(0))
+  await late.clock.runFor(10)
+  late.changes.wish(late.wish(1))
+  await late.clock.runFor(10)
+  expect(late.tablets().map(({ isr }) => isr.length)).toEqual([2, 2])
+})
+
 test('a store that fails has changed nothing', async () => {
   const { clock, changes, wish, heard, tablets } = world(1, [new Error('no')])
   changes.wish(wish(0))

@@ -13,7 +13,7 @@ test.each(seeds)(
   async seed => {
     const found = await nextLeader(seed)
     expect(found).toMatchObject({ stayed: true })
-    expect(found.heldMs).toBeLessThan(800)
+    expect(found.heldMs).toBeLessThan(450)
   },
 )
 

@@ -57,6 +57,10 @@ export async function nextLeader(seed: number, { together = false } = {}): Promi
   leader.kill()
   if (together) ahead.kill()
   shared.network.heal()
+  perhaps('connections end', 0.5, () => {
+    shared.network.lostConnects = 0
+    shared.network.reset(ahead.host, behind.host)
+  })
   const killedMs = clock.monotonicMs()
   const next = (): Tablet | undefined => cluster.leader(topic.id)
   await cluster.until(() => next() !== undefined, limitMs)
