@@ -19,8 +19,13 @@ const idleConnectionMs = 30_000
 /** Brokers answer short questions of each other by then. */
 const answerMsMax = 40_000
 const answerBytesMax = 8 * MIB
+/** One that is asked and falls silent is noticed so soon after the router knows it. */
+const lookMs = 500
 
-export type PeersOptions = { readonly router: Router; readonly clock: Clock }
+export type PeersOptions = {
+  readonly router: Pick<Router, 'self' | 'broker' | 'isAlive'>
+  readonly clock: Clock
+}
 
 type Question = {
   readonly body?: Buffer | undefined
@@ -83,15 +88,25 @@ export class Peers {
     }
   }
 
-  /** @throws Refusal LEADER_NOT_AVAILABLE when it is not known where the broker is */
+  /**
+   * Ends with an error when the broker is gone or falls silent meanwhile.
+   * @throws Refusal LEADER_NOT_AVAILABLE when it is not known where the broker is
+   */
   request(to: BrokerId, method: string, path: string, headers: IncomingHttpHeaders): ClientRequest {
-    const { router } = this.#options
+    const { router, clock } = this.#options
     const at = router.broker(to)?.addresses.http
     if (at === undefined)
       throw new Refusal('LEADER_NOT_AVAILABLE', `Broker ${to} leads, and has no HTTP address that is known`)
     const { host, port } = at
     const marked = { ...headers, [forwardedHeader]: String(router.self) }
-    return request({ agent: this.#agent, host, port, method, path, headers: marked })
+    const asked = request({ agent: this.#agent, host, port, method, path, headers: marked })
+    const look = (): void => {
+      if (router.isAlive(to)) timer = clock.after(lookMs, look)
+      else asked.destroy(new Error('it is gone, or silent'))
+    }
+    let timer = clock.after(lookMs, look)
+    asked.once('close', () => timer.cancel())
+    return asked
   }
 }
 
