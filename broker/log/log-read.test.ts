@@ -349,10 +349,13 @@ describe('a reader who goes on where he ended', () => {
   const settings: LogSettings = { ...smallSegments, segmentBytes: 30_000 }
 
   test('reads every byte of a sealed segment once', async () => {
-    const sim = simWorld(1)
+    const sim = simWorld({ seed: 1 })
     const spy = spied(sim)
     const { log } = await openSim(sim, { settings, shared: sharedOf(spy, { tailBytes: 16 * KIB }) })
-    const written = fill(log, Array(200).fill({ count: 2, bytes: 800, flush: true }))
+    const written = fill(
+      log,
+      Array.from({ length: 200 }, () => ({ count: 2, bytes: 800, flush: true })),
+    )
     const first = segmentsOf(sim, written).filter(({ segment }) => segment === 0)
     const batchBytes = first[0]?.bytes.length ?? 0
     spy.reads.length = 0
@@ -369,10 +372,13 @@ describe('a reader who goes on where he ended', () => {
   })
 
   test('is served by the index when no sound batch stands there any more', async () => {
-    const sim = simWorld(2)
+    const sim = simWorld({ seed: 2 })
     const shared = sharedOf(sim)
     const { log } = await openSim(sim, { settings: oneSegment, shared })
-    const written = fill(log, Array(20).fill({ count: 2, bytes: 800, flush: true }))
+    const written = fill(
+      log,
+      Array.from({ length: 20 }, () => ({ count: 2, bytes: 800, flush: true })),
+    )
     await syncAll(sim, log)
     for (const wrong of [17, written[0]?.bytes.length ?? 0, log.sizeBytes - 70]) {
       const segment = new Segment(sim.world.disk, logDirectory, offset(0), log.sizeBytes)
@@ -388,7 +394,7 @@ describe('a reader who goes on where he ended', () => {
   })
 
   test('is one of a few that a segment remembers', () => {
-    const segment = new Segment(simWorld(3).world.disk, logDirectory, offset(0), 0)
+    const segment = new Segment(simWorld({ seed: 3 }).world.disk, logDirectory, offset(0), 0)
     for (let n = 0; n < 100; n++) segment.noteStart(n, 1000 * n)
     const known = Array.from({ length: 100 }, (_, n) => segment.startOf(n)).filter(at => at !== undefined)
     expect(known).toEqual(Array.from({ length: 16 }, (_, n) => 1000 * (84 + n)))
