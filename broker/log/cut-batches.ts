@@ -8,8 +8,8 @@ import {
 
 /** What a read brought, in the order in which it is decided. */
 export type Cut =
-  /** Whole, checked batches stand at [start, end). */
-  | { readonly kind: 'batches'; readonly start: number; readonly end: number }
+  /** Whole, checked batches stand at [start, end); `next` is the offset behind them. */
+  | { readonly kind: 'batches'; readonly start: number; readonly end: number; readonly next: number }
   /** Nothing yet: read on from `at`, at least `bytes` bytes. */
   | { readonly kind: 'more'; readonly at: number; readonly bytes: number; readonly due: Due }
   /** The batch fits, but not into the bytes that the reader allows. */
@@ -54,21 +54,21 @@ export function cutBatches(
   if (first > bytesMax && !atLeastOne) return { kind: 'too-large' }
   if (start + first > got) return more(start, first, start === 0 ? due : { ...noneDue, base })
   if (checkBatch(bytes, start, got) !== undefined) return { kind: 'damaged', at: start }
-  return { kind: 'batches', start, end: endOfSound(bytes, start, got, bytesMax) }
+  return soundFrom(bytes, start, got, bytesMax)
 }
 
-/** Where the sound batches end that begin with the one at `start`, which is. */
-function endOfSound(bytes: Buffer, start: number, got: number, bytesMax: number): number {
+/** The sound batches that begin with the one at `start`, which is. */
+function soundFrom(bytes: Buffer, start: number, got: number, bytesMax: number): Cut {
   let end = start + batchBytesOf(bytes, start)
   let base = lastOffsetOf(bytes, start) + 1
   while (end + batchHeaderBytes <= got) {
     const size = batchBytesOf(bytes, end)
-    if (end + size > got || end + size - start > bytesMax) return end
-    if (baseOffsetOf(bytes, end) !== base || checkBatch(bytes, end, got) !== undefined) return end
+    if (end + size > got || end + size - start > bytesMax) break
+    if (baseOffsetOf(bytes, end) !== base || checkBatch(bytes, end, got) !== undefined) break
     base = lastOffsetOf(bytes, end) + 1
     end += size
   }
-  return end
+  return { kind: 'batches', start, end, next: base }
 }
 
 export const noneDue: Due = { base: undefined, last: undefined }

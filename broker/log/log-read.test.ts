@@ -9,16 +9,20 @@ import {
   bytesOf,
   countCalls,
   fileOf,
+  logDirectory,
   oneSegment,
   openSim,
   read,
   readAll,
   sharedOf,
   smallSegments,
+  spied,
   syncAll,
   write,
 } from './log.fixture.ts'
 import type { Log, LogPosition, LogSettings } from './log.ts'
+import { readSegmentLater } from './read.ts'
+import { Segment } from './segment.ts'
 import { offsetEntries } from './sparse-index.ts'
 
 type Written = {
@@ -374,5 +378,61 @@ describe('index files', () => {
     sim.disk.capacityBytes = 0
     const log = await reopened(sim, { checkpoint, clean: true })
     expect(await readAll(sim, log)).toEqual(values)
+  })
+})
+
+describe('a reader who goes on where he ended', () => {
+  const settings: LogSettings = { ...smallSegments, segmentBytes: 30_000 }
+
+  test('reads every byte of a sealed segment once', async () => {
+    const sim = simWorld({ seed: 1 })
+    const spy = spied(sim)
+    const { log } = await openSim(sim, { settings, shared: sharedOf(spy, { tailBytes: 16 * KIB }) })
+    const written = fill(
+      log,
+      Array.from({ length: 200 }, () => ({ count: 2, bytes: 800, flush: true })),
+    )
+    const first = segmentsOf(sim, written).filter(({ segment }) => segment === 0)
+    const batchBytes = first[0]?.bytes.length ?? 0
+    spy.reads.length = 0
+    for (let n = 0; n < first.length; n += 4) {
+      const four = first.slice(n, n + 4)
+      const bytes = await read(sim, log, four[0]?.base ?? -1, { bytesMax: 4 * batchBytes })
+      expect(bytes).toEqual(Buffer.concat(four.map(({ bytes }) => bytes)))
+    }
+    const reads = spy.reads.filter(({ path }) => path === fileOf(0)).slice(1)
+    expect(reads.length).toBeGreaterThan(4)
+    expect(reads.map(({ at }) => at)).toEqual(reads.map((_, n) => (n + 1) * 4 * batchBytes))
+    for (const { bytes } of reads) expect(bytes).toBeLessThanOrEqual(4 * batchBytes)
+    log.close()
+  })
+
+  test('is served by the index when no sound batch stands there any more', async () => {
+    const sim = simWorld({ seed: 2 })
+    const shared = sharedOf(sim)
+    const { log } = await openSim(sim, { settings: oneSegment, shared })
+    const written = fill(
+      log,
+      Array.from({ length: 20 }, () => ({ count: 2, bytes: 800, flush: true })),
+    )
+    await syncAll(sim, log)
+    for (const wrong of [17, written[0]?.bytes.length ?? 0, log.sizeBytes - 70]) {
+      const segment = new Segment(sim.world.disk, logDirectory, offset(0), log.sizeBytes)
+      segment.noteStart(10, wrong)
+      const range = { from: offset(10), endPosition: log.sizeBytes, endOffset: log.end.offset }
+      const request = { segment, ...range, bytesMax: 100, atLeastOne: true }
+      const batches = await sim.clock.finish(readSegmentLater(shared, request))
+      expect(bytesOf(batches)).toEqual(written[5]?.bytes)
+      expect(segment.startOf(10)).toBe(undefined)
+      shared.segmentCache.drop(segment)
+    }
+    log.close()
+  })
+
+  test('is one of a few that a segment remembers', () => {
+    const segment = new Segment(simWorld({ seed: 3 }).world.disk, logDirectory, offset(0), 0)
+    for (let n = 0; n < 100; n++) segment.noteStart(n, 1000 * n)
+    const known = Array.from({ length: 100 }, (_, n) => segment.startOf(n)).filter(at => at !== undefined)
+    expect(known).toEqual(Array.from({ length: 16 }, (_, n) => 1000 * (84 + n)))
   })
 })

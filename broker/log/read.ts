@@ -146,6 +146,7 @@ export async function readSegmentLater(
   const { log } = await segmentCache.pin(segment)
   try {
     let place = firstPlace(request, segment.floor(from))
+    let hinted = segment.startOf(from) !== undefined
     let amidDamage = false
     while (true) {
       const buffer = readBuffers.take(place.wanted)
@@ -160,6 +161,13 @@ export async function readSegmentLater(
       if ('pieces' in next) return next
       place = next
       if (!next.damaged) continue
+      if (hinted) {
+        // Where a reader has ended something else may have been written since, when damage was mended.
+        hinted = false
+        segment.forgetStart(from)
+        place = firstPlace(request, segment.floor(from))
+        continue
+      }
       const found = amidDamage
         ? { from, to: undefined }
         : await findAmidDamage(segment, log, from, endPosition, endOffset)
@@ -175,8 +183,15 @@ export async function readSegmentLater(
 /** Where to read, how much, and what is known of the batch there. */
 type Place = Due & { readonly position: number; readonly wanted: number }
 
+/** Where a reader before has ended, or else where the index says: mostly a batch too early. */
 function firstPlace(request: ReadRequest, floor: IndexEntry | undefined): Place {
-  const { baseOffset } = request.segment
+  const { segment, from, endPosition, bytesMax } = request
+  const { baseOffset } = segment
+  const start = segment.startOf(from)
+  if (start !== undefined && start < endPosition) {
+    const wanted = Math.min(Math.max(bytesMax, batchHeaderBytes), endPosition - start)
+    return { position: start, wanted, base: from, last: undefined }
+  }
   const position = floor?.value ?? 0
   return {
     position,
@@ -196,12 +211,13 @@ function take(
   buffer: Buffer,
   got: number,
   place: Place,
-  { from, endPosition, bytesMax, atLeastOne }: ReadRequest,
+  { segment, from, endPosition, bytesMax, atLeastOne }: ReadRequest,
 ): Batches | (Place & { readonly damaged: boolean }) {
   const available = endPosition - place.position
   const cut = cutBatches(buffer, got, available, place, from, bytesMax, atLeastOne)
   if (cut.kind === 'batches') {
     const piece = buffer.subarray(cut.start, cut.end)
+    segment.noteStart(cut.next, place.position + cut.end)
     return { pieces: [piece], bytes: piece.length, release: () => buffers.give(buffer) }
   }
   buffers.give(buffer)

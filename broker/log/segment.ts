@@ -15,6 +15,8 @@ export type SegmentFiles = Indexes & { readonly log: DiskFile }
 
 const fileKinds = ['log', 'index', 'timeindex'] as const
 const unlimited = { key: Infinity, value: Infinity }
+/** As many readers go on where they ended without a look into the index. */
+const startsKept = 16
 /** Kafka's default; a rebuilt index need not be exactly the one that was lost. */
 const rebuiltIntervalBytes = 4096
 
@@ -41,6 +43,8 @@ export class Segment {
   /** Undefined while no batch was seen. */
   #maxTimestampMs: number | undefined
   #maxTimestampOffset = 0
+  /** Where batches begin that readers will ask for next: base offset -> position, the newest last. */
+  readonly #starts = new Map<number, number>()
 
   constructor(disk: Disk, directory: string, baseOffset: Offset, sizeBytes: number) {
     this.#disk = disk
@@ -109,6 +113,7 @@ export class Segment {
     if (this.#files === undefined) return
     const { log, offsets, times } = this.#files
     this.#files = undefined
+    this.#starts.clear()
     log.close()
     offsets.close()
     times.close()
@@ -159,6 +164,26 @@ export class Segment {
   /** The index entry of a batch at or before the one that holds `target`: its last offset in the segment, and its position. */
   floor(target: Offset): IndexEntry | undefined {
     return this.files.offsets.floor(target - this.baseOffset)
+  }
+
+  /** Where the batch begins whose base offset is `from`, when a reader has ended there; a hint, for what stands there may have been mended since. */
+  startOf(from: number): number | undefined {
+    return this.#starts.get(from)
+  }
+
+  /** A reader has seen sound batches up to `position`, where the one with base offset `next` begins, or will. */
+  noteStart(next: number, position: number): void {
+    this.#starts.delete(next)
+    this.#starts.set(next, position)
+    if (this.#starts.size <= startsKept) return
+    for (const oldest of this.#starts.keys()) {
+      this.#starts.delete(oldest)
+      return
+    }
+  }
+
+  forgetStart(from: number): void {
+    this.#starts.delete(from)
   }
 
   /** Renames the files so that they are not part of the log any more; answers the names to remove later. */

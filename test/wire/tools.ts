@@ -4,6 +4,7 @@ import { foreignBootstrap } from './broker.ts'
 import { installed } from './processes.ts'
 
 const hints = {
+  cc: 'apt-get install gcc libc6-dev',
   kcat: 'apt-get install kcat',
   java: 'apt-get install default-jre-headless',
   mvn: 'apt-get install maven',
