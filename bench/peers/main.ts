@@ -5,6 +5,7 @@ import { Command, InvalidArgumentError, Option } from 'commander'
 import { machine } from './machine.ts'
 import { kafka } from './kafka.ts'
 import { fileName, markdownOf } from './markdown.ts'
+import { nats } from './nats.ts'
 import { Missing, type Peer } from './peer.ts'
 import { consume } from './questions/consume.ts'
 import { endToEnd } from './questions/end-to-end.ts'
@@ -12,12 +13,14 @@ import { latency } from './questions/latency.ts'
 import { memory } from './questions/memory.ts'
 import { produce } from './questions/produce.ts'
 import { start } from './questions/start.ts'
+import { rabbitmq } from './rabbitmq.ts'
+import { redis } from './redis.ts'
 import type { Results } from './results.ts'
 import { askQuestion, hasFailed, type Question, type QuestionResult } from './rounds.ts'
 import { stele } from './stele.ts'
 import { svgOf } from './svg.ts'
 
-const allPeers: readonly Peer[] = [stele, kafka]
+const allPeers: readonly Peer[] = [stele, kafka, nats, redis, rabbitmq]
 const allQuestions: readonly Question[] = [produce, consume, latency, endToEnd, memory, start]
 
 const checkout = join(import.meta.dirname, '..', '..')
@@ -27,6 +30,7 @@ type Asked = {
   readonly long?: true
   readonly peers: readonly Peer[]
   readonly questions: readonly Question[]
+  readonly cases?: string
   readonly rounds?: number
   readonly seed: number
   readonly name?: string
@@ -49,6 +53,7 @@ const command = new Command('make bench-peers')
       .argParser(oneOf(allQuestions))
       .default(allQuestions, 'all'),
   )
+  .option('--cases <text>', 'only cases with this text in their name')
   .option('--rounds <count>', 'rounds that count (default: 5, with --quick 1)', whole)
   .option('--seed <number>', 'draws the order of the peers', whole, 1)
   .option(
@@ -66,6 +71,7 @@ Examples:
   make bench-peers                                          everything, in hours
   make bench-peers ARGS=--quick                             does it all work?
   make bench-peers ARGS='--peers stele,kafka --questions produce,consume --name first-look'
+  make bench-peers ARGS='--questions produce --cases acks=all'
   TMPDIR=DIRECTORY make bench-peers ARGS='--questions start --long'
                                                             with the logs on another disk
 
@@ -74,8 +80,8 @@ else should run meanwhile; what did is told below each table.`,
   )
   .action(async () => process.exit(await compare(command.opts<Asked>())))
 
-// Whoever ends this ends what it started.
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(1))
+// Whoever ends this ends what it started, and is not heard a second time meanwhile.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => process.exit(1))
 await command.parseAsync()
 
 /** The exit code: 1 when something failed, though not when a peer is missing. */
@@ -111,7 +117,7 @@ async function compare(asked: Asked): Promise<number> {
   const out = asked.out ?? join(checkout, quick ? '.cache/bench' : 'bench/results')
   for (const question of asked.questions) {
     progress(`\n${question.title}`)
-    const extent = { quick, long: asked.long === true }
+    const extent = { quick, long: asked.long === true, only: asked.cases ?? '' }
     questions.push(
       await askQuestion(question, there, { rounds, warmUps, seed: asked.seed, extent, progress }),
     )

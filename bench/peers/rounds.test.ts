@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { Seeded } from '../../test/sim/seeded.ts'
 import { markdownOf } from './markdown.ts'
@@ -23,9 +24,10 @@ async function startEcho(): Promise<Server> {
   })
 }
 
+/** A process whose end nobody has asked for yet is none. */
 const isAlive = (pid: number): boolean => {
   try {
-    return process.kill(pid, 0)
+    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))
   } catch {
     return false
   }
@@ -74,13 +76,18 @@ const asking = (...cases: Case[]): Question => ({
   cases: () => cases,
 })
 
-const ask = (question: Question, peers: readonly Peer[], progress = (_line: string): void => undefined) =>
+const ask = (
+  question: Question,
+  peers: readonly Peer[],
+  progress = (_line: string): void => undefined,
+  only = '',
+) =>
   askQuestion(question, peers, {
     rounds: 3,
     warmUps: 1,
     seed: 1,
     progress,
-    extent: { quick: true, long: false },
+    extent: { quick: true, long: false, only },
   })
 
 test('a server is timed, measured with its children, and leaves none of them', async () => {
@@ -89,9 +96,12 @@ test('a server is timed, measured with its children, and leaves none of them', a
   // Two virtual machines of JavaScript.
   expect(server.residentBytes()).toBeGreaterThan(50e6)
   expect(server.cpuSeconds()).toBeGreaterThan(0)
+  const { pid } = server
+  const child = Number(readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8'))
+  expect([pid, child].map(isAlive)).toEqual([true, true])
   await server.stop()
+  expect([pid, child].map(isAlive)).toEqual([false, false])
   expect(server.residentBytes()).toBe(0)
-  expect(isAlive(server.pid)).toBe(false)
 })
 
 test('a server that does not start is told with what it said', async () => {
@@ -142,7 +152,21 @@ describe('rounds', () => {
       { Broken: 'failed: Error: its disk is full' },
       { Broken: 'not asked: it has no tool', Stele: 'failed: Error: it fell over' },
     ])
-    expect(result.cases.map(({ samples }) => samples.length)).toEqual([3, 1])
+    // Of three rounds the second went wrong, and the third was asked all the same.
+    expect(result.cases.map(({ samples }) => samples.map(({ round }) => round))).toEqual([
+      [1, 2, 3],
+      [1, 3],
+    ])
+  })
+
+  test('only cases with some text in their name are asked', async () => {
+    const cases = ['of 100 B', 'of 1 KiB'].map((name): Case => ({
+      name,
+      figures,
+      ask: async () => ({ 'MB/s': 1 }),
+    }))
+    const result = await ask(asking(...cases), [broken], undefined, '1 KiB')
+    expect(result.cases.map(({ name, samples }) => [name, samples.length])).toEqual([['of 1 KiB', 3]])
   })
 
   test('the order is drawn from the seed', () => {

@@ -51,6 +51,8 @@ export type Extent = {
   readonly quick: boolean
   /** With what takes gigabytes and many minutes. */
   readonly long: boolean
+  /** Only cases with this in their name. */
+  readonly only: string
 }
 
 type Sample = {
@@ -84,7 +86,13 @@ export type Rounds = {
   readonly progress: (line: string) => void
 }
 
-type Gathered = { of: Case; samples: Sample[]; gaps: Record<string, string> }
+type Gathered = {
+  of: Case
+  samples: Sample[]
+  gaps: Record<string, string>
+  /** Peers that will not answer this, however often they are asked. */
+  out: Set<string>
+}
 
 /** @param peers that are there */
 export async function askQuestion(
@@ -92,7 +100,10 @@ export async function askQuestion(
   peers: readonly Peer[],
   rounds: Rounds,
 ): Promise<QuestionResult> {
-  const gathered = question.cases(rounds.extent).map((of): Gathered => ({ of, samples: [], gaps: {} }))
+  const gathered = question
+    .cases(rounds.extent)
+    .filter(({ name }) => name.includes(rounds.extent.only))
+    .map((of): Gathered => ({ of, samples: [], gaps: {}, out: new Set() }))
   const settings: Record<string, string> = {}
   try {
     for (const durability of new Set(gathered.map(({ of }) => of.durability))) {
@@ -144,13 +155,14 @@ async function withServers(
 }
 
 async function prepared(cases: readonly Gathered[], running: ReadonlyMap<Peer, RunningPeer>): Promise<void> {
-  for (const { of, gaps } of cases) {
+  for (const { of, gaps, out } of cases) {
     if (of.durability === undefined || of.before === undefined) continue
     for (const [peer, one] of running) {
       try {
         await of.before(one)
       } catch (error) {
         gaps[peer.name] = reasonOf(error)
+        out.add(peer.name)
       }
     }
   }
@@ -166,10 +178,9 @@ async function inRounds(
   const noise = new NoiseWatch()
   try {
     for (let round = 1 - warmUps; round <= rounds; round++) {
-      for (const { of, samples, gaps } of cases) {
+      for (const { of, samples, gaps, out } of cases) {
         for (const peer of shuffled(peers, random)) {
-          // What could not be asked once is not asked again.
-          if (gaps[peer.name] !== undefined) continue
+          if (out.has(peer.name)) continue
           const where = `${round < 1 ? 'warm-up' : `round ${round}`}, ${of.name}, ${peer.name}`
           try {
             const { answer: figures, noise: heard } = await noise.during(() => asked(of, peer, running))
@@ -177,6 +188,7 @@ async function inRounds(
             progress(`${where}: ${told(figures)}`)
           } catch (error) {
             gaps[peer.name] = reasonOf(error)
+            if (error instanceof NotAsked) out.add(peer.name)
             progress(`${where}: ${gaps[peer.name]}`)
           }
         }

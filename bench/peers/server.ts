@@ -18,6 +18,8 @@ export type Start = {
   readonly command: string
   readonly args: readonly string[]
   readonly environment?: Record<string, string>
+  /** What it needs to have running beside it: started before it, counted with it, and ended after it. */
+  readonly beside?: Pick<Start, 'command' | 'args'>
   /** Asked again and again until it says true. */
   readonly answers: () => Promise<boolean>
 }
@@ -27,15 +29,18 @@ export class Server {
   /** From its first process to its first answer. */
   readonly startMs: number
   readonly #running: Running
+  readonly #beside: Running | undefined
 
-  private constructor(running: Running, startMs: number) {
+  private constructor(running: Running, beside: Running | undefined, startMs: number) {
     this.#running = running
+    this.#beside = beside
     this.pid = running.pid
     this.startMs = startMs
   }
 
-  static async start({ command, args, environment = {}, answers }: Start): Promise<Server> {
+  static async start({ command, args, environment = {}, beside, answers }: Start): Promise<Server> {
     const startedMs = performance.now()
+    const companion = beside && launch(beside.command, beside.args, { environment })
     const running = launch(command, args, { environment })
     let end = ''
     running.ended.then(
@@ -43,33 +48,42 @@ export class Server {
       (error: unknown) => (end = String(error)),
     )
     while (!(await answers())) {
-      if (end !== '') throw new Error(`did not start: ${end}`)
+      if (end !== '') {
+        await companion?.kill('SIGKILL')
+        throw new Error(`did not start: ${end}`)
+      }
       if (performance.now() - startedMs > startLimitMs) {
         await running.kill('SIGKILL')
+        await companion?.kill('SIGKILL')
         throw new Error(`did not answer within ${startLimitMs / 1000} s: ${running.commandLine}`)
       }
       await passed(askEveryMs)
     }
-    return new Server(running, performance.now() - startedMs)
+    return new Server(running, companion, performance.now() - startedMs)
   }
 
   /** Time that its processes have been on a processor so far, to a hundredth. */
   cpuSeconds(): number {
-    return family(this.pid).reduce((sum, { cpuTicks }) => sum + cpuTicks, 0) / ticksPerSecond
+    return this.#members().reduce((sum, { cpuTicks }) => sum + cpuTicks, 0) / ticksPerSecond
   }
 
   residentBytes(): number {
-    return family(this.pid).reduce((sum, { residentPages }) => sum + residentPages, 0) * pageBytes
+    return this.#members().reduce((sum, { residentPages }) => sum + residentPages, 0) * pageBytes
   }
 
   /** Ends it in the clean way; what of it does not end is killed. */
   async stop(): Promise<void> {
-    const members = family(this.pid)
+    const members = this.#members()
     const limit = setTimeout(() => void this.#running.kill('SIGKILL'), stopLimitMs)
     await this.#running.kill('SIGTERM')
     clearTimeout(limit)
+    await this.#beside?.kill('SIGTERM')
     for (const member of members) if (isAlive(member)) process.kill(member.pid, 'SIGKILL')
     while (members.some(isAlive)) await passed(askEveryMs)
+  }
+
+  #members(): Member[] {
+    return [this.#running, this.#beside].flatMap(root => (root === undefined ? [] : family(root.pid)))
   }
 }
 
