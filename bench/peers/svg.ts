@@ -13,7 +13,7 @@ export function svgOf(results: Results): string {
   const peers = results.peers.map(({ name }) => name)
   drawn.text(12, 20, `Stele and other logs, ${results.date.slice(0, 10)}`)
   drawn.text(
-    8,
+    12,
     12,
     `${Object.values(results.machine).join(', ')}. Median of ${results.rounds} rounds, the line from the least to the most.`,
   )
