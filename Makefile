@@ -1,7 +1,7 @@
 # Everything runs with the Node that package.json pins (npm package `node`); the machine's own only has to run npm.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help install run test unit wire histories ok format build bench clean kubernetes kubernetes-down test-kubernetes test-healing test-upgrade kind kind-down
+.PHONY: help install run test unit wire histories ok format build bench bench-peers clean kubernetes kubernetes-down test-kubernetes test-healing test-upgrade kind kind-down
 
 machine_path := $(PATH)
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
@@ -85,6 +85,9 @@ BENCH := main
 
 bench: install ## measure a quick slice of everything; BENCH='produce fetch' measures those at length, ARGS is passed on
 	@for one in $(BENCH); do node bench/$$one.ts $(ARGS) || exit 1; done
+
+bench-peers: install ## measure Stele beside other logs, in hours; ARGS=--quick takes a minute or two, ARGS=--help tells more
+	@node bench/peers/main.ts $(ARGS)
 
 clean: ## remove what was built and installed; data stays
 	rm -rf dist coverage .cache node_modules

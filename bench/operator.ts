@@ -4,7 +4,6 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { generateKeyPairSync } from 'node:crypto'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -20,6 +19,7 @@ import { KubeClient } from '../kube/client.ts'
 import { ListWatch } from '../kube/list-watch.ts'
 import { configMaps, leases, pods, statefulSets, type StatefulSet } from '../kube/resources.ts'
 import { programs } from '../test/kubernetes/rig/rig.ts'
+import { freePort } from '../test/wire/ports.ts'
 
 const [brokers = 200, topics = 1_000, tabletsEach = 6] = process.argv.slice(2).map(Number)
 const namespace = 'bench'
@@ -322,14 +322,6 @@ function run(program: string, args: readonly string[]): ChildProcess {
   started.push(child)
   return child
 }
-
-const freePort = (): Promise<number> =>
-  new Promise(resolve => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number }
-      server.close(() => resolve(port))
-    })
-  })
 
 async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
   const begun = performance.now()

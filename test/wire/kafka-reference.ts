@@ -5,17 +5,17 @@
  */
 import { mkdir, mkdtemp, writeFile } from 'node:fs/promises'
 import { existsSync } from 'node:fs'
-import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { BrokerOptions } from './broker.ts'
 import { java, kafkaClasspath } from './java.ts'
+import { freePort } from './ports.ts'
 import { launch, type Running } from './processes.ts'
 
-/** Starts Kafka on `options.data` (formatted when empty) and answers when it serves. */
-export async function startKafka(
-  options: BrokerOptions & { data: string },
-): Promise<{ kafka: string; http: string; process: Running }> {
+type KafkaOptions = Pick<BrokerOptions, 'settings' | 'kafka'> & { data: string }
+
+/** Makes `options.data` ready for Kafka, and formats it when it is empty. Out: where it will listen, and the file it is to be started with. */
+export async function formatKafka(options: KafkaOptions): Promise<{ kafka: string; properties: string }> {
   const kafka = options.kafka ?? `127.0.0.1:${await freePort()}`
   const controller = `127.0.0.1:${await freePort()}`
   await mkdir(options.data, { recursive: true })
@@ -31,6 +31,14 @@ export async function startKafka(
       properties,
     ])
   }
+  return { kafka, properties }
+}
+
+/** Starts Kafka on `options.data` (formatted when empty) and answers when it serves. */
+export async function startKafka(
+  options: KafkaOptions,
+): Promise<{ kafka: string; http: string; process: Running }> {
+  const { kafka, properties } = await formatKafka(options)
   const running = launch(
     'java',
     ['-Xmx1g', '-Dorg.slf4j.simpleLogger.defaultLogLevel=info', 'kafka.Kafka', properties],
@@ -40,7 +48,7 @@ export async function startKafka(
   return { kafka, http: '', process: running }
 }
 
-function propertiesOf(kafka: string, controller: string, options: BrokerOptions & { data: string }): string {
+function propertiesOf(kafka: string, controller: string, options: KafkaOptions): string {
   const all: Record<string, string> = {
     'process.roles': 'broker,controller',
     'node.id': '1',
@@ -58,14 +66,6 @@ function propertiesOf(kafka: string, controller: string, options: BrokerOptions 
   return Object.entries(all)
     .map(([name, value]) => `${name}=${value}\n`)
     .join('')
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise<void>(resolve => server.close(() => resolve()))
-  return port
 }
 
 if (import.meta.main) {
