@@ -9,7 +9,7 @@ import type { Pace } from './compaction/pace.ts'
 import type { SegmentCache } from './segment-cache.ts'
 import type { SegmentRow } from './segment-row.ts'
 import type { Segment } from './segment.ts'
-import { soundBatches } from './sound-batches.ts'
+import { soundBatches, type SoundBatch } from './sound-batches.ts'
 
 /** No sound batch stands at [position, endPosition) of the file of segment `of`, where those of the offsets [from, to) should. */
 export type Hole = {
@@ -29,6 +29,9 @@ export type Filled = 'filled' | 'gone' | 'other size' | 'not synced'
 /** Whether the sound batch at `at` says of itself what is known of it otherwise: no CRC covers its leader epoch. */
 export type IsRight = (bytes: Buffer, at: number) => boolean
 
+/** Is shown every batch of `of` that is sound and right; its bytes are used again. */
+export type Seen = (batch: SoundBatch, of: Segment) => void
+
 const pacedBytesMin = 256 * KIB
 
 /** The holes of a segment whose `file` is open, as far as it is written now; `pace` for who has time. */
@@ -38,6 +41,7 @@ export async function holesIn(
   endOffset: Offset,
   isRight: IsRight,
   pace?: Pace,
+  seen?: Seen,
 ): Promise<Hole[]> {
   const { baseOffset, sizeBytes } = of
   let pacedBytes = 0
@@ -49,6 +53,7 @@ export async function holesIn(
   for await (const batch of soundBatches(file, 0, sizeBytes, baseOffset, endOffset)) {
     const { bytes, at, end } = batch
     if (!isRight(bytes, at)) continue
+    seen?.(batch, of)
     soundFrom(offset(baseOffsetOf(bytes, at)), batch.position)
     from = offset(lastOffsetOf(bytes, at) + 1)
     position = batch.position + end - at

@@ -6,7 +6,7 @@ import { offset, type Offset } from '../../base/quantities.ts'
 import { baseOffsetOf, batchHeaderBytes, lastOffsetOf } from '../../protocol/kafka/record-batch.ts'
 import type { DiskFile } from '../../base/world.ts'
 import type { Pace } from './compaction/pace.ts'
-import { holesIn, type Hole, type IsRight } from './holes.ts'
+import { holesIn, type Hole, type IsRight, type Seen } from './holes.ts'
 import type { LogPosition } from './log.ts'
 import { firstTimestampOf, placeIn, type Place } from './place.ts'
 import type { SegmentFacts } from './retention.ts'
@@ -88,8 +88,8 @@ export class LookUps {
     return this.#log.row.list.includes(segment)
   }
 
-  /** Where no sound batch stands in the segment that holds `at`, as far as it is written. Empty when there is no such segment. */
-  async holesAt(at: Offset, isRight: IsRight, pace?: Pace): Promise<Hole[]> {
+  /** Where no sound batch stands in the segment that holds `at`, as far as it is written. Empty when there is no such segment. `seen` is shown the others. */
+  async holesAt(at: Offset, isRight: IsRight, pace?: Pace, seen?: Seen): Promise<Hole[]> {
     const { row, cache } = this.#log
     const i = row.numberOf(at)
     const segment = row.at(i)
@@ -97,11 +97,24 @@ export class LookUps {
     if (segment.baseOffset > at || endOffset <= at) return []
     const { log } = await cache.pin(segment)
     try {
-      const holes = await holesIn(log, segment, endOffset, isRight, pace)
+      const holes = await holesIn(log, segment, endOffset, isRight, pace, seen)
       // What was cut or replaced meanwhile says nothing.
       return this.has(segment) ? holes : []
     } finally {
       cache.unpin(segment)
+    }
+  }
+
+  /** The bytes that stand in the place of `hole`; undefined when its segment is not the same any more. */
+  async bytesOf({ of, position, endPosition }: Hole): Promise<Buffer | undefined> {
+    if (!this.has(of)) return undefined
+    const { log } = await this.#log.cache.pin(of)
+    try {
+      const bytes = Buffer.alloc(endPosition - position)
+      const got = await log.readLater(bytes, position)
+      return got === bytes.length && this.has(of) ? bytes : undefined
+    } finally {
+      this.#log.cache.unpin(of)
     }
   }
 

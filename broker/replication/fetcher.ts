@@ -5,7 +5,7 @@
 import type { Logger } from 'pino'
 import { InvariantViolation } from '../../base/assert.ts'
 import { LimitedLog } from '../../base/limited-log.ts'
-import { MIB, offset, type BrokerId, type Incarnation } from '../../base/quantities.ts'
+import { MIB, offset, type BrokerId, type Incarnation, type Offset } from '../../base/quantities.ts'
 import { Refusal, refusals, type RefusalCode } from '../../base/refusals.ts'
 import type { Connection, ConnectionEnd, Place, Timer, World } from '../../base/world.ts'
 import { decodeResponse } from '../../protocol/kafka/frame.ts'
@@ -14,6 +14,8 @@ import {
   fetchFrame,
   FrameStream,
   replicaFetch,
+  type AskedStretch,
+  type ComparedStretch,
   type ReplicaFetchResponse,
   type WrittenRequest,
 } from '../../protocol/replication/fetch.ts'
@@ -52,6 +54,13 @@ type Copy = {
   released: 'no' | 'asked' | 'yes'
 }
 
+/** What the leader is asked to compare. */
+type Question = {
+  readonly asked: AskedStretch
+  isSent: boolean
+  readonly answered: (digest: string | undefined) => void
+}
+
 type Part = ReplicaFetchResponse['responses'][number]['partitions'][number]
 
 const maxWaitMs = 500
@@ -71,6 +80,8 @@ const failedMs = { min: 50, max: 2_000 }
 const passingMs = { min: 50, growth: 1.25, max: 1_000 }
 /** A leader of a new tablet, or a new leader of one that is there, knows of it within so long: until then nothing is told of it. */
 const quietMs = 3_000
+/** A leader of an older version, or one that so many ask, does not say what it has: then it is left alone for a while. */
+const questionMs = { max: 60_000, rest: 3_600_000 }
 
 /** Answers of one that does not know yet that it leads, or of another that leads no more. */
 const passing: ReadonlySet<RefusalCode | undefined> = new Set<RefusalCode>([
@@ -121,6 +132,8 @@ export class Fetcher {
   /** Consumers read what is copied here, and want to know of high watermarks at once; until then. */
   #readersUntilMs = -Infinity
   #hasNewReaders = false
+  #question: Question | undefined
+  #noQuestionUntilMs = -Infinity
 
   constructor(options: FetcherOptions) {
     this.#options = options
@@ -236,6 +249,38 @@ export class Fetcher {
     if (this.#hasNewReaders) this.#schedule()
   }
 
+  /** A digest of what the leader has of it in [from, to); undefined when it does not say, or is asked something else just now. */
+  digestOf({ topicId, partition, epoch }: Followed, from: Offset, to: Offset): Promise<string | undefined> {
+    const { clock } = this.#options.world
+    const isMute = clock.monotonicMs() < this.#noQuestionUntilMs
+    if (!this.isAnswered || this.#stopped || this.#question !== undefined || isMute)
+      return Promise.resolve(undefined)
+    return new Promise(resolve => {
+      const timer = clock.after(questionMs.max, () => {
+        this.#noQuestionUntilMs = clock.monotonicMs() + questionMs.rest
+        this.#question?.answered(undefined)
+      })
+      const answered = (digest: string | undefined): void => {
+        timer.cancel()
+        this.#question = undefined
+        resolve(digest)
+      }
+      this.#question = { asked: { topicId, partition, epoch, from, to }, isSent: false, answered }
+      this.#schedule()
+    })
+  }
+
+  #heard({ digest, ...of }: ComparedStretch): void {
+    const { asked, answered } = this.#question ?? {}
+    const isIt =
+      asked?.topicId === of.topicId &&
+      asked.partition === of.partition &&
+      asked.epoch === of.epoch &&
+      asked.from === of.from &&
+      asked.to === of.to
+    if (isIt) answered?.(digest === '' ? undefined : digest)
+  }
+
   /** What is known of the leader may have changed: one that runs anew, or elsewhere, is asked at once. */
   look(): void {
     const target = this.#options.target()
@@ -263,6 +308,7 @@ export class Fetcher {
 
   stop(): void {
     this.#stopped = true
+    this.#question?.answered(undefined)
     this.#retry?.cancel()
     this.#connection?.close()
     this.#connection = undefined
@@ -330,6 +376,8 @@ export class Fetcher {
     this.#sessionId = 0
     this.#sessionEpoch = 0
     this.#outstanding = 0
+    this.#question?.answered(undefined)
+    this.#noQuestionUntilMs = -Infinity
     this.#forgotten = []
     for (const copy of this.#copies.values()) {
       copy.told = undefined
@@ -341,6 +389,7 @@ export class Fetcher {
     const nowMs = this.#options.world.clock.monotonicMs()
     this.#connection = undefined
     this.#isOpen = false
+    this.#question?.answered(undefined)
     if (why === 'unreachable') this.#silentMs ??= nowMs
     else this.#downMs ??= nowMs
     this.#isRefused = why === 'refused'
@@ -362,7 +411,9 @@ export class Fetcher {
     const isNew = this.#sessionEpoch === 0
     if (isNew ? this.#outstanding > 0 : this.#outstanding >= outstandingMax) return
     const topics = this.#topics()
-    const hasNews = topics.length > 0 || this.#forgotten.length > 0 || this.#hasNewReaders
+    const question = this.#question?.isSent === false ? this.#question : undefined
+    const hasNews =
+      topics.length > 0 || this.#forgotten.length > 0 || this.#hasNewReaders || question !== undefined
     if (this.#outstanding > 0 && !hasNews) return
     const { self, world } = this.#options
     this.#hasNewReaders = false
@@ -380,7 +431,9 @@ export class Fetcher {
         topicId,
         partitions: [partition],
       })),
+      comparing: question === undefined ? [] : [question.asked],
     }
+    if (question !== undefined) question.isSent = true
     this.#forgotten = []
     this.#outstanding++
     if (!isNew) this.#sessionEpoch++
@@ -431,7 +484,10 @@ export class Fetcher {
     }
   }
 
-  #answered(correlationId: number, { errorCode, sessionId, responses }: ReplicaFetchResponse): void {
+  #answered(
+    correlationId: number,
+    { errorCode, sessionId, responses, compared }: ReplicaFetchResponse,
+  ): void {
     this.#outstanding--
     if (this.#outstanding > 0) this.#silentMs = this.#options.world.clock.monotonicMs()
     if (errorCode !== 0) {
@@ -444,6 +500,7 @@ export class Fetcher {
     }
     if (this.#sessionEpoch === 0) this.#sessionEpoch = 1
     this.#sessionId = sessionId
+    for (const one of compared) this.#heard(one)
     for (const { topicId, partitions } of responses) {
       for (const part of partitions) {
         const copy = this.#copies.get(keyOf({ topicId, partition: part.partitionIndex }))
@@ -468,7 +525,7 @@ export class Fetcher {
       this.#options.took(bytes)
       copy.failures = 0
       copy.failingMs = undefined
-      followed.learn(offset(part.highWatermark), offset(part.logStartOffset))
+      followed.learn(offset(part.highWatermark), offset(part.logStartOffset), told.isEnd)
       if (bytes > 0 && !followed.isInSync) this.#slowDown(copy, this.#options.copyRate.took(bytes))
     } catch (error) {
       if (!(error instanceof Refusal)) throw error

@@ -106,6 +106,8 @@ export type FetchFrom = {
   /** Of the last batch below `offset`; -1 when there is none. */
   readonly lastEpoch: number
   readonly logStart: Offset
+  /** It is the end of the log, and not what is damaged in the middle of it. */
+  readonly isEnd: boolean
 }
 
 export type Followed = TabletKey & {
@@ -117,6 +119,8 @@ export type Followed = TabletKey & {
   readonly lag: number
   /** The leader has answered in this epoch: its directory of the tablet is there. */
   readonly isAnswered: boolean
+  /** The leader has said in this epoch that all of this log is a part of its own. */
+  readonly isPart: boolean
   /** Undefined while what it has taken is not as durable as the topic wants, or while its log is being cut. */
   next(): FetchFrom | undefined
   /**
@@ -124,14 +128,16 @@ export type Followed = TabletKey & {
    * @throws Refusal CORRUPT_MESSAGE when they are not what follows, KAFKA_STORAGE_ERROR when they could not be written: nothing was taken
    */
   append(records: Buffer): void
-  /** What the leader knows: its high watermark and where its log begins. */
-  learn(highWatermark: Offset, logStart: Offset): void
+  /** What the leader knows: its high watermark and where its log begins. `isEnd`: it was asked for what follows at the end of this log. */
+  learn(highWatermark: Offset, logStart: Offset, isEnd: boolean): void
   /** Cuts the log back to where both agree, as far as one answer can tell. */
   cutBack(diverging: Diverging): Promise<void>
   /** The leader has nothing of what follows here any more: begins again where its log begins. */
   restartAt(start: Offset): Promise<void>
   /** What was asked for last was refused, or was no good. */
   failed(): void
+  /** A digest of what the leader has in [from, to), both between two batches here; undefined when it does not say. */
+  leaderDigest(from: Offset, to: Offset): Promise<string | undefined>
   /** Calls `listener` when `next` answers something new. */
   onReady(listener: () => void): void
 }

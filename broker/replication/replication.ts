@@ -3,13 +3,14 @@
  * claims for tablets whose leader is lost. Whatever is wished is a guarded change in the control store, and holds only once it is seen there.
  */
 import type { Logger } from 'pino'
-import type { BrokerId, Incarnation } from '../../base/quantities.ts'
+import type { BrokerId, Incarnation, Offset } from '../../base/quantities.ts'
 import type { RefusalCode } from '../../base/refusals.ts'
 import type { Connection, ConnectionEvents, Listener, Place, Timer, World } from '../../base/world.ts'
 import { claimLeadership, type CopyReport, type InSync, type TabletAssignment } from '../../control/model.ts'
 import { targetOf } from '../../control/moves.ts'
 import type { ControlStore } from '../../control/store.ts'
 import { Changes, type Wish } from './changes.ts'
+import { Comparing } from './comparing.ts'
 import { Copies, type Copied } from './copies.ts'
 import { CopyRate } from './copy-rate.ts'
 import { behindMsMax, Departure } from './departure.ts'
@@ -71,6 +72,7 @@ export class Replication {
   readonly #copyRate: CopyRate
   readonly #sendRate: CopyRate
   readonly #copies = new Copies()
+  readonly #comparing: Comparing
   /** Bytes of batches that were copied from here and to here, and leaderships that others have got from here on purpose. */
   readonly counters = { bytesOut: 0, bytesIn: 0, handovers: 0 }
   readonly #replicas = new Map<string, Replica>()
@@ -111,6 +113,7 @@ export class Replication {
     this.rules = rules
     this.lagMsMax = lagMsMax
     this.#changes = new Changes(store, world.clock, log)
+    this.#comparing = new Comparing(world.clock)
     this.#copyRate = new CopyRate(world.clock, options.copyBytesPerSecond)
     this.#handovers = new Handovers(world.clock, () => this.counters.handovers++)
     this.#sendRate = new CopyRate(world.clock, options.sendBytesPerSecond)
@@ -244,6 +247,8 @@ export class Replication {
   isCurrent = (followed: Followed): boolean =>
     followed.isAnswered && this.#fetchers.get(followed.leader)?.isCurrent(followed, this.lagMsMax) === true
   noteReader = ({ leader }: Followed): void => this.#fetchers.get(leader)?.noteReader()
+  digestOf = async (followed: Followed, from: Offset, to: Offset): Promise<string | undefined> =>
+    this.#fetchers.get(followed.leader)?.digestOf(followed, from, to)
 
   /** On the same disk, with nothing lost that had been said to be there: what was synced, or all of it. */
   mayRenew = (entry: InSync, synced: boolean): boolean =>
@@ -395,6 +400,7 @@ export class Replication {
       },
       rest: (tablet, who, bytes) =>
         this.#led.get(keyOf(tablet))?.counts(who) === true ? 0 : this.#sendRate.took(bytes),
+      digest: (led, from, to, isLed) => this.#comparing.digest(led, from, to, isLed),
       ended: who => {
         this.#sessions.delete(session)
         if (known && who !== undefined) this.#peers.left(who.broker)

@@ -1,6 +1,6 @@
 /** What a broker tells others on its own listener, above all those that have no business there. */
 import { expect, test } from 'vitest'
-import { brokerId, incarnation } from '../../base/quantities.ts'
+import { brokerId, incarnation, offset } from '../../base/quantities.ts'
 import { refusals } from '../../base/refusals.ts'
 import type { Connection, ConnectionEnd } from '../../base/world.ts'
 import { decodeResponse } from '../../protocol/kafka/frame.ts'
@@ -191,4 +191,28 @@ test('a connection over which nothing comes any more is ended, however it is abo
   expect(closed()).toBeUndefined()
   await cluster.clock.runFor(12_000)
   expect(closed()).toBeDefined()
+})
+
+test('a follower is told the digest of a stretch, of what is below the high watermark in this epoch alone', async () => {
+  const { ask, answers, cluster, topic, leader } = await impostor()
+  await ask({})
+  const digestOf = async (from: number, to: number, epoch: number = leader.epoch) => {
+    const asked = { topicId: topic.id, partition: 0, epoch, from, to }
+    const before = answers.length
+    await ask({}, { topics: [], comparing: [asked] })
+    for (let n = 0; n < 5 && answers.slice(before).every(({ compared }) => compared.length === 0); n++)
+      await ask({}, { topics: [] })
+    const [found] = answers.slice(before).flatMap(({ compared }) => compared)
+    expect(found).toMatchObject(asked)
+    return found?.digest
+  }
+  const [whole, part] = [await digestOf(0, 5), await digestOf(0, 4)]
+  expect(whole).toMatch(/^[0-9a-f]{32}$/)
+  expect(part).not.toBe(whole)
+  expect(await digestOf(0, 5)).toBe(whole)
+  expect(await digestOf(0, 6)).toBe('')
+  expect(await digestOf(0, 5, leader.epoch + 1)).toBe('')
+  await cluster.clock.finish(leader.deleteRecordsBefore(offset(2)))
+  expect(await digestOf(0, 5)).toBe('')
+  expect(await digestOf(2, 5)).toMatch(/^[0-9a-f]{32}$/)
 })

@@ -12,6 +12,8 @@ import {
   fetchAnswer,
   FrameStream,
   readFetch,
+  type AskedStretch,
+  type ComparedStretch,
   type FetchPart,
   type ReplicaFetchRequest,
 } from '../../protocol/replication/fetch.ts'
@@ -41,6 +43,8 @@ export type SessionOptions = {
   readonly ended: (who: FollowerRun | undefined) => void
   /** `bytes` of the tablet were sent to it: for how many milliseconds it shall be sent no more of that. */
   readonly rest: (key: TabletKey, who: FollowerRun, bytes: number) => number
+  /** What `led` has in [from, to), as `Comparing.digest` says it. */
+  readonly digest: (led: Led, from: Offset, to: Offset, isLed: () => boolean) => Promise<string | undefined>
 }
 
 type Entry = TabletKey & {
@@ -90,6 +94,9 @@ export class Session {
   readonly #requests: { readonly correlationId: number; readonly body: ReplicaFetchRequest }[] = []
   #who: FollowerRun | undefined
   #nextEpoch = 0
+  /** A stretch of offsets is being looked at for it: one at a time. */
+  #comparing = false
+  #compared: ComparedStretch | undefined
   #pending: Pending | undefined
   #answering = false
   #scheduled = false
@@ -176,7 +183,8 @@ export class Session {
     const { maxBytes: bytesMax, minBytes } = body
     const pending: Pending = { correlationId, bytesMax, hasReaders: minBytes === 0, timer: undefined }
     this.#pending = pending
-    if (this.#ready.size > 0) return this.#answer()
+    for (const asked of body.comparing) this.#compare(asked)
+    if (this.#ready.size > 0 || this.#compared !== undefined) return this.#answer()
     for (const entry of pending.hasReaders ? this.#moved : []) if (isNews(entry)) this.#answerSoon()
     pending.timer = world.clock.after(body.maxWaitMs, () => {
       if (this.#pending === pending) this.#answer()
@@ -232,6 +240,23 @@ export class Session {
     else if (led.logEnd > entry.from) this.#offer(entry)
     // A new entry is told where the high watermark is.
     else this.#moved.add(entry)
+  }
+
+  /** Looks at what it wants to compare with its own; the answer goes with the next one. */
+  #compare(asked: AskedStretch): void {
+    if (this.#comparing) return
+    const led = this.#options.find(asked)
+    const isLed = (): boolean => !this.#over && this.#options.find(asked) === led
+    const known = typeof led !== 'string' && epoch(asked.epoch) === led.epoch
+    this.#comparing = true
+    const digest = known
+      ? this.#options.digest(led, offset(asked.from), offset(asked.to), isLed)
+      : Promise.resolve(undefined)
+    void digest.then(found => {
+      this.#comparing = false
+      this.#compared = { ...asked, digest: found ?? '' }
+      if (!this.#over) this.#answerSoon()
+    })
   }
 
   /** It has more to be sent, now or when it has rested. */
@@ -385,7 +410,8 @@ export class Session {
       this.#moved.clear()
       this.#options.sent(parts.reduce((sum, { bytes }) => sum + bytes, 0))
       this.#pending = undefined
-      const whole = { errorCode: 0, sessionId: this.#options.id }
+      const whole = { errorCode: 0, sessionId: this.#options.id, compared: this.#compared }
+      this.#compared = undefined
       const answer = fetchAnswer(pending.correlationId, whole, parts)
       this.#options.connection.send(answer, () => found.forEach(({ batches }) => batches?.release()))
     } else for (const { batches } of found) batches?.release()

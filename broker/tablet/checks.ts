@@ -1,12 +1,13 @@
 /**
  * Looks in the background whether what is stored is still what was written, so that damage is found and mended before it is needed. In come the tablets of this
- * broker; every batch of theirs is read now and then, slowly, and a tablet is told what of it is damaged.
+ * broker; every batch of theirs is read now and then, slowly, and a tablet is told what of it is damaged, or differs from what its leader has.
  */
 import type { Logger } from 'pino'
 import { InvariantViolation } from '../../base/assert.ts'
 import { MIB, type Offset } from '../../base/quantities.ts'
 import type { Clock } from '../../base/world.ts'
 import { Pace } from '../log/compaction/pace.ts'
+import type { Compared } from './mending.ts'
 import type { Tablet } from './tablet.ts'
 
 export type ChecksOptions = {
@@ -64,7 +65,9 @@ export class Checks {
   /** Answers where to go on; undefined when there is nothing to check any more, or a disk failed. */
   async #check(tablet: Tablet, from: Offset): Promise<Offset | undefined> {
     try {
-      return tablet.isOpen && !this.#stopped ? await tablet.mending?.check(from, this.#pace) : undefined
+      return tablet.isOpen && !this.#stopped
+        ? await tablet.mending?.check(from, this.#pace, comparedWith(tablet))
+        : undefined
     } catch (error) {
       if (error instanceof InvariantViolation) throw error
       const { topic, partition } = tablet
@@ -73,4 +76,12 @@ export class Checks {
       return undefined
     }
   }
+}
+
+/** Once the leader has said so in its epoch the log of a follower is a part of its own. Compaction leaves other bytes on each replica. */
+function comparedWith(tablet: Tablet): Compared | undefined {
+  const { followed, settings } = tablet
+  if (followed?.isPart !== true || settings.cleanupPolicy.has('compact')) return undefined
+  const counts = (): boolean => tablet.followed === followed
+  return { digest: (from, to) => followed.leaderDigest(from, to), counts }
 }

@@ -47,7 +47,7 @@ export type FollowingOwner = {
 
 /** Whom it follows in which epoch. */
 type From = { readonly leader: BrokerId; readonly epoch: Epoch }
-type Around = Pick<AroundTablets, 'self' | 'rules' | 'isCurrent' | 'noteReader'>
+type Around = Pick<AroundTablets, 'self' | 'rules' | 'isCurrent' | 'noteReader' | 'digestOf'>
 
 export class Following implements Followed {
   readonly leader: BrokerId
@@ -63,6 +63,7 @@ export class Following implements Followed {
   /** Where the leader's log begins. */
   #leaderStart = offset(0)
   isAnswered = false
+  isPart = false
   #ready: () => void = () => undefined
 
   constructor(
@@ -77,7 +78,7 @@ export class Following implements Followed {
     this.#state = state
     this.#keeping = keeping
     this.#mending = mending
-    mending.onDue = () => this.#ready()
+    mending.follows(() => this.#ready())
     this.#clock = clock
     this.#around = around
     this.leader = leader
@@ -113,6 +114,8 @@ export class Following implements Followed {
         `offset ${from} is not there: this replica begins at ${this.#owner.logStart}`,
       )
     }
+    if (from < this.#mending.differingTo)
+      throw new Refusal('NOT_LEADER_OR_FOLLOWER', 'this replica does not have what its leader has')
     if (from >= this.#owner.highWatermark) return noBatches
     return this.#owner.readCopied(from, bytesMax, atLeastOne)
   }
@@ -141,10 +144,10 @@ export class Following implements Followed {
     const due = this.#due
     if (due !== undefined) {
       const before = due === log.firstOffset ? undefined : epochs.of(offset(due - 1))
-      return { epoch: this.epoch, offset: due, lastEpoch: before ?? -1, logStart }
+      return { epoch: this.epoch, offset: due, lastEpoch: before ?? -1, logStart, isEnd: false }
     }
     const lastEpoch = end === log.firstOffset ? -1 : (epochs.latest ?? -1)
-    return { epoch: this.epoch, offset: end, lastEpoch, logStart }
+    return { epoch: this.epoch, offset: end, lastEpoch, logStart, isEnd: true }
   }
 
   /** What is damaged here and asked for in place of what follows: it says truly how far this log is sound. Below its high watermark every leader has the same. */
@@ -154,6 +157,10 @@ export class Following implements Followed {
 
   failed(): void {
     this.#mending.failed()
+  }
+
+  leaderDigest(from: Offset, to: Offset): Promise<string | undefined> {
+    return this.#around.digestOf(this, from, to)
   }
 
   onReady(listener: () => void): void {
@@ -203,11 +210,13 @@ export class Following implements Followed {
     }
   }
 
-  learn(highWatermark: Offset, logStart: Offset): void {
+  learn(highWatermark: Offset, logStart: Offset, isEnd: boolean): void {
     this.isAnswered = true
+    this.isPart ||= isEnd
     this.#leaderStart = logStart
     const wasDue = this.#due !== undefined
-    this.#owner.learned(highWatermark)
+    // What follows behind damage may be of another history, and is cut off then.
+    if (this.isPart) this.#owner.learned(highWatermark)
     if (!wasDue && this.#due !== undefined) this.#ready()
     const start = offset(Math.min(logStart, this.#owner.highWatermark))
     if (start <= this.#owner.logStart) return
@@ -217,6 +226,7 @@ export class Following implements Followed {
   }
 
   cutBack(diverging: Diverging): Promise<void> {
+    if (this.#mending.parted()) return Promise.resolve()
     const { log, epochs } = this.#state
     const own = epochs.endOf(diverging.epoch, Infinity as Epoch, log.end.offset)
     const to = this.#around.rules.cutAt(diverging, own, log.firstOffset)

@@ -58,6 +58,8 @@ export type AroundTablets = Liveness & {
   isCurrent(followed: Followed): boolean
   /** Consumers read the copy. */
   noteReader(followed: Followed): void
+  /** What the leader of a copy has in [from, to), as `Followed.leaderDigest` says it. */
+  digestOf(followed: Followed, from: Offset, to: Offset): Promise<string | undefined>
 }
 
 /** Followers ask every half a second. */

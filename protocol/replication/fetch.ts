@@ -1,5 +1,5 @@
 // Enters: what one broker asks of another, and the answer. Leaves: Kafka's Fetch, version 17, as frames.
-// Always holds: the bytes are Kafka's own (topic ids, replica id and epoch); a replica's epoch is the incarnation of its broker.
+// Always holds: the bytes are Kafka's own (topic ids, replica id and epoch) but for tags from 1000 on; a replica's epoch is the incarnation of its broker.
 import { assert } from '../../base/assert.ts'
 import { encodeRequest, endFrame, beginResponse } from '../kafka/frame.ts'
 import { MalformedRequest } from '../kafka/malformed.ts'
@@ -7,6 +7,12 @@ import { Reader } from '../kafka/reader.ts'
 import { api, array, int16, int32, int64, int8, records, string, struct, uuid } from '../kafka/schema.ts'
 import type { Read, RequestOf, ResponseOf } from '../kafka/schema.ts'
 import { Writer } from '../kafka/writer.ts'
+
+/** Tags from here on are ours. Who does not know one passes it over, so a question may stay without an answer. */
+export const ownTags = 1000
+
+/** Offsets [from, to) of a tablet that follows in `epoch`. */
+const stretch = { topicId: uuid, partition: int32, epoch: int32, from: int64, to: int64 }
 
 const noDirectory = 'AAAAAAAAAAAAAAAAAAAAAA'
 
@@ -38,6 +44,8 @@ export const replicaFetch = api({
     }),
     forgottenTopicsData: array({ topicId: uuid, partitions: array(int32) }),
     rackId: string.default(''),
+    /** What the follower wants to know a digest of; one at most. */
+    comparing: array(stretch).tagged(ownTags, 17),
   },
   response: {
     throttleTimeMs: int32.default(0),
@@ -65,6 +73,8 @@ export const replicaFetch = api({
       port: int32,
       rack: string.nullable(16).default(null),
     }).tagged(0, 16),
+    /** What was asked for some requests ago, with what the leader has there (broker/log/stretches.ts); '' when it cannot tell. */
+    compared: array({ ...stretch, digest: string }).tagged(ownTags, 17),
   },
 })
 
@@ -74,6 +84,8 @@ const keptBytesMax = 12 * 1024 * 1024
 const wholeFramesMax = 64
 
 export type ReplicaFetchRequest = RequestOf<typeof replicaFetch>
+export type AskedStretch = ReplicaFetchRequest['comparing'][number]
+export type ComparedStretch = ReplicaFetchResponse['compared'][number]
 export type ReplicaFetchResponse = Read<(typeof replicaFetch)['response']>
 export type WrittenRequest = Parameters<(typeof replicaFetch)['encodeRequest']>[2]
 
@@ -115,7 +127,11 @@ export type FetchPart = Omit<Written, 'records' | 'abortedTransactions'> & {
 /** A response as the pieces of one frame; the batches are not copied. */
 export function fetchAnswer(
   correlationId: number,
-  whole: { readonly errorCode: number; readonly sessionId: number },
+  whole: {
+    readonly errorCode: number
+    readonly sessionId: number
+    readonly compared?: ComparedStretch | undefined
+  },
   parts: readonly FetchPart[],
 ): Buffer[] {
   const writer = new Writer(4096)
@@ -144,7 +160,7 @@ export function fetchAnswer(
     }
     writer.uvarint(0)
   }
-  writer.uvarint(0)
+  writeCompared(writer, whole.compared)
   if (pieces.length === 0) {
     endFrame(writer, begin)
     return [writer.take()]
@@ -185,6 +201,23 @@ function writeTags(writer: Writer, { divergingEpoch, currentLeader }: FetchPart)
     writer.int32(currentLeader.leaderEpoch ?? -1)
     writer.uvarint(0)
   }
+}
+
+function writeCompared(writer: Writer, compared: ComparedStretch | undefined): void {
+  writer.uvarint(compared === undefined ? 0 : 1)
+  if (compared === undefined) return
+  const content = new Writer(128)
+  content.count(1, true)
+  content.uuid(compared.topicId)
+  content.int32(compared.partition)
+  content.int32(compared.epoch)
+  content.int64(compared.from)
+  content.int64(compared.to)
+  content.string(compared.digest, true)
+  content.uvarint(0)
+  writer.uvarint(ownTags)
+  writer.uvarint(content.length)
+  writer.bytes(content.take())
 }
 
 const none = Buffer.alloc(0)

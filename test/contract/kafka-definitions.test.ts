@@ -10,7 +10,7 @@ import {
 } from '../../protocol/kafka/group-records.ts'
 import { registry } from '../../protocol/kafka/registry.ts'
 import { Field, type Shape, type Type } from '../../protocol/kafka/schema.ts'
-import { replicaFetch } from '../../protocol/replication/fetch.ts'
+import { ownTags, replicaFetch } from '../../protocol/replication/fetch.ts'
 import { kafkaJar } from '../kafka-jars.ts'
 import { readZip } from '../zip.ts'
 
@@ -116,8 +116,12 @@ function definitionOf(name: string, jar = 'kafka-clients'): Definition {
   ) as Definition
 }
 
+/** What brokers say to each other besides has tags that Kafka does not use, so whoever speaks Kafka's Fetch passes it over. */
+const ofKafka = (shape: Shape) =>
+  Object.entries(shape).filter(([, { traits }]) => (traits.tag ?? 0) < ownTags)
+
 function ourFacts(shape: Shape, version: number): Fact[] {
-  return Object.entries(shape)
+  return ofKafka(shape)
     .filter(([, { traits }]) => version >= traits.since && version <= traits.until)
     .map(([name, field]) => ({
       name,
@@ -143,7 +147,7 @@ function theirFacts(fields: Theirs[], version: number, structs: Map<string, Thei
 }
 
 function paths(prefix: string, shape: Shape): string[] {
-  return Object.entries(shape).flatMap(([name, field]) => [
+  return ofKafka(shape).flatMap(([name, field]) => [
     prefix + name,
     ...(fieldsOf(field.type, inner => paths(`${prefix}${name}.`, inner)) ?? []),
   ])

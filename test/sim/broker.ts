@@ -30,6 +30,7 @@ export type LogLine = {
   readonly msg: string
   readonly partition?: number
   readonly reason?: string
+  readonly from?: number
 }
 
 export type SimBroker = {

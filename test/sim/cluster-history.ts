@@ -7,6 +7,7 @@ import type { Topic } from '../../control/model.ts'
 import { isMoving, movedBack, movedTo } from '../../control/moves.ts'
 import type { Told } from './checker.ts'
 import { SimCluster, type SimNode } from './cluster.ts'
+import { Comparisons } from './comparisons.ts'
 import { CarelessProducer } from './careless-producer.ts'
 import { Flips } from './cluster-flips.ts'
 import { NearReader, Producer, Reader } from './cluster-clients.ts'
@@ -66,6 +67,7 @@ export class ClusterHistory {
   readonly #near: boolean
   /** In some histories bits flip. */
   readonly #flips: Flips | undefined
+  readonly #comparisons: Comparisons | undefined
   #topics: Topic[] = []
   #producers: (Producer | CarelessProducer)[] = []
   #readers: Reader[] = []
@@ -89,6 +91,7 @@ export class ClusterHistory {
       restoreMs,
       ...(rules && { rules }),
     })
+    this.#comparisons = seed % 4 === 2 ? new Comparisons(this.cluster) : undefined
     this.#steps = steps
     this.#near = near
     this.#flips = seed % 4 === 1 ? new Flips(this.cluster, this.#keepsPower) : undefined
@@ -123,6 +126,7 @@ export class ClusterHistory {
       if (compacts && compact(cluster)) this.#did('compact')
       await this.#trouble()
       this.#flips?.perhaps(this.#plain)
+      this.#comparisons?.look()
       await this.#pass(random.between(20, 700))
     }
     await this.#end()
@@ -484,6 +488,7 @@ export class ClusterHistory {
       throw new Error(`it does not come to rest: ${JSON.stringify(this.#state())}`, { cause })
     }
     await this.#flips?.end(this.#plain)
+    this.#comparisons?.check()
     this.#observe()
     for (const reader of this.#readers) reader.stopped = true
     await cluster.clock.finish(compactAll(cluster))

@@ -1,76 +1,17 @@
 /** Bytes that change on a replica's disk: they are found, never served, and copied again from another replica while the tablet goes on. */
 import { pino } from 'pino'
 import { expect, test } from 'vitest'
-import { readFile } from '../../base/files.ts'
 import { offset } from '../../base/quantities.ts'
 import { LocalCleaner } from '../../broker/log/compaction/cleaner.ts'
-import { Checks } from '../../broker/tablet/checks.ts'
 import { Compactions } from '../../broker/tablet/compactions.ts'
 import type { Tablet } from '../../broker/tablet/tablet.ts'
 import { buildBatch } from '../../protocol/kafka/records.ts'
 import { append } from './broker.ts'
-import { SimCluster, type SimNode } from './cluster.ts'
+import type { SimNode } from './cluster.ts'
 import { recordsIn } from './cluster-clients.ts'
+import { check, filesOf, held, records, written } from './written-copies.ts'
 
-const records = 60
 const silent = pino({ level: 'silent' })
-
-/** A tablet on three brokers with records in several segments; the node that leads, and one that follows. */
-async function written(settings: Record<string, string> = {}) {
-  const cluster = new SimCluster({ seed: 7, brokers: 3 })
-  await cluster.startAll()
-  const topic = await cluster.makeTopic('t', {
-    'segment.bytes': '1500',
-    'min.insync.replicas': '2',
-    ...settings,
-  })
-  await cluster.until(() => cluster.leader(topic.id) !== undefined)
-  const leader = (): Tablet => {
-    const tablet = cluster.leader(topic.id)
-    if (tablet === undefined) throw new Error('nobody leads')
-    return tablet
-  }
-  const write = async (value: string) => {
-    const batch = buildBatch([
-      { key: Buffer.from('a'), value: Buffer.from(value), headers: [], timestamp: 1 },
-    ])
-    return cluster.clock.finish(append(leader(), batch, -1, leader().nowMs + 5_000))
-  }
-  for (let n = 0; n < records; n++) await write(`record ${n}`)
-  const settled = (): boolean =>
-    cluster.replicas(topic.id).every(({ tablet }) => tablet.highWatermark === leader().logEnd)
-  await cluster.until(settled)
-  const replica = (node: SimNode): Tablet => {
-    const found = cluster.replicas(topic.id).find(one => one.node === node)
-    if (found === undefined) throw new Error(`${node.host} has no replica`)
-    return found.tablet
-  }
-  const led = cluster.nodes.find(({ id }) => id === leader().leader)
-  const followed = cluster.nodes.find(({ id }) => id !== leader().leader)
-  if (led === undefined || followed === undefined) throw new Error('nobody leads')
-  const isInSync = (): boolean => cluster.control.state.topicsById.get(topic.id)?.tablets[0]?.isr.length === 3
-  return { cluster, topic, leader, write, replica, led, followed, settled, isInSync }
-}
-
-/** The log files of the replica, the oldest first. */
-const filesOf = (node: SimNode, { identity }: Tablet): string[] =>
-  node.sim.world.disk
-    .list(identity.directory)
-    .filter(name => name.endsWith('.log'))
-    .map(name => `${identity.directory}/${name}`)
-
-/** What stands in the files of the replica; a damaged batch throws. */
-const held = (node: SimNode, tablet: Tablet) =>
-  filesOf(node, tablet).flatMap(path => recordsIn(readFile(node.sim.world.disk, path) ?? Buffer.alloc(0)))
-
-/** The node looks through the replica again and again. */
-function check(node: SimNode, tablet: Tablet): Checks {
-  const { clock } = node.sim.world
-  const restMs = { first: 1, next: 50 }
-  const checks = new Checks({ clock, log: silent, tablets: { all: () => [tablet] }, restMs })
-  checks.start()
-  return checks
-}
 
 /** The last value that is left. */
 const newest = (all: readonly { readonly offset: number; readonly value: string }[]) => all.at(-1)
@@ -301,4 +242,32 @@ test('a segment that could not be put in its place is left until the next start,
   again.stop()
   expect(replica(followed).mending?.isDamaged).toBe(false)
   expect(held(followed, replica(followed)).length).toBeGreaterThan(0)
+})
+
+test('a replica that mends first does not take for readable what another leader has otherwise', async () => {
+  const { cluster, topic, replica, led, leader, settled, isInSync, write } = await written()
+  const tablet = replica(led)
+  for (const node of cluster.nodes) if (node !== led) cluster.shared.network.cut(led.host, node.host)
+  cluster.control.cutOff(led.id)
+  const alone = buildBatch([{ key: null, value: Buffer.from('alone'), headers: [], timestamp: 1 }])
+  await cluster.clock.finish(append(tablet, alone, 1))
+  damage(led, tablet)
+  const [, second] = filesOf(led, tablet)
+  await cluster.clock.finish(
+    Promise.resolve(tablet.read(offset(Number(second?.slice(-24, -4)) + 1), 1, true)).catch(() => undefined),
+  )
+  await cluster.until(() => tablet.mending?.counters.found === 1)
+  const other = (): Tablet | undefined => {
+    const found = cluster.leader(topic.id)
+    return found === tablet ? undefined : found
+  }
+  await cluster.until(() => other() !== undefined)
+  for (let n = 0; n < 5; n++) await write(`later ${n}`)
+  cluster.shared.network.heal()
+  cluster.control.heal()
+  await cluster.until(() => tablet.mending?.counters.mended === 1)
+  await cluster.until(() => settled() && isInSync())
+  const keeper = cluster.nodes.find(({ id }) => id === leader().leader)
+  expect(held(led, tablet)).toEqual(keeper && held(keeper, leader()))
+  expect(led.broker?.lines.map(({ msg }) => msg)).not.toContain('records that could be read were cut off')
 })

@@ -9,6 +9,7 @@ import type { ControlEvent } from '../../control/store.ts'
 import { complaintsOf, type Told } from './checker.ts'
 import { SimCluster, type SimNode } from './cluster.ts'
 import { Producer, Reader, recordsIn } from './cluster-clients.ts'
+import { Comparisons } from './comparisons.ts'
 
 const histories = Number(process.env['STELE_HISTORIES'] ?? 8)
 const firstSeed = Number(process.env['STELE_SEED'] ?? 1)
@@ -82,11 +83,14 @@ class PowerHistory {
       this.#clients.push(producer, reader)
     }
     for (const client of this.#clients) client.run().catch((error: unknown) => cluster.failed(error))
+    const comparisons = new Comparisons(cluster)
     for (let step = 0; step < 12; step++) {
+      comparisons.look()
       this.#do(random.pick(deeds))
       await this.#pass(random.between(20, 2_500))
     }
     await this.#end()
+    comparisons.check()
     this.complaints.push(...complaintsOf(this.told))
     return this.told.reduce((sum, one) => sum + (one.kind === 'acknowledged' ? one.values.length : 0), 0)
   }

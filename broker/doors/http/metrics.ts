@@ -121,6 +121,18 @@ export const partitionFamilies: readonly Family[] = [
     help: 'Those of them that were copied again from another replica.',
     value: tablet => tablet.mending?.counters.mended ?? 0,
   },
+  {
+    name: 'stele_tablet_differences_found_total',
+    type: 'counter',
+    help: 'Stretches of the log of the partition in which this follower has something else than its leader, although all checksums match.',
+    value: tablet => tablet.mending?.counters.different ?? 0,
+  },
+  {
+    name: 'stele_tablet_differences_repaired_total',
+    type: 'counter',
+    help: 'Those of them that were copied again from the leader.',
+    value: tablet => tablet.mending?.counters.replaced ?? 0,
+  },
 ]
 
 /** One value for each replica that is being copied from here, and for nothing else. */
