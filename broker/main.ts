@@ -41,6 +41,8 @@ export type Cluster = {
   /** Kafka's cluster id, the same for all its brokers; undefined to have one of its own. */
   readonly clusterId: string | undefined
   readonly openStore: (around: World & { readonly log: Logger }) => Promise<ControlStore>
+  /** Who stops answers on until so long after it has ceased to be ready: until then clients may still be sent to it, and whom it did not answer would wait for his time-out. */
+  readonly noticeMs?: number
 }
 
 export type BrokerOptions = {
@@ -162,8 +164,11 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
     const stop = async (how?: 'orphaned'): Promise<void> => {
       router.end()
       stopLooking()
-      if (options.cluster !== undefined && how === undefined)
+      if (options.cluster !== undefined && how === undefined) {
+        const noticed = after(world, options.cluster.noticeMs ?? 0)
         await leave(world, store, router, replication, log)
+        await noticed
+      }
       await queues.end()
       router.groups.end()
       await kafka?.stop()
@@ -194,8 +199,11 @@ const preferredLeaderMs = 5_000
 /** A control store that does not answer keeps no broker from stopping: it will find out. */
 const leaveMsMax = 5_000
 
+const after = (world: World, ms: number): Promise<void> =>
+  new Promise(resolve => world.clock.after(ms, resolve))
+
 const within = (world: World, ms: number, work: Promise<void>): Promise<void> =>
-  Promise.race([work, new Promise<void>(resolve => world.clock.after(ms, resolve))])
+  Promise.race([work, after(world, ms)])
 
 /** Nobody counts on this broker any more, as far as others can take its place. */
 async function leave(

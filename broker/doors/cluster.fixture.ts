@@ -54,13 +54,18 @@ export class TestCluster {
     return all
   }
 
-  async startBroker(id: number, settings: Record<string, string> = {}): Promise<ClusterBroker> {
+  async startBroker(
+    id: number,
+    settings: Record<string, string> = {},
+    noticeMs?: number,
+  ): Promise<ClusterBroker> {
     const random = this.#random.fork()
     const api = this.kube.client(realClock, `broker-${id}`)
     const running = await startBroker({
       dataDirectory: this.#directories[id] ?? '',
       cluster: {
         clusterId: 'AAAAAAAAAAAAAAAAAAAAAQ',
+        ...(noticeMs !== undefined && { noticeMs }),
         openStore: world =>
           openKubernetesStore({
             ...world,

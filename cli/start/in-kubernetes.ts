@@ -2,6 +2,12 @@ import type { Cluster } from '../../broker/main.ts'
 import { usageFailure } from '../failure.ts'
 import { versionText } from '../version.ts'
 
+/**
+ * The readiness probe of the pod fails twice, a second apart, and the nodes hear of it within a second more. Before that a node would send new connections on to a pod
+ * that is gone, and remember the way for each that tries: such a client waits for its own time-out, up to 30 s.
+ */
+const noticeMs = 3_500
+
 type Environment = Readonly<Record<string, string | undefined>>
 
 /**
@@ -26,6 +32,7 @@ export function inKubernetes(environment: Environment, lost: (why: string) => vo
   }
   return {
     clusterId: given('STELE_CLUSTER_ID'),
+    noticeMs,
     async openStore({ log, ...world }) {
       // Loaded here alone: most brokers have no use for it.
       const { openInCluster } = await import('../../control/kubernetes/in-cluster.ts')

@@ -152,7 +152,8 @@ function container(pod: BrokerPod): Container {
     // /livez answers while logs are being recovered: that takes long on a large disk, and is no death.
     startupProbe: { ...probe('/livez'), periodSeconds: 2, failureThreshold: 1800 },
     livenessProbe: { ...probe('/livez'), periodSeconds: 10, failureThreshold: 6 },
-    readinessProbe: { ...probe('/readyz'), periodSeconds: 2, failureThreshold: 2 },
+    // A broker that stops answers on until this was noticed: `noticeMs` in cli/start/in-kubernetes.ts.
+    readinessProbe: { ...probe('/readyz'), periodSeconds: 1, failureThreshold: 2 },
   }
 }
 

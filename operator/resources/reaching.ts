@@ -48,7 +48,6 @@ export function outsideAddress(cluster: LogCluster, id: BrokerId, listener: Exte
       type: listener.type,
       // With 'Local' the nodes drop connections while the pod is replaced, and clients wait for their time-outs; so they are refused at once.
       externalTrafficPolicy: 'Cluster',
-      publishNotReadyAddresses: true,
       selector: { ...brokerSelector(name), [labels.brokerId]: String(id) },
       ports: [{ name: 'external', port: ports.external, targetPort: 'external', protocol: 'TCP' }],
     },

@@ -302,6 +302,27 @@ test('a queue says that a leader is gone, and hands out what it leads when it is
   expect((await waiting).json['records']).toMatchObject([{ value: 'b' }])
 })
 
+test('who stops answers on until nobody is sent there any more', async () => {
+  await cluster.broker(2).running.stop()
+  const noticeMs = 2_000
+  cluster.brokers[2] = await cluster.startBroker(2, {}, noticeMs)
+  const { running } = cluster.broker(2)
+  const beganMs = performance.now()
+  const stopped = running.stop()
+  expect((await ask(2, '/readyz')).response.status).toBe(503)
+  let lastMs = 0
+  for (let answers = true; answers;) {
+    answers = await ask(2, '/livez').then(
+      ({ response }) => response.status === 200,
+      () => false,
+    )
+    if (answers) lastMs = performance.now()
+  }
+  await stopped
+  expect(lastMs - beganMs).toBeGreaterThan(noticeMs / 2)
+  cluster.brokers[2] = await cluster.startBroker(2)
+})
+
 test('probes tell a broker that lives from one that is ready', async () => {
   for (const path of ['/livez', '/healthz', '/readyz']) expect((await ask(1, path)).response.status).toBe(200)
   const metrics = (await ask(1, '/metrics')).text
