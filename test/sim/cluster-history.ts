@@ -301,14 +301,14 @@ export class ClusterHistory {
         return true
       },
       'lost disk': async () => {
-        if (!this.#isSound || this.#flips?.isWhole(this.#plain) === false) return false
+        if (!this.#isSound || !this.#isWhole) return false
         await node.loseDisk()
         if (random.chance(0.8)) node.start()
         return true
       },
       'delete records': () => {
         // What is damaged below the log start nobody has any more.
-        if (this.#flips?.isWhole(this.#plain) === false) return false
+        if (!this.#isWhole) return false
         const chosen = this.#any()
         // The broker refuses that for compacted topics.
         const leader =
@@ -390,8 +390,10 @@ export class ClusterHistory {
       'another topic': () => this.#makeAgain(),
       move: () => this.#move(),
       'move back': () => {
+        if (!this.#isWhole) return false
         for (const { topic, partition, assignment } of this.#assignments())
           if (random.chance(0.5)) control.move(topic.id, partition, movedBack(assignment))
+        return true
       },
     }
     const deed = random.pick(often)
@@ -403,8 +405,14 @@ export class ClusterHistory {
     this.done.set(deed, (this.done.get(deed) ?? 0) + 1)
   }
 
+  /** What flipped is found and mended: a replica may go, or it could be the last sound one. */
+  get #isWhole(): boolean {
+    return this.#flips?.isWhole(this.#plain) !== false
+  }
+
   /** Somebody wants the replicas of a topic elsewhere, whatever goes on; two at least, so that one disk is no loss. */
   #move(): Done {
+    if (!this.#isWhole) return false
     const { control, random, nodes } = this.cluster
     const chosen = this.#any()
     if (chosen === undefined) return false
