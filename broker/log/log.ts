@@ -305,12 +305,7 @@ export class Log {
    * @throws the disk's error: there is a hole still
    */
   fill(hole: Hole, cover: Buffer): Promise<Filled> {
-    return this.#alone(async () => {
-      const filled = await fill(this.#shared.segmentCache, this.#row, hole, cover)
-      // What is in memory may be what was replaced.
-      if (hole.of === this.#row.active && !this.hasStaged) this.#tail.restart(this.#stagedPosition)
-      return filled
-    })
+    return this.#alone(() => fill(this.#shared.segmentCache, this.#row, hole, cover))
   }
 
   /** Takes out every sealed segment that ends at or below `start`; answers the renamed files, to be removed later. */

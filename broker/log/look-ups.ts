@@ -105,19 +105,6 @@ export class LookUps {
     }
   }
 
-  /** The bytes that stand in the place of `hole`; undefined when its segment is not the same any more. */
-  async bytesOf({ of, position, endPosition }: Hole): Promise<Buffer | undefined> {
-    if (!this.has(of)) return undefined
-    const { log } = await this.#log.cache.pin(of)
-    try {
-      const bytes = Buffer.alloc(endPosition - position)
-      const got = await log.readLater(bytes, position)
-      return got === bytes.length && this.has(of) ? bytes : undefined
-    } finally {
-      this.#log.cache.unpin(of)
-    }
-  }
-
   /** The largest timestamp of the first batch of the segment that begins at `base`; undefined when it is empty or not there any more. */
   async firstTimestamp(base: Offset): Promise<number | undefined> {
     const { row, cache } = this.#log
@@ -175,7 +162,8 @@ export class LookUps {
 
 /** Where in the segment's file a batch begins that ends at `from` or before: the index says where, and is believed when that batch stands there. */
 async function beginAt(log: DiskFile, segment: Segment, from: Offset): Promise<number> {
-  const entry = segment.floor(from)
+  // As in place.ts: what stands before the place says which offset is due there.
+  const entry = from > segment.baseOffset ? segment.floor(offset(from - 1)) : undefined
   if (entry === undefined) return 0
   const header = Buffer.alloc(batchHeaderBytes)
   await log.readLater(header, entry.value)

@@ -51,7 +51,7 @@ export type Stretch = Hole & { readonly digest: string }
 
 type Open = { -readonly [K in keyof Hole]: Hole[K] } & { readonly digest: Digest }
 
-/** Of at most 1 MiB, or one batch; what compaction has touched, what is below `from` and what is not wholly below `to` is in none. */
+/** Of at most 1 MiB and a batch; what compaction has touched, what is below `from` and what is not wholly below `to` is in none. */
 export class Stretches {
   readonly #from: Offset
   readonly #to: Offset

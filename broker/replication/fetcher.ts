@@ -518,8 +518,13 @@ export class Fetcher {
     try {
       if (part.errorCode !== 0)
         return this.#refused(copy, byCode.get(part.errorCode), offset(part.logStartOffset))
-      if (part.divergingEpoch.epoch >= 0 || part.divergingEpoch.endOffset >= 0)
-        return this.#hold(copy, followed.cutBack(part.divergingEpoch))
+      const diverges = part.divergingEpoch.epoch >= 0 || part.divergingEpoch.endOffset >= 0
+      if (diverges && !told.isEnd) {
+        // Nothing is cut for what is damaged: it is asked again where the log ends.
+        followed.failed()
+        return this.#touch(copy)
+      }
+      if (diverges) return this.#hold(copy, followed.cutBack(part.divergingEpoch))
       const bytes = wanted ? (part.records?.length ?? 0) : 0
       if (part.records !== null && bytes > 0) followed.append(part.records)
       this.#options.took(bytes)

@@ -154,7 +154,7 @@ export class Appends {
     this.#unanswered.reached(this.#owner.highWatermark, this.#owner.logStart)
   }
 
-  /** Too few replicas are in sync: whoever waits for them is told. */
+  /** Too few replicas are in sync, or another may lead: whoever waits is told. */
   refuseWaiting(refusal: Refusal): void {
     this.#unanswered.refuseAll(refusal)
   }

@@ -226,7 +226,6 @@ export class Following implements Followed {
   }
 
   cutBack(diverging: Diverging): Promise<void> {
-    if (this.#mending.parted()) return Promise.resolve()
     const { log, epochs } = this.#state
     const own = epochs.endOf(diverging.epoch, Infinity as Epoch, log.end.offset)
     const to = this.#around.rules.cutAt(diverging, own, log.firstOffset)

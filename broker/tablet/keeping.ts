@@ -12,9 +12,7 @@ import { Compaction, type CompactionOwner, type PassLimits } from '../log/compac
 import { SwapUnfinished } from '../log/compaction/swap.ts'
 import type { Filled, Hole } from '../log/holes.ts'
 import { LogBroken } from '../log/log.ts'
-import { differingPart, keepBeside } from '../log/replaced.ts'
 import { retainedFrom } from '../log/retention.ts'
-import { baseOffsetOf } from '../../protocol/kafka/record-batch.ts'
 import type { TopicSettings } from '../settings/resolve.ts'
 import type { TabletState } from './appends.ts'
 import type { Mending } from './mending.ts'
@@ -173,27 +171,6 @@ export class Keeping implements CompactionOwner {
     if (filled === 'filled') this.#compaction?.mended()
     return filled
   }
-
-  /**
-   * Puts `cover` in the place of sound batches of the same offsets and bytes, durably: only what differs is written, and what stands there is kept beside the log first.
-   * @throws the disk's error: what stands there still does, or is damaged now
-   */
-  readonly replace = (hole: Hole, cover: Buffer): Promise<Filled | 'same' | 'kept enough'> =>
-    this.#chained(async () => {
-      const { log } = this.#state
-      const { identity } = this.#kept
-      const own = await log.lookUps.bytesOf(hole)
-      if (own === undefined) return 'gone'
-      if (own.length !== cover.length) return 'other size'
-      const bytes = differingPart(own, cover)
-      if (bytes === undefined) return 'same'
-      const { from, to } = bytes
-      const first = offset(baseOffsetOf(cover, from))
-      const { disk } = this.#shared.world
-      const isKept = await keepBeside(disk, identity.directory, first, own.subarray(from, to))
-      if (!isKept) return 'kept enough'
-      return log.fill(partOf(hole, from, to), cover.subarray(from, to))
-    })
 
   /**
    * Like `fill`, with batches of another size, in a segment that compaction may change: it is written anew, which takes a while, and everything else goes on.
@@ -371,10 +348,3 @@ export class Keeping implements CompactionOwner {
     await this.checkpoint()
   }
 }
-
-/** Its bytes [from, to). */
-const partOf = (hole: Hole, from: number, to: number): Hole => ({
-  ...hole,
-  position: hole.position + from,
-  endPosition: hole.position + to,
-})

@@ -1,7 +1,7 @@
 /**
  * What a replica does about damage in its log. In come offsets that cannot be read and, while it follows, what its leader has there; out go stretches that
- * are to be asked for, and the log whole again. Nothing is written but where no sound batch stands, or where the leader has another one and what stood there is
- * kept, so nothing that is there is lost by it.
+ * are to be asked for, and the log whole again. Nothing is written but where no sound batch stands, so nothing that is there is lost by it: what is sound and
+ * differs from the leader's is only told.
  */
 import type { Logger } from 'pino'
 import { InvariantViolation } from '../../base/assert.ts'
@@ -20,7 +20,7 @@ import {
 import type { Pace } from '../log/compaction/pace.ts'
 import { SwapUnfinished } from '../log/compaction/swap.ts'
 import type { Filled, Hole, IsRight, Seen } from '../log/holes.ts'
-import { isAsWritten, Stretches, type Stretch } from '../log/stretches.ts'
+import { Stretches, type Stretch } from '../log/stretches.ts'
 import type { TabletState } from './appends.ts'
 
 /** The tablet, as its mending sees it. */
@@ -30,14 +30,10 @@ export type MendingOwner = {
   readonly isOpen: boolean
 }
 
-/**
- * Puts sound batches where a hole is, durably: in place, or, when they have another size, by writing the segment anew. `replace` puts them where others are that are
- * sound, too.
- */
+/** Puts sound batches where a hole is, durably: in place, or, when they have another size, by writing the segment anew. */
 export type Filling = {
   fill(hole: Hole, cover: Buffer): Promise<Filled>
   rewrite(hole: Hole, cover: Buffer): Promise<Filled>
-  replace(hole: Hole, cover: Buffer): Promise<Filled | 'same' | 'kept enough'>
 }
 
 /** Whom a follower compares with. */
@@ -67,17 +63,15 @@ const coverBytesMax = 64 * MIB
 const differencesMax = 8
 
 export class Mending {
-  readonly counters = { found: 0, mended: 0, different: 0, replaced: 0 }
+  readonly counters = { found: 0, mended: 0, different: 0 }
   readonly #owner: MendingOwner
   readonly #state: TabletState
   readonly #filling: Filling
   readonly #clock: Clock
   readonly #log: Logger
   #holes: Hole[] = []
-  /** Sound here, while the leader that is followed now has something else there. */
-  #differing: Hole[] = []
-  /** Behind what differed and could not be replaced. */
-  #leftTo = offset(0)
+  /** Behind what is known to be something else than the leader that is followed now has: nobody reads it here. */
+  differingTo = offset(0)
   /** Somewhere in their segments something could not be read. */
   readonly #suspects = new Set<Offset>()
   #looking = false
@@ -124,14 +118,7 @@ export class Mending {
   /** It follows another leader, or in another epoch: what differed from the one before says nothing of this one. */
   follows(onDue: () => void): void {
     this.onDue = onDue
-    if (this.#isReplacing) this.#asked = undefined
-    this.#differing = []
-    this.#leftTo = offset(0)
-  }
-
-  /** What is asked for now is sound here. */
-  get #isReplacing(): boolean {
-    return this.#asked !== undefined && this.#differing.includes(this.#asked.hole)
+    this.differingTo = offset(0)
   }
 
   /** It leads no more. */
@@ -181,14 +168,12 @@ export class Mending {
     const { logStart, highWatermark, isOpen } = this.#owner
     // What was cut, replaced or deleted meanwhile says nothing.
     if (!isOpen || from < logStart || to > highWatermark || !this.#state.log.lookUps.has(of)) return
-    if (this.#differing.some(one => one.of === of && one.from === from)) return
     this.counters.different++
+    this.differingTo = offset(Math.max(this.differingTo, to))
     this.#log.error(
       { from, to, digest, leaderDigest: theirs },
-      'the leader has something else at these offsets',
+      'the leader has something else at these offsets: nobody reads them here, and docs/operations.md says what to do',
     )
-    this.#differing.push(stretch)
-    this.onDue()
   }
 
   /** What to ask the leader for in place of what follows here; undefined when nothing can be mended now. */
@@ -199,7 +184,7 @@ export class Mending {
       this.#forgetGone()
       // Behind the high watermark nobody counts on it yet, and it may still be cut off.
       const isKnown = (one: Hole): boolean => one.to <= this.#owner.highWatermark && !this.#putOff.has(one)
-      const hole = this.#holes.find(isKnown) ?? this.#differing.find(isKnown)
+      const hole = this.#holes.find(isKnown)
       if (hole !== undefined) this.#asked = { hole, cover: [], due: hole.from, untilMs: nowMs + tryMsMax }
     }
     return this.#asked?.due
@@ -211,49 +196,26 @@ export class Mending {
   }
 
   #rest(): void {
-    if (this.#asked !== undefined && this.#isReplacing) this.#leave(this.#asked.hole)
     this.#asked = undefined
     this.#restsUntilMs = this.#clock.monotonicMs() + againMs
     this.#clock.after(againMs, () => this.onDue())
-  }
-
-  /** The leader says that it comes from another history: nothing is cut for that. Answers whether it was about what is to be replaced. */
-  parted(): boolean {
-    const was = this.#isReplacing
-    if (was) this.failed()
-    return was
-  }
-
-  /** It is sound, so there is no haste: it stays as it is until it is compared again. */
-  #leave(hole: Hole): void {
-    this.#differing = this.#differing.filter(one => one !== hole)
-    const { from, to } = hole
-    this.#leftTo = offset(Math.max(this.#leftTo, to))
-    this.#log.error({ from, to }, 'what differs from the leader could not be copied again; it stays as it is')
   }
 
   /** The leader has nothing below `start` any more, and soon it is gone here too. */
   forgetBelow(start: Offset): void {
     this.#asked = undefined
     this.#holes = this.#holes.filter(({ from }) => from >= start)
-    this.#differing = this.#differing.filter(({ from }) => from >= start)
   }
 
   /** The log was cut, and ends at `end`. */
   forgetFrom(end: Offset): void {
     this.#asked = undefined
     this.#holes = this.#holes.filter(({ to }) => to <= end)
-    this.#differing = this.#differing.filter(({ to }) => to <= end)
   }
 
   /** Behind what is known to be damaged, or to be something else than the leader has. */
   get damagedTo(): Offset {
     return offset(Math.max(endOf(this.#holes), this.differingTo))
-  }
-
-  /** Behind what is known to be something else than the leader has: nobody reads it here. */
-  get differingTo(): Offset {
-    return offset(Math.max(this.#leftTo, endOf(this.#differing)))
   }
 
   /** Batches from the leader, from `due` on. Resolves when there is something else to ask for. */
@@ -263,8 +225,7 @@ export class Mending {
     const { hole, cover } = asked
     for (let at = 0; at < records.length && asked.due < hole.to;) {
       const batch = this.#batchAt(records, at, asked)
-      if (batch === undefined || (this.#isReplacing && !this.#mayReplace(batch)))
-        return this.#notTheSame(hole)
+      if (batch === undefined) return this.#notTheSame(hole)
       cover.push(batch)
       asked.due = offset(lastOffsetOf(batch, 0) + 1)
       at += batchBytesOf(records, at)
@@ -274,7 +235,6 @@ export class Mending {
       if (cover.reduce((sum, { length }) => sum + length, 0) > coverBytesMax) this.#notTheSame(hole)
       return
     }
-    if (this.#isReplacing) return this.#replace(hole, cover)
     const filled = await this.#try(hole, () => this.#filling.fill(hole, Buffer.concat(cover)))
     if (filled === 'not synced') throw new Error('the disk failed to sync what was damaged before')
     if (filled !== 'other size') return this.#done(hole, cover, filled)
@@ -303,20 +263,6 @@ export class Mending {
     }
     const { from, to } = hole
     this.#log.warn({ from, to }, 'a damaged stretch of the log was copied again from the leader')
-  }
-
-  async #replace(hole: Hole, cover: readonly Buffer[]): Promise<void> {
-    const done = await this.#try(hole, () => this.#filling.replace(hole, Buffer.concat(cover)))
-    if (done === 'not synced') throw new Error('the disk failed to sync what differed before')
-    if (done !== 'filled' && done !== 'same' && done !== 'gone') return this.failed()
-    this.#asked = undefined
-    this.#differing = this.#differing.filter(one => one !== hole)
-    // Otherwise one side has changed since they were compared.
-    if (done !== 'filled') return
-    this.counters.replaced++
-    for (const batch of cover) this.#state.producers.filled(batch, this.#clock.monotonicMs())
-    const { from, to } = hole
-    this.#log.warn({ from, to }, 'a stretch of the log that differed was copied again from the leader')
   }
 
   async #try<Done>(hole: Hole, act: () => Promise<Done>): Promise<Done | undefined> {
@@ -351,18 +297,8 @@ export class Mending {
     return countOf(records, at) === 0 ? gapBatch(due, hole.to, leaderEpochOf(records, at)) : undefined
   }
 
-  /** Of an epoch that is known here. Where epochs differ too nobody can tell whose are right, and the records may be the same. */
-  #mayReplace(batch: Buffer): boolean {
-    const known = this.#state.epochs.of(offset(baseOffsetOf(batch, 0)))
-    return known === leaderEpochOf(batch, 0) && isAsWritten(batch, 0)
-  }
-
   #notTheSame({ from, to }: Hole): void {
-    if (!this.#isReplacing)
-      this.#log.error(
-        { from, to },
-        'a damaged stretch of the log could not be filled with what the leader has',
-      )
+    this.#log.error({ from, to }, 'a damaged stretch of the log could not be filled with what the leader has')
     this.#rest()
   }
 
@@ -407,7 +343,6 @@ export class Mending {
 
   #forgetGone(): void {
     const { lookUps } = this.#state.log
-    if (this.#differing.length > 0) this.#differing = this.#differing.filter(({ of }) => lookUps.has(of))
     if (!this.#owner.isOpen || this.#holes.every(({ of }) => lookUps.has(of))) return
     const gone = this.#holes.filter(({ of }) => !lookUps.has(of))
     this.#holes = this.#holes.filter(({ of }) => lookUps.has(of))

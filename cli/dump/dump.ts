@@ -15,7 +15,7 @@ const charactersAtOnce = 64 * 1024
 
 /** Shows a file of a log and checks it; memory does not grow with the file. Throws `Failure` when it finds damage. */
 export async function dump(path: string, options: Options): Promise<void> {
-  const name = /^(\d{20})?.*\.(log|index|timeindex|snapshot)(?:\.\d+)?(?:\.(?:cut|deleted|differs))?$/.exec(
+  const name = /^(\d{20})?.*\.(log|index|timeindex|snapshot)(?:\.\d+)?(?:\.(?:cut|deleted))?$/.exec(
     basename(path),
   )
   if (name === null) throw usageFailure(`${path} is no .log, .index, .timeindex or .snapshot file`)

@@ -124,14 +124,8 @@ export const partitionFamilies: readonly Family[] = [
   {
     name: 'stele_tablet_differences_found_total',
     type: 'counter',
-    help: 'Stretches of the log of the partition in which this follower has something else than its leader, although all checksums match.',
+    help: 'How often this follower found that it has something else in a stretch of the log than its leader, although all checksums match.',
     value: tablet => tablet.mending?.counters.different ?? 0,
-  },
-  {
-    name: 'stele_tablet_differences_repaired_total',
-    type: 'counter',
-    help: 'Those of them that were copied again from the leader.',
-    value: tablet => tablet.mending?.counters.replaced ?? 0,
   },
 ]
 
