@@ -43,7 +43,7 @@ export abstract class MeasuredCluster {
   }
 
   /** Makes a topic whose tablets all prefer broker 0, then 1, then 2. Resolves when all are in sync. */
-  async createTopic(topic: string, tablets: number): Promise<void> {
+  async createTopic(topic: string, tablets: number, config: Record<string, string> = {}): Promise<void> {
     const brokers = this.kafka.split(',')
     const admin = new Kafka({ clientId: 'failover', brokers, logLevel: logLevel.NOTHING }).admin()
     await admin.connect()
@@ -51,7 +51,8 @@ export abstract class MeasuredCluster {
       partition,
       replicas: [0, 1, 2],
     }))
-    await admin.createTopics({ topics: [{ topic, replicaAssignment }], timeout: 60_000 })
+    const configEntries = Object.entries(config).map(([name, value]) => ({ name, value }))
+    await admin.createTopics({ topics: [{ topic, replicaAssignment, configEntries }], timeout: 60_000 })
     await admin.disconnect()
     await this.allInSync(topic)
   }

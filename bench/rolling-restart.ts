@@ -27,7 +27,7 @@ type Round = {
 
 const rig = await RigCluster.start(topic)
 try {
-  await rig.createTopic(topic, 3)
+  await rig.createTopic(topic, 3, { 'min.insync.replicas': '2' })
   const clients = {
     librdkafka: librdkafka({ kafka: rig.kafka, topic, anew: false }),
     kafkajs: kafkajs({ kafka: rig.kafka, topic }),

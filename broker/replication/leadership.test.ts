@@ -246,6 +246,17 @@ test('a tablet is handed over when the successor has the whole log; the others a
   expect(names(wanted(3, { leaves: false }))).toEqual(['0/1', '1/1', '2/1'])
 })
 
+test('who has only just come leads after the others: clients may not reach it yet', () => {
+  const leadership = leading()
+  leadership.fetched(run(2), offset(10), 1)
+  leadership.fetched(run(1), offset(10), 4_000)
+  leadership.fetched(run(2), offset(10), 4_000)
+  const next = (nowMs: number) => leadership.successors(live, nowMs, Infinity).map(Number)
+  expect(next(4_000)).toEqual([1, 2])
+  expect(next(6_000)).toEqual([2, 1])
+  expect(next(9_000)).toEqual([1, 2])
+})
+
 test('who is gone, leaving, out of sync or of another run is no successor', () => {
   const leadership = leading(assigned([run(0), run(1)]))
   leadership.fetched(run(1), offset(10), 1)

@@ -73,6 +73,8 @@ export const mayBeSpared = (now: TabletAssignment, limits: Limits): boolean =>
 const neededInSync = (now: TabletAssignment, { minInsync, alone }: Limits): number =>
   alone ? 1 : Math.max(1, Math.min(minInsync, countedReplicas(now)))
 
+/** Nodes of a Kubernetes hear a second or two after a broker has come that its pod is ready: clients outside do not reach it before. */
+const reachableMs = 5_000
 /** Followers ask twice a second: one that has not asked for so long may be cut off. */
 const askedMsMax = 1_500
 /** A run that is over is given so long to renew its entry before it is taken out; and one that copies no more, to copy again. */
@@ -144,13 +146,16 @@ export class Leadership {
     )
   }
 
-  /** Who could lead next and had everything within `behindMsMax`, in the order of the replicas. */
+  /** Who could lead next and had everything within `behindMsMax`, in the order of the replicas, but those that have only just come last. */
   successors(live: Liveness, nowMs: number, behindMsMax: number): readonly BrokerId[] {
     const now = this.#committed
-    return now.replicas.filter(broker => {
+    const able = now.replicas.filter(broker => {
       const follower = this.#successor(now, broker, live)
       return follower !== undefined && nowMs - this.#caughtUpMs(broker, follower, live) <= behindMsMax
     })
+    const isNew = (broker: BrokerId): boolean =>
+      nowMs - (this.#followers.get(broker)?.firstMs ?? nowMs) < reachableMs
+    return [...able.filter(broker => !isNew(broker)), ...able.filter(isNew)]
   }
 
   /** Those that have shown themselves to this leadership: what each has, and when it last had everything. */

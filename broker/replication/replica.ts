@@ -70,7 +70,7 @@ export type Led = TabletKey & {
   left(who: FollowerRun): void
   /** The follower's connection is gone and did not come back. */
   gone(broker: BrokerId): void
-  /** Who could lead next and had everything within `behindMsMax`, in the order of the replicas. */
+  /** Who could lead next and had everything within `behindMsMax`, in the order of the replicas, but those that have only just come last. */
   successors(behindMsMax: number): readonly BrokerId[]
   /** Why it was to leave the set; undefined when that was not this leader's wish. */
   whyOut(member: InSync): WhyOut | undefined

@@ -196,6 +196,16 @@ describe.runIf(isRig)('a cluster under load from two client libraries', () => {
     expect(await healed('deleted claim', sinceMs)).toEqual([])
   })
 
+  test('a changed setting restarts all brokers', async () => {
+    const sinceMs = Date.now()
+    const { runs } = await brokers.look()
+    await change({ config: { 'message.max.bytes': 2_000_000 } })
+    for (const id of ids) await anew(id, runs.get(id))
+    await converged(3)
+    expect(await healed('rolling restart', sinceMs)).toEqual([])
+  })
+
+  // The last one: nodes try again ever more rarely to hear of Services, and brokers that are restarted soon after it are not reached from outside for up to a minute.
   test('the API server is away for longer than Leases last', async () => {
     // One that is being given back in that very second has nobody until the API server is back.
     await until(
@@ -217,15 +227,6 @@ describe.runIf(isRig)('a cluster under load from two client libraries', () => {
     await passed(3_000)
     const after = (await brokers.look()).tablets
     expect(after.map(({ epoch }) => epoch)).toEqual(before.map(({ epoch }) => epoch))
-  })
-
-  test('a changed setting restarts all brokers', async () => {
-    const sinceMs = Date.now()
-    const { runs } = await brokers.look()
-    await change({ config: { 'message.max.bytes': 2_000_000 } })
-    for (const id of ids) await anew(id, runs.get(id))
-    await converged(3)
-    expect(await healed('rolling restart', sinceMs)).toEqual([])
   })
 
   test('nothing that was acknowledged is lost, and nothing is there twice', async () => {
