@@ -18,9 +18,16 @@ export type Call = {
   readonly signal?: AbortSignal
 }
 
+/** Brokers answer within 40 s, also what they have to ask of others. */
+const answerMsMax = 45_000
+
 /** The broker is away or says that it is not ready: asking again later may help. */
 export class Unavailable extends Failure {
   override name = 'Unavailable'
+}
+
+class Silent extends Error {
+  readonly code = 'ETIMEDOUT'
 }
 
 /** How an error looks in the HTTP API. */
@@ -30,9 +37,12 @@ export type ErrorBody = { readonly code: string; readonly message: string; reado
 export class BrokerHttp {
   readonly #url: URL
   readonly #agent: Agent
+  readonly #answerMs: number
 
-  constructor(url: URL) {
+  /** `answerMs`: how long a broker may say nothing. */
+  constructor(url: URL, answerMs = answerMsMax) {
     this.#url = url
+    this.#answerMs = answerMs
     const options = { keepAlive: true, maxSockets: Number.POSITIVE_INFINITY }
     this.#agent = url.protocol === 'https:' ? new https.Agent(options) : new http.Agent(options)
   }
@@ -41,6 +51,7 @@ export class BrokerHttp {
   async json<Answer>(call: Call, body?: unknown): Promise<Answer> {
     const headers = body === undefined ? {} : { 'content-type': 'application/json' }
     const request = this.begin({ ...call, headers: { accept: 'application/json', ...headers } })
+    request.setTimeout(this.#answerMs, () => request.destroy(new Silent()))
     request.end(body === undefined ? undefined : JSON.stringify(body))
     const content = await this.reading(text(await this.answer(request)))
     return (content === '' ? undefined : parseJson(content, this.#url)) as Answer
@@ -100,6 +111,11 @@ function unreachableFailure(error: unknown, url: URL): unknown {
     case 'ECONNRESET':
     case 'EPIPE':
       return new Unavailable(`the broker at ${where} broke the connection`, 'Look whether it still runs.')
+    case 'ETIMEDOUT':
+      return new Unavailable(
+        `the broker at ${where} does not answer`,
+        'It may be paused or cut off: ask another one with --server URL.',
+      )
     case 'ENOTFOUND':
     case 'EAI_AGAIN':
       return new Failure(`there is no host ${url.hostname}`, 'Check --server or STELE_SERVER.')
